@@ -1,0 +1,290 @@
+//! Compressed streams: zstd, xz and gzip, in and out, multi-threaded, with bytes that do not depend on
+//! the number of threads.
+//!
+//! The only module that knows the codec crates.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, BufReader, Read, Write};
+use std::str::FromStr;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use flate2::read::{DeflateDecoder, MultiGzDecoder};
+use flate2::write::GzEncoder;
+use flate2::{Compression as GzipLevel, GzBuilder};
+use liblzma::read::XzDecoder;
+use liblzma::stream::{Check, MtStreamBuilder};
+use liblzma::write::XzEncoder;
+
+use crate::error::UserError;
+
+/// A method and its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Zstandard (RFC 8878), levels 1 to 19.
+    Zstd(i32),
+    /// xz, presets 0 to 9.
+    Xz(u32),
+    /// gzip (RFC 1952), levels 1 to 9.
+    Gzip(u32),
+}
+
+impl Compression {
+    /// The level used when only the method is named.
+    pub const ZSTD: Self = Self::Zstd(9);
+    /// The preset used when only the method is named.
+    pub const XZ: Self = Self::Xz(6);
+    /// The level used when only the method is named.
+    pub const GZIP: Self = Self::Gzip(9);
+}
+
+impl FromStr for Compression {
+    type Err = UserError;
+
+    fn from_str(text: &str) -> Result<Self, UserError> {
+        let (method, level) = match text.split_once(':') {
+            None => (text, None),
+            Some((method, level)) => (method, Some(level)),
+        };
+        let fault = || {
+            UserError::usage(format!("compression `{text}` is not known"))
+                .hint("use `auto`, `zstd[:1-19]`, `xz[:0-9]` or `gzip[:1-9]`")
+        };
+        let parse =
+            |default: u32| level.map_or(Ok(default), |level| level.parse().map_err(|_| fault()));
+        match (method, parse(0)?) {
+            ("zstd", 0) if level.is_none() => Ok(Self::ZSTD),
+            ("zstd", level @ 1..=19) => Ok(Self::Zstd(level.cast_signed())),
+            ("xz", 0) if level.is_none() => Ok(Self::XZ),
+            ("xz", level @ 0..=9) => Ok(Self::Xz(level)),
+            ("gzip", 0) if level.is_none() => Ok(Self::GZIP),
+            ("gzip", level @ 1..=9) => Ok(Self::Gzip(level)),
+            _ => Err(fault()),
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zstd(level) => write!(f, "zstd:{level}"),
+            Self::Xz(level) => write!(f, "xz:{level}"),
+            Self::Gzip(level) => write!(f, "gzip:{level}"),
+        }
+    }
+}
+
+/// A compressing writer; call [`Compressor::finish`], or the stream is cut short.
+pub struct Compressor<W: Write>(Inner<W>);
+
+enum Inner<W: Write> {
+    Zstd(zstd::stream::write::Encoder<'static, W>),
+    Xz(Box<XzEncoder<W>>),
+    Gzip(GzipMembers<W>),
+}
+
+impl<W: Write> Compressor<W> {
+    /// Compresses into `out` with `threads` worker threads (at least one is always used, because the
+    /// codecs give other bytes without workers).
+    pub fn new(out: W, compression: Compression, threads: usize) -> io::Result<Self> {
+        let workers = u32::try_from(threads.clamp(1, 64)).unwrap_or(1);
+        Ok(Self(match compression {
+            Compression::Zstd(level) => {
+                let mut encoder = zstd::stream::write::Encoder::new(out, level)?;
+                encoder.multithread(workers)?;
+                encoder.include_checksum(true)?;
+                Inner::Zstd(encoder)
+            }
+            Compression::Xz(preset) => {
+                let mut stream = MtStreamBuilder::new();
+                stream.threads(workers).preset(preset).check(Check::Crc64);
+                Inner::Xz(Box::new(XzEncoder::new_stream(out, stream.encoder()?)))
+            }
+            Compression::Gzip(level) => {
+                Inner::Gzip(GzipMembers::new(out, GzipLevel::new(level), workers as usize))
+            }
+        }))
+    }
+
+    /// Ends the stream and gives the writer back, flushed.
+    pub fn finish(self) -> io::Result<W> {
+        let mut out = match self.0 {
+            Inner::Zstd(encoder) => encoder.finish()?,
+            Inner::Xz(encoder) => encoder.finish()?,
+            Inner::Gzip(members) => members.finish()?,
+        };
+        out.flush()?;
+        Ok(out)
+    }
+}
+
+impl<W: Write> Write for Compressor<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Inner::Zstd(encoder) => encoder.write(bytes),
+            Inner::Xz(encoder) => encoder.write(bytes),
+            Inner::Gzip(members) => members.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How a stream is compressed, as its first bytes or a file name say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Not at all.
+    None,
+    /// gzip, any number of members.
+    Gzip,
+    /// xz, any number of streams.
+    Xz,
+    /// Zstandard, any number of frames.
+    Zstd,
+}
+
+/// Reads what a stream compressed by `method` holds.
+pub fn decompress<'a>(input: impl Read + 'a, method: Method) -> io::Result<Box<dyn Read + 'a>> {
+    Ok(match method {
+        Method::None => Box::new(input),
+        Method::Gzip => Box::new(MultiGzDecoder::new(input)),
+        Method::Xz => Box::new(XzDecoder::new_multi_decoder(BufReader::new(input))),
+        Method::Zstd => Box::new(zstd::stream::read::Decoder::new(input)?),
+    })
+}
+
+/// Reads a raw DEFLATE stream, as zip members hold it.
+pub fn inflate<R: Read>(input: R) -> impl Read {
+    DeflateDecoder::new(input)
+}
+
+/// `bytes` as one gzip member without name and time.
+pub fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
+    deflate_member(bytes, GzipLevel::new(level))
+}
+
+/// How much input one gzip member holds: large enough that the lost window costs under 1 %.
+const GZIP_MEMBER: usize = 4 << 20;
+
+/// gzip in members of [`GZIP_MEMBER`] bytes, each compressed on a thread of its own.
+struct GzipMembers<W> {
+    out: W,
+    level: GzipLevel,
+    threads: usize,
+    block: Vec<u8>,
+    pending: VecDeque<Receiver<Vec<u8>>>,
+    is_empty: bool,
+}
+
+impl<W: Write> GzipMembers<W> {
+    fn new(out: W, level: GzipLevel, threads: usize) -> Self {
+        let block = Vec::with_capacity(GZIP_MEMBER);
+        Self { out, level, threads, block, pending: VecDeque::new(), is_empty: true }
+    }
+
+    fn start_member(&mut self) -> io::Result<()> {
+        if self.pending.len() >= self.threads {
+            self.collect_member()?;
+        }
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(GZIP_MEMBER));
+        let level = self.level;
+        let (sender, receiver) = sync_channel(1);
+        thread::Builder::new().name("gzip".to_owned()).spawn(move || {
+            // The receiver is gone only when writing failed already.
+            let _ = sender.send(deflate_member(&block, level));
+        })?;
+        self.pending.push_back(receiver);
+        self.is_empty = false;
+        Ok(())
+    }
+
+    fn collect_member(&mut self) -> io::Result<()> {
+        if let Some(receiver) = self.pending.pop_front() {
+            let member = receiver.recv().map_err(io::Error::other)?;
+            self.out.write_all(&member)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<W> {
+        if !self.block.is_empty() || self.is_empty {
+            self.start_member()?;
+        }
+        while !self.pending.is_empty() {
+            self.collect_member()?;
+        }
+        Ok(self.out)
+    }
+}
+
+impl<W: Write> Write for GzipMembers<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(GZIP_MEMBER - self.block.len());
+        self.block.extend_from_slice(&bytes[..count]);
+        if self.block.len() == GZIP_MEMBER {
+            self.start_member()?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn deflate_member(bytes: &[u8], level: GzipLevel) -> Vec<u8> {
+    let mut encoder: GzEncoder<Vec<u8>> = GzBuilder::new().mtime(0).write(Vec::new(), level);
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory cannot fail")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use crate::codec::{Compression, Compressor, Method, decompress};
+
+    fn check(compression: Compression, method: Method) {
+        let input: Vec<u8> = (0..9_000_000_u64).map(|at| ((at * at) >> 11) as u8).collect();
+        let pack = |input: &[u8], threads| {
+            let mut writer = Compressor::new(Vec::new(), compression, threads).unwrap();
+            writer.write_all(input).unwrap();
+            writer.finish().unwrap()
+        };
+        let one = pack(&input, 1);
+        for threads in [2, 3, 7] {
+            assert!(one == pack(&input, threads), "{compression} differs with {threads} threads");
+        }
+        for input in [&input[..], b""] {
+            let mut output = Vec::new();
+            let packed = pack(input, 2);
+            decompress(&packed[..], method).unwrap().read_to_end(&mut output).unwrap();
+            assert!(input == output, "{compression} does not round-trip");
+        }
+    }
+
+    #[test]
+    fn round_trip_with_any_number_of_threads() {
+        check(Compression::Zstd(3), Method::Zstd);
+        check(Compression::Xz(1), Method::Xz);
+        check(Compression::Gzip(6), Method::Gzip);
+    }
+
+    #[test]
+    fn names() {
+        for (text, expected) in [
+            ("zstd", Some(Compression::Zstd(9))),
+            ("zstd:19", Some(Compression::Zstd(19))),
+            ("zstd:0", None),
+            ("xz:0", Some(Compression::Xz(0))),
+            ("xz", Some(Compression::Xz(6))),
+            ("gzip:10", None),
+            ("brotli", None),
+            ("xz:", None),
+        ] {
+            assert_eq!(text.parse::<Compression>().ok(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Digests of file content, and the text forms formats want them in.
+//!
+//! The only module that knows the digest crates.
+
+use std::io::{self, Read};
+
+use md5::Md5;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+/// SHA-256 of `bytes`.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Lower-case hexadecimal text.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// URL-safe base64 without padding, as RECORD files write hashes (PEP 427).
+pub fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0_u32, |group, byte| (group << 8) | u32::from(*byte));
+        let group = group << (8 * (3 - chunk.len()));
+        for position in 0..=chunk.len() {
+            let index = (group >> (18 - 6 * position)) & 63;
+            text.push(char::from(ALPHABET[index as usize]));
+        }
+    }
+    text
+}
+
+/// A digest fed piece by piece.
+#[derive(Clone, Debug)]
+pub enum Hasher {
+    /// MD5, for `md5sums` of Debian packages only.
+    Md5(Md5),
+    /// SHA-256.
+    Sha256(Sha256),
+    /// SHA-384, met in RECORD files.
+    Sha384(Sha384),
+    /// SHA-512, met in RECORD files.
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    /// A new MD5 hasher.
+    pub fn md5() -> Self {
+        Self::Md5(Md5::new())
+    }
+
+    /// A new SHA-256 hasher.
+    pub fn sha256() -> Self {
+        Self::Sha256(Sha256::new())
+    }
+
+    /// The hasher for an algorithm by the name `hashlib` gives it; `None` for any weaker than SHA-256.
+    pub fn strong(name: &str) -> Option<Self> {
+        match name {
+            "sha256" => Some(Self::sha256()),
+            "sha384" => Some(Self::Sha384(Sha384::new())),
+            "sha512" => Some(Self::Sha512(Sha512::new())),
+            _ => None,
+        }
+    }
+
+    /// Adds `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Md5(hasher) => hasher.update(bytes),
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha384(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The digest of everything added.
+    pub fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Md5(hasher) => hasher.finalize().to_vec(),
+            Self::Sha256(hasher) => hasher.finalize().to_vec(),
+            Self::Sha384(hasher) => hasher.finalize().to_vec(),
+            Self::Sha512(hasher) => hasher.finalize().to_vec(),
+        }
+    }
+
+    /// The digest of everything `input` yields, and how many bytes that was.
+    pub fn read(mut self, input: &mut dyn Read) -> io::Result<(Vec<u8>, u64)> {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut len = 0;
+        loop {
+            match input.read(&mut buffer) {
+                Ok(0) => return Ok((self.finish(), len)),
+                Ok(count) => {
+                    self.update(&buffer[..count]);
+                    len += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::digest::{Hasher, base64url, hex, sha256};
+
+    #[test]
+    fn text_forms() {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64url(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
+        assert_eq!(hex(&[0, 0xab]), "00ab");
+    }
+
+    #[test]
+    fn known_digests() {
+        assert_eq!(hex(&sha256(b""))[..16], *"e3b0c44298fc1c14");
+        let (md5, len) = Hasher::md5().read(&mut &b"abc"[..]).unwrap();
+        assert_eq!((hex(&md5).as_str(), len), ("900150983cd24fb0d6963f7d28e17f72", 3));
+        assert!(Hasher::strong("md5").is_none());
+    }
+}

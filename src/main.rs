@@ -1,0 +1,3 @@
+//! Runs mkpkg and owns its exit code.
+
+fn main() {}

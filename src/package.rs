@@ -1,0 +1,188 @@
+//! What a package says about itself, in words both formats share, and a package that was read back.
+//!
+//! Values only; backends turn them into fields and headers.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::error::UserError;
+use crate::pep::Version;
+use crate::tree::{PkgPath, Tree};
+
+/// A package name both formats accept (Debian Policy 5.6.7): `[a-z0-9][a-z0-9+.-]+`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackageName(String);
+
+impl PackageName {
+    /// Checks `name`.
+    pub fn new(name: &str) -> Result<Self> {
+        let first = |at: char| at.is_ascii_lowercase() || at.is_ascii_digit();
+        let rest = |at: char| first(at) || matches!(at, '+' | '.' | '-');
+        if name.len() < 2 || !name.starts_with(first) || !name.chars().all(rest) {
+            let message = format!("`{}` is not a valid package name", name.escape_debug());
+            return Err(UserError::usage(message)
+                .hint(
+                    "use two or more of a-z, 0-9, `+`, `.`, `-`, and begin with a letter or digit",
+                )
+                .into());
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for PackageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The processor a package's code is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are those of `uname -m`")]
+pub enum Machine {
+    X86_64,
+    Aarch64,
+    Armv7l,
+    I686,
+    Ppc64le,
+    S390x,
+    Riscv64,
+    Loongarch64,
+}
+
+impl Machine {
+    /// The machine `uname -m` calls `name`.
+    pub fn from_uname(name: &str) -> Option<Self> {
+        Some(match name {
+            "x86_64" => Self::X86_64,
+            "aarch64" => Self::Aarch64,
+            "armv7l" | "armv8l" => Self::Armv7l,
+            "i386" | "i586" | "i686" => Self::I686,
+            "ppc64le" => Self::Ppc64le,
+            "s390x" => Self::S390x,
+            "riscv64" => Self::Riscv64,
+            "loongarch64" => Self::Loongarch64,
+            _ => return None,
+        })
+    }
+}
+
+/// What one package asks of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RelationKind {
+    /// It must be there.
+    Needs,
+    /// It is there unless an administrator says otherwise.
+    Recommends,
+    /// It would be useful.
+    Suggests,
+    /// It must not be there.
+    Conflicts,
+    /// Its files are taken over.
+    Replaces,
+    /// This package answers for it.
+    Provides,
+}
+
+/// One relation, in the grammar of the format it is for, with the reasons it is declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// What is asked.
+    pub kind: RelationKind,
+    /// Such as `python3.11` or `libc6 (>= 2.34)`.
+    pub text: String,
+    /// Sentences for people; at least one.
+    pub because: Vec<String>,
+}
+
+/// The interpreter a package runs on: CPython `3.minor`, found on the host at `/usr/bin/python3.minor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterpreterNeed {
+    /// `X.Y`.
+    pub minor: String,
+    /// Parts of the standard library that distributions split off and the application imports, such as
+    /// `distutils`, each with the file that imports it.
+    pub split_modules: BTreeMap<String, String>,
+}
+
+/// A Python distribution inside the package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundled {
+    /// Name as its metadata writes it.
+    pub name: String,
+    /// Version as its metadata writes it.
+    pub version: String,
+    /// Licence expression or text of its metadata; empty when it names none.
+    pub licence: String,
+    /// Authors as its metadata names them; empty when it names none.
+    pub author: String,
+    /// Homepage; empty when it names none.
+    pub homepage: String,
+    /// Licence files inside the package.
+    pub licence_files: Vec<PkgPath>,
+}
+
+/// Everything a backend needs to know beyond the tree. Complete when made; no stage changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageMeta {
+    /// Package name.
+    pub name: PackageName,
+    /// Upstream version.
+    pub version: Version,
+    /// Release of the package within that version, such as `1`.
+    pub release: String,
+    /// Machine of the code inside; `None` when any will do.
+    pub machine: Option<Machine>,
+    /// One line, without control characters.
+    pub summary: String,
+    /// Paragraphs, each without line breaks; may be empty.
+    pub description: Vec<String>,
+    /// SPDX expression or free text, one line.
+    pub licence: String,
+    /// URL.
+    pub homepage: Option<String>,
+    /// `Name <mail>`.
+    pub maintainer: String,
+    /// Directory everything lives under.
+    pub prefix: PkgPath,
+    /// Every time stamp in the package: seconds since 1970 (SOURCE_DATE_EPOCH).
+    pub epoch: u64,
+    /// Declared relations, sorted.
+    pub relations: Vec<Relation>,
+    /// What is inside, the application first, the rest sorted by name.
+    pub bundled: Vec<Bundled>,
+}
+
+/// A package read from a file: what it says, in the order it says it, and what it holds.
+#[derive(Debug)]
+pub struct Package {
+    /// Fields or header tags in the format's own names and order.
+    pub fields: Vec<(String, String)>,
+    /// Maintainer scripts and other control members, by name.
+    pub scripts: BTreeMap<String, String>,
+    /// How the payload is compressed.
+    pub compression: String,
+    /// What it installs.
+    pub tree: Tree,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::package::PackageName;
+
+    #[test]
+    fn names() {
+        for good in ["acme-web", "a1", "g++-12", "0ad"] {
+            assert_eq!(PackageName::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a", "Acme", "-a", "a b", "a_b", "a\n", "ä1"] {
+            assert!(PackageName::new(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! The manifest of everything to install: paths, entries and where content comes from.
+//!
+//! Knows nothing of Python, formats or policy. Content is described here and opened by a writer.
+
+use std::collections::btree_map::{Entry as Slot, Iter};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::codec::inflate;
+use crate::error::UserError;
+
+/// Longest path component in bytes: dpkg appends `.dpkg-new` while it unpacks, and file systems stop at 255.
+pub const MAX_COMPONENT: usize = 246;
+/// Longest path in bytes (`PATH_MAX` less the final NUL).
+pub const MAX_PATH: usize = 4095;
+
+/// A path inside a package: relative to `/`, normal, UTF-8, without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PkgPath(String);
+
+impl PkgPath {
+    /// Checks `path` and takes one leading `/` off.
+    pub fn new(path: &str) -> Result<Self> {
+        let relative = path.strip_prefix('/').unwrap_or(path);
+        match path_fault(relative) {
+            Some(fault) => {
+                Err(UserError::input(format!("path {path:?} in a package {fault}")).into())
+            }
+            None => Ok(Self(relative.to_owned())),
+        }
+    }
+
+    /// This path with `relative` below it.
+    pub fn join(&self, relative: &str) -> Result<Self> {
+        Self::new(&format!("{}/{relative}", self.0))
+    }
+
+    /// The directory this path is in; `None` at the top.
+    pub fn parent(&self) -> Option<Self> {
+        let (parent, _) = self.0.rsplit_once('/')?;
+        Some(Self(parent.to_owned()))
+    }
+
+    /// The last component.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, name)| name)
+    }
+
+    /// The path without a leading `/`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path on the host where the package is installed, with a leading `/`.
+    pub fn absolute(&self) -> String {
+        format!("/{}", self.0)
+    }
+
+    /// The rest of this path below `dir`; `None` when it is not below it.
+    pub fn below(&self, dir: &Self) -> Option<&str> {
+        self.0.strip_prefix(&dir.0)?.strip_prefix('/')
+    }
+}
+
+impl fmt::Display for PkgPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", self.0)
+    }
+}
+
+/// Why `path` cannot be in a package, or `None` when it can.
+fn path_fault(path: &str) -> Option<String> {
+    if path.len() > MAX_PATH {
+        return Some(format!("is longer than {MAX_PATH} bytes"));
+    }
+    if path.chars().any(char::is_control) {
+        return Some("holds a control character".to_owned());
+    }
+    path.split('/').find_map(|component| match component {
+        "" => Some("has an empty component".to_owned()),
+        "." | ".." => Some(format!("has the component `{component}`")),
+        _ if component.len() > MAX_COMPONENT => Some(format!(
+            "has a component of {} bytes; dpkg cannot unpack more than {MAX_COMPONENT}",
+            component.len()
+        )),
+        _ => None,
+    })
+}
+
+/// What a package manager should know about a file beyond its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing.
+    Plain,
+    /// Configuration an administrator may edit.
+    Config,
+    /// Documentation.
+    Doc,
+}
+
+/// One thing to install. Owner is always root:root.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A directory the package owns.
+    Dir {
+        /// Permission bits, octal.
+        mode: u32,
+    },
+    /// A regular file.
+    File {
+        /// Where the bytes are.
+        content: Content,
+        /// Permission bits, octal.
+        mode: u32,
+        /// How package managers treat it.
+        role: Role,
+        /// Who brought it: a distribution such as `numpy 2.4.6`, or `mkpkg`.
+        origin: Arc<str>,
+    },
+    /// A symbolic link, written as is.
+    Symlink {
+        /// Its target.
+        target: String,
+    },
+}
+
+impl Entry {
+    /// A plain file.
+    pub fn file(content: Content, mode: u32, origin: &Arc<str>) -> Self {
+        Self::File { content, mode, role: Role::Plain, origin: Arc::clone(origin) }
+    }
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// In memory; for what is generated.
+    Bytes(Arc<[u8]>),
+    /// A file on the host.
+    Path {
+        /// Its path.
+        path: PathBuf,
+        /// Its size in bytes when it was listed; a writer refuses any other.
+        len: u64,
+    },
+    /// A span of an open file: a member of a zip, or a part of a spool.
+    Span {
+        /// The open file, read with `pread` only, so it can be shared.
+        file: Arc<File>,
+        /// Where the span starts, in bytes.
+        offset: u64,
+        /// How long it is in the file, in bytes.
+        stored_len: u64,
+        /// How long it is once inflated, in bytes.
+        len: u64,
+        /// Whether it is a raw DEFLATE stream (RFC 1951).
+        deflated: bool,
+    },
+}
+
+impl Content {
+    /// Content from memory.
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::Bytes(Arc::from(bytes.into()))
+    }
+
+    /// Size of the content in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Path { len, .. } | Self::Span { len, .. } => *len,
+        }
+    }
+
+    /// Whether there is no content.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A reader that yields exactly [`Content::len`] bytes or fails.
+    pub fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        let reader: Box<dyn Read> = match self {
+            Self::Bytes(bytes) => Box::new(&bytes[..]),
+            Self::Path { path, .. } => Box::new(File::open(path)?),
+            Self::Span { file, offset, stored_len, deflated, .. } => {
+                let span = SpanReader { file, offset: *offset, left: *stored_len };
+                if *deflated { Box::new(inflate(span)) } else { Box::new(span) }
+            }
+        };
+        Ok(Box::new(ExactReader { inner: reader, left: self.len() }))
+    }
+
+    /// The whole content; for small files and one file at a time.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.len()).unwrap_or(0).min(1 << 30));
+        self.open()?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+struct SpanReader<'a> {
+    file: &'a File,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for SpanReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.file.read_at(&mut buffer[..want], self.offset)?;
+        self.offset += count as u64;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+/// Fails when the inner reader yields fewer or more bytes than promised.
+struct ExactReader<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for ExactReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let count = self.inner.read(buffer)?;
+        match self.left.checked_sub(count as u64) {
+            None => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "content is longer than listed"))
+            }
+            Some(left) if count == 0 && left > 0 => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "content is shorter than listed"))
+            }
+            Some(left) => {
+                self.left = left;
+                Ok(count)
+            }
+        }
+    }
+}
+
+/// Everything a package installs, in archive order: sorted by the bytes of the path.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    entries: BTreeMap<PkgPath, Entry>,
+}
+
+impl Tree {
+    /// An empty tree.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds `entry`, and every missing directory above it with mode 0755.
+    ///
+    /// A file that is there already is fine when its content is equal, and an error that names both origins
+    /// when it is not.
+    pub fn insert(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
+        self.insert_parents(&path)?;
+        match self.entries.entry(path) {
+            Slot::Vacant(slot) => {
+                slot.insert(entry);
+                Ok(())
+            }
+            Slot::Occupied(mut slot) => {
+                let merged = merge(slot.key(), slot.get(), entry)?;
+                slot.insert(merged);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds every entry of `other`.
+    pub fn extend(&mut self, other: Self) -> Result<()> {
+        other.entries.into_iter().try_for_each(|(path, entry)| self.insert(path, entry))
+    }
+
+    /// Replaces what is at `path`, or adds it.
+    pub fn replace(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
+        self.entries.remove(&path);
+        self.insert(path, entry)
+    }
+
+    /// Keeps the files and links `keep` says yes to; directories left empty by that go too.
+    pub fn retain(&mut self, keep: impl Fn(&PkgPath) -> bool) {
+        let emptied = self.emptied_by(&keep);
+        self.entries.retain(|path, entry| match entry {
+            Entry::Dir { .. } => !emptied.contains(path),
+            Entry::File { .. } | Entry::Symlink { .. } => keep(path),
+        });
+    }
+
+    /// What is at `path`.
+    pub fn get(&self, path: &PkgPath) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    /// All entries in archive order.
+    pub fn iter(&self) -> Iter<'_, PkgPath, Entry> {
+        self.entries.iter()
+    }
+
+    /// All regular files in archive order, with their content and mode.
+    pub fn files(&self) -> impl Iterator<Item = (&PkgPath, &Content, u32)> {
+        self.entries.iter().filter_map(|(path, entry)| match entry {
+            Entry::File { content, mode, .. } => Some((path, content, *mode)),
+            Entry::Dir { .. } | Entry::Symlink { .. } => None,
+        })
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn insert_parents(&mut self, path: &PkgPath) -> Result<()> {
+        let mut parent = path.parent();
+        while let Some(dir) = parent {
+            match self.entries.get(&dir) {
+                Some(Entry::Dir { .. }) => return Ok(()),
+                Some(Entry::File { .. } | Entry::Symlink { .. }) => {
+                    let message =
+                        format!("`{path}` cannot be below `{dir}`, which is not a directory");
+                    return Err(UserError::input(message).into());
+                }
+                None => {
+                    parent = dir.parent();
+                    self.entries.insert(dir, Entry::Dir { mode: 0o755 });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Directories that hold something now and nothing once `keep` has spoken.
+    fn emptied_by(&self, keep: &impl Fn(&PkgPath) -> bool) -> BTreeSet<PkgPath> {
+        let mut emptied = BTreeSet::new();
+        let mut kept = BTreeSet::new();
+        for (path, entry) in &self.entries {
+            let dirs = match entry {
+                Entry::Dir { .. } => continue,
+                Entry::File { .. } | Entry::Symlink { .. } if keep(path) => &mut kept,
+                Entry::File { .. } | Entry::Symlink { .. } => &mut emptied,
+            };
+            let mut parent = path.parent();
+            while let Some(dir) = parent {
+                parent = dir.parent();
+                if !dirs.insert(dir) {
+                    break;
+                }
+            }
+        }
+        &emptied - &kept
+    }
+}
+
+/// The one entry two insertions at `path` agree on.
+fn merge(path: &PkgPath, old: &Entry, new: Entry) -> Result<Entry> {
+    let agrees = match (old, &new) {
+        (Entry::Dir { .. }, Entry::Dir { .. }) => true,
+        (Entry::Symlink { target: old }, Entry::Symlink { target: new }) => old == new,
+        (Entry::File { content: old, .. }, Entry::File { content: new, .. }) => {
+            equal(old, new).with_context(|| format!("cannot read `{path}`"))?
+        }
+        (Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. }, _) => false,
+    };
+    if agrees {
+        return Ok(new);
+    }
+    let message = format!("{} and {} both install `{path}`, and differ", owner(old), owner(&new));
+    Err(UserError::input(message).hint("drop one of the two, or `exclude` the path").into())
+}
+
+fn owner(entry: &Entry) -> String {
+    match entry {
+        Entry::File { origin, .. } => format!("`{origin}`"),
+        Entry::Dir { .. } => "a directory".to_owned(),
+        Entry::Symlink { target } => format!("a link to `{target}`"),
+    }
+}
+
+fn equal(left: &Content, right: &Content) -> io::Result<bool> {
+    Ok(left.len() == right.len() && left.read()? == right.read()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::sync::Arc;
+
+    use crate::tree::{Content, Entry, PkgPath, Tree};
+
+    fn path(text: &str) -> PkgPath {
+        PkgPath::new(text).unwrap()
+    }
+
+    fn file(text: &str, origin: &str) -> Entry {
+        Entry::file(Content::bytes(text), 0o644, &Arc::from(origin))
+    }
+
+    fn check(tree: &Tree, expected: &[&str]) {
+        let paths: Vec<_> = tree.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn hostile_paths_are_refused() {
+        let long = "x".repeat(247);
+        for bad in ["", "/", "a//b", "a/../b", "./a", "a/", "a\nb\n\u{7}", "a\u{0}b", &long] {
+            let bad = bad.replace("\\n", "\n");
+            assert!(PkgPath::new(&bad).is_err(), "{bad:?}");
+        }
+        assert!(PkgPath::new(&"x".repeat(246)).is_ok());
+        assert_eq!(path("/opt/app").absolute(), "/opt/app");
+        assert_eq!(path("opt/app/x").below(&path("opt/app")), Some("x"));
+        assert_eq!(path("opt/apple").below(&path("opt/app")), None);
+    }
+
+    #[test]
+    fn parents_are_made_and_sorted_before_children() {
+        let mut tree = Tree::new();
+        tree.insert(path("opt/app/x"), file("1", "a 1")).unwrap();
+        tree.insert(path("opt/app-b"), file("1", "a 1")).unwrap();
+        check(&tree, &["opt", "opt/app", "opt/app-b", "opt/app/x"]);
+        tree.retain(|path| path.file_name() != "x");
+        check(&tree, &["opt", "opt/app-b"]);
+    }
+
+    #[test]
+    fn collisions() {
+        let mut tree = Tree::new();
+        tree.insert(path("f"), file("1", "a 1")).unwrap();
+        tree.insert(path("f"), file("1", "b 2")).unwrap();
+        let error = tree.insert(path("f"), file("2", "c 3")).unwrap_err();
+        assert_eq!(error.to_string(), "`b 2` and `c 3` both install `/f`, and differ");
+        let below = tree.insert(path("f/g"), file("2", "c 3")).unwrap_err();
+        assert_eq!(below.to_string(), "`/f/g` cannot be below `/f`, which is not a directory");
+    }
+
+    #[test]
+    fn spans_yield_exactly_what_was_listed() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let file = Arc::new(file);
+        let span = |stored_len, len| Content::Span {
+            file: Arc::clone(&file),
+            offset: 2,
+            stored_len,
+            len,
+            deflated: false,
+        };
+        let mut text = String::new();
+        span(3, 3).open().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "234");
+        assert!(span(3, 4).read().is_err());
+        assert!(span(4, 3).read().is_err());
+    }
+}
