@@ -5,7 +5,12 @@
 pub mod codec;
 pub mod digest;
 pub mod document;
+pub mod elf;
 pub mod error;
+pub mod exec;
+pub mod host;
 pub mod package;
 pub mod pep;
+pub mod project;
+pub mod scratch;
 pub mod tree;

@@ -1,0 +1,184 @@
+//! Runs other programs: a clean environment in, captured and masked output back.
+//!
+//! Also keeps the list of children, so that an interrupt ends them with us.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::error::UserError;
+
+static CHILDREN: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+/// A command without the variables of the caller that change what Python does.
+pub fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for name in ["PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYTHONHASHSEED"] {
+        command.env_remove(name);
+    }
+    command.env_remove("__PYVENV_LAUNCHER__").env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    command
+}
+
+/// What a program said and how it ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Standard output, as written.
+    pub stdout: Vec<u8>,
+    /// Standard error, masked, invalid UTF-8 replaced.
+    pub stderr: String,
+}
+
+/// Runs `command` to its end; `listen` hears every masked line of standard error as it comes.
+pub fn run(mut command: Command, listen: &dyn Fn(&str)) -> Result<Finished> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(&mut command)?;
+    let mut stdout = child.0.stdout.take().expect("stdout was piped above");
+    let stderr = child.0.stderr.take().expect("stderr was piped above");
+    let reader = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stdout.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let mut talk = String::new();
+    for line in BufReader::new(stderr).split(b'\n') {
+        let line = line.with_context(|| format!("cannot read what `{program}` says"))?;
+        let line = redact(String::from_utf8_lossy(&line).trim_end());
+        listen(&line);
+        talk.push_str(&line);
+        talk.push('\n');
+    }
+    let stdout = reader.join().expect("the reader does not panic")?;
+    let status = child.wait().with_context(|| format!("cannot wait for `{program}`"))?;
+    Ok(Finished { status, stdout, stderr: talk })
+}
+
+/// Like [`run`], and a failure of the program is an error that shows the end of what it said.
+pub fn succeed(command: Command, what: &str, listen: &dyn Fn(&str)) -> Result<Finished> {
+    let finished = run(command, listen)?;
+    if finished.status.success() {
+        return Ok(finished);
+    }
+    Err(failure(what, &finished).into())
+}
+
+/// The error for a program that failed: its name, how it ended, and the last lines it said.
+pub fn failure(what: &str, finished: &Finished) -> UserError {
+    let stdout = String::from_utf8_lossy(&finished.stdout);
+    let said: Vec<_> = finished.stderr.lines().chain(stdout.lines()).collect();
+    let said: Vec<_> = said.into_iter().filter(|line| !line.trim().is_empty()).collect();
+    let tail = said[said.len().saturating_sub(20)..].join("\n    ");
+    UserError::input(format!("{what} failed ({}):\n    {}", finished.status, redact(&tail)))
+}
+
+/// Starts `command`; the child ends with us when we are interrupted.
+pub fn spawn(command: &mut Command) -> Result<Running> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let child = command.spawn().map_err(|error| {
+        UserError::input(format!("cannot run `{program}`: {error}"))
+            .hint(format!("install `{program}`, or see that it is executable"))
+    })?;
+    children().push(child.id().cast_signed());
+    Ok(Running(child))
+}
+
+/// A child process that is killed when dropped.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// The process, for its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        let status = self.0.wait();
+        self.forget();
+        status
+    }
+
+    fn forget(&self) {
+        let id = self.0.id().cast_signed();
+        children().retain(|child| *child != id);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            // The child may have ended in between; there is nothing left to kill then.
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+        self.forget();
+    }
+}
+
+/// Calls `clean_up` and ends the process with 128 + 2 when it is interrupted or terminated.
+#[expect(clippy::exit, reason = "a signal handler has no caller to return to")]
+pub fn on_interrupt(clean_up: impl Fn() + Send + 'static) -> Result<()> {
+    ctrlc::set_handler(move || {
+        for child in children().iter() {
+            // It may be gone already.
+            let _ = kill(Pid::from_raw(*child), Signal::SIGTERM);
+        }
+        clean_up();
+        std::process::exit(130);
+    })
+    .context("cannot handle interrupts")
+}
+
+fn children() -> MutexGuard<'static, Vec<i32>> {
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `text` with the user information of every URL masked: `https://user:secret@host` loses what stands before `@`.
+pub fn redact(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        masked.push_str(before);
+        let ends =
+            |at: char| at.is_whitespace() || matches!(at, '/' | '?' | '#' | '"' | '\'' | '<' | '>');
+        let authority = &after[..after.find(ends).unwrap_or(after.len())];
+        if let Some((_, host)) = authority.rsplit_once('@') {
+            masked.push_str("****@");
+            masked.push_str(host);
+        } else {
+            masked.push_str(authority);
+        }
+        rest = &after[authority.len()..];
+    }
+    masked.push_str(rest);
+    masked
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exec::redact;
+
+    #[test]
+    fn credentials_are_masked() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("x https://u:p@h/simple y", "x https://****@h/simple y"),
+            ("git+https://token@h/a@v1", "git+https://****@h/a@v1"),
+            ("https://h/a@b", "https://h/a@b"),
+            ("a://b://u:p@c", "a://b://****@c"),
+            ("'https://u:p%40q@h'", "'https://****@h'"),
+        ] {
+            assert_eq!(redact(text), expected);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Finds the Python interpreter a package is made for and asks it what it is.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::digest::{Hasher, hex};
+use crate::document::from_json;
+use crate::error::UserError;
+use crate::exec::{command, failure, run};
+use crate::pep::Environment;
+
+/// A CPython on this host, as it describes itself.
+#[derive(Clone, Debug)]
+pub struct Interpreter {
+    /// Its absolute path, links not followed.
+    pub executable: PathBuf,
+    /// `X.Y.Z`.
+    pub version: String,
+    /// `X.Y`.
+    pub minor: String,
+    /// Tag in the names of its byte code files, such as `cpython-311`.
+    pub cache_tag: String,
+    /// Its C library, `(2, 36)`; `None` when that is not glibc.
+    pub glibc: Option<(u32, u32)>,
+    /// Its answers to marker variables.
+    pub environment: Environment,
+    /// SHA-256 of the executable, hexadecimal: byte code differs between builds of one version.
+    pub sha256: String,
+}
+
+/// What the interpreter prints of itself.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    cache_tag: String,
+    environment: Environment,
+    glibc: Option<String>,
+}
+
+/// Works with any Python, so that Python 2 can be told apart from a program that is no Python at all.
+const QUESTION: &str = r#"
+import sys
+if sys.version_info < (3, 8):
+    sys.stdout.write("too old: %d.%d" % sys.version_info[:2])
+    sys.exit(0)
+import json, os, platform
+def full(info):
+    kind = info.releaselevel
+    return "%d.%d.%d" % info[:3] + ("" if kind == "final" else kind[0] + str(info.serial))
+try:
+    glibc = os.confstr("CS_GNU_LIBC_VERSION")
+except (AttributeError, ValueError, OSError):
+    glibc = None
+json.dump({"cache_tag": sys.implementation.cache_tag, "glibc": glibc, "environment": {
+    "implementation_name": sys.implementation.name,
+    "implementation_version": full(sys.implementation.version),
+    "os_name": os.name,
+    "platform_machine": platform.machine(),
+    "platform_python_implementation": platform.python_implementation(),
+    "platform_release": platform.release(),
+    "platform_system": platform.system(),
+    "platform_version": platform.version(),
+    "python_full_version": platform.python_version(),
+    "python_version": ".".join(platform.python_version_tuple()[:2]),
+    "sys_platform": sys.platform,
+}}, sys.stdout)
+"#;
+
+/// Finds the interpreter for `wanted`: `X.Y`, a path, a command name, or nothing for `default_minor`.
+///
+/// The distribution's own below `/usr/bin` comes first: it is what the package will run on.
+pub fn find(wanted: Option<&str>, default_minor: Option<&str>) -> Result<Interpreter> {
+    let name = match (wanted, default_minor) {
+        (Some(wanted), _) if is_minor(wanted) => format!("python{wanted}"),
+        (Some(wanted), _) => wanted.to_owned(),
+        (None, Some(minor)) => format!("python{minor}"),
+        (None, None) => "python3".to_owned(),
+    };
+    let executable = locate(&name).ok_or_else(|| {
+        UserError::unresolved(format!("the interpreter `{name}` is not on this host"))
+            .hint(format!("install it (`apt install {name}`), or name another with `--python`"))
+    })?;
+    ask(&executable)
+}
+
+fn is_minor(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|at| at.is_ascii_digit());
+    text.split_once('.').is_some_and(|(major, minor)| digits(major) && digits(minor))
+}
+
+fn locate(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        let path = std::path::absolute(name).ok()?;
+        return path.is_file().then_some(path);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).filter(|dir| dir.is_absolute());
+    std::iter::once(PathBuf::from("/usr/bin"))
+        .chain(dirs)
+        .map(|dir| dir.join(name))
+        .find(|at| at.is_file())
+}
+
+fn ask(executable: &Path) -> Result<Interpreter> {
+    let shown = executable.display();
+    let mut question = command(executable);
+    question.args(["-S", "-c", QUESTION]).current_dir("/");
+    let finished = run(question, &|_| ())?;
+    if !finished.status.success() {
+        return Err(failure(&format!("asking `{shown}` for its version"), &finished).into());
+    }
+    if let Some(version) = finished.stdout.strip_prefix(b"too old: ") {
+        let version = String::from_utf8_lossy(version).into_owned();
+        return Err(UserError::usage(format!(
+            "`{shown}` is Python {version}, which is not supported"
+        ))
+        .hint("use Python 3.8 or newer")
+        .into());
+    }
+    let answer: Answer = from_json(&finished.stdout, &format!("the answer of {shown}"))?;
+    let environment = answer.environment;
+    if environment.implementation_name != "cpython" || environment.sys_platform != "linux" {
+        let what = format!("{} on {}", environment.implementation_name, environment.sys_platform);
+        return Err(UserError::usage(format!(
+            "`{shown}` is {what}; packages need CPython on Linux"
+        ))
+        .into());
+    }
+    Ok(Interpreter {
+        executable: executable.to_owned(),
+        version: environment.python_full_version.trim_end_matches('+').to_owned(),
+        minor: environment.python_version.clone(),
+        cache_tag: answer.cache_tag,
+        glibc: answer.glibc.as_deref().and_then(parse_glibc),
+        sha256: fingerprint(executable)?,
+        environment,
+    })
+}
+
+fn parse_glibc(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
+}
+
+fn fingerprint(executable: &Path) -> Result<String> {
+    let mut file = std::fs::File::open(executable)
+        .with_context(|| format!("cannot read `{}`", executable.display()))?;
+    Ok(hex(&Hasher::sha256().read(&mut file)?.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::host::interpreter::{is_minor, parse_glibc};
+
+    #[test]
+    fn spellings() {
+        assert!(is_minor("3.11") && !is_minor("3") && !is_minor("python3.11") && !is_minor("3.x"));
+        assert_eq!(parse_glibc("glibc 2.36"), Some((2, 36)));
+        assert_eq!(parse_glibc("musl 1.2"), None);
+    }
+}

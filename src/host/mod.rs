@@ -1,0 +1,5 @@
+//! The host a package is built on and the release it is made for.
+
+pub mod bytecode;
+pub mod interpreter;
+pub mod release;

@@ -1,0 +1,378 @@
+//! The configuration of a project: `mkpkg.toml`, or `[tool.mkpkg]` of `pyproject.toml`, under the settings of the
+//! command line and the environment.
+//!
+//! Shapes and checks only; nothing here looks at the project.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Deserialize;
+
+use crate::document::{Table, Value, from_table, from_toml, value};
+use crate::error::UserError;
+use crate::package::PackageName;
+use crate::tree::PkgPath;
+
+/// Every setting, as written; `None` where a default depends on the project.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Config {
+    /// Package name; default: the normalised project name.
+    pub name: Option<String>,
+    /// Upstream version (PEP 440); default: the project's.
+    pub version: Option<String>,
+    /// Directory everything lives under; default: `/opt/<name>`.
+    pub prefix: Option<String>,
+    /// Release of the package within one upstream version.
+    pub release: String,
+    /// `Name <mail>`.
+    pub maintainer: Option<String>,
+    /// `X.Y`, or an executable; default: `python3` of the target.
+    pub python: Option<String>,
+    /// Where the interpreter comes from.
+    pub interpreter: InterpreterMode,
+    /// Requirements or lock files; default: the lock beside the project, if any.
+    pub requirements: Vec<PathBuf>,
+    /// Extras of the project to install.
+    pub extras: Vec<String>,
+    /// Commands linked into `/usr/bin`; default: the project's own console scripts.
+    pub bin: Option<Vec<String>>,
+    /// Globs of paths below the prefix to leave out.
+    pub exclude: Vec<String>,
+    /// Whether byte code is shipped.
+    pub byte_compile: bool,
+    /// Shell commands that must succeed on the finished tree before anything is written.
+    pub check: Vec<String>,
+    /// Requirements of the application that may be missing from the lock.
+    pub allow_missing: Vec<String>,
+    /// Relations to other packages.
+    pub dependencies: Dependencies,
+    /// Further files to install.
+    pub files: Vec<FileRule>,
+    /// What only a `.deb` has.
+    pub deb: Deb,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: None,
+            version: None,
+            prefix: None,
+            release: "1".to_owned(),
+            maintainer: None,
+            python: None,
+            interpreter: InterpreterMode::System,
+            requirements: Vec::new(),
+            extras: Vec::new(),
+            bin: None,
+            exclude: Vec::new(),
+            byte_compile: true,
+            check: Vec::new(),
+            allow_missing: Vec::new(),
+            dependencies: Dependencies::default(),
+            files: Vec::new(),
+            deb: Deb::default(),
+        }
+    }
+}
+
+/// Where the interpreter of a package comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InterpreterMode {
+    /// The distribution's, at `/usr/bin/python3.X`.
+    System,
+}
+
+/// Relations beside the derived ones.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Dependencies {
+    /// Packages that are needed, for every format.
+    pub add: Vec<String>,
+}
+
+/// A file to install beside the environment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FileRule {
+    /// Path in the project.
+    pub source: PathBuf,
+    /// Absolute path on the host.
+    pub target: String,
+    /// Octal permission bits as text.
+    #[serde(default = "default_mode")]
+    pub mode: String,
+    /// How package managers treat it.
+    #[serde(default)]
+    pub role: FileRole,
+}
+
+fn default_mode() -> String {
+    "0644".to_owned()
+}
+
+/// How package managers treat a configured file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileRole {
+    /// As any other.
+    #[default]
+    Plain,
+    /// An administrator's edits are kept.
+    Config,
+    /// Documentation.
+    Doc,
+}
+
+/// What only a `.deb` has.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Deb {
+    /// Archive section.
+    pub section: String,
+    /// Archive priority.
+    pub priority: String,
+    /// Further fields, by name.
+    pub fields: std::collections::BTreeMap<String, String>,
+    /// Packages that are needed.
+    pub add: Vec<String>,
+    /// Packages that are installed along unless declined.
+    pub recommends: Vec<String>,
+    /// Packages that would be useful.
+    pub suggests: Vec<String>,
+    /// Packages that cannot be there too.
+    pub conflicts: Vec<String>,
+    /// Packages whose files are taken over.
+    pub replaces: Vec<String>,
+    /// Packages this one stands in for.
+    pub provides: Vec<String>,
+}
+
+impl Default for Deb {
+    fn default() -> Self {
+        Self {
+            section: "misc".to_owned(),
+            priority: "optional".to_owned(),
+            fields: std::collections::BTreeMap::new(),
+            add: Vec::new(),
+            recommends: Vec::new(),
+            suggests: Vec::new(),
+            conflicts: Vec::new(),
+            replaces: Vec::new(),
+            provides: Vec::new(),
+        }
+    }
+}
+
+/// Keys that are designed and not built yet: refused by name, so that no package silently lacks a service.
+const LATER: [&str; 5] = ["formats", "rpm", "scripts", "services", "user"];
+
+/// Reads the configuration `file` (the text and the name of a file, if there is one), then lays `settings` over
+/// it: dotted keys with TOML values or plain text, weakest first.
+pub fn load(file: Option<(Table, &str)>, settings: &[(String, String)]) -> Result<Config> {
+    let (mut table, name) = file.unwrap_or_default();
+    if let Some(key) = LATER.iter().find(|key| table.contains_key(**key)) {
+        return Err(UserError::usage(format!("`{key}` in `{name}` is not supported yet"))
+            .hint(format!("leave `{key}` out; this version builds applications without it"))
+            .into());
+    }
+    // Once on its own, so that a fault of the file is told apart from one of the command line.
+    from_table::<Config>(table.clone(), name)?;
+    for (key, text) in settings {
+        set(&mut table, key, text)?;
+    }
+    from_table(table, "the settings of the command line and environment")
+}
+
+/// The table `[tool.mkpkg]` or the whole of `mkpkg.toml`.
+pub fn parse(text: &str, name: &str) -> Result<Table> {
+    from_toml(text, name)
+}
+
+fn set(table: &mut Table, key: &str, text: &str) -> Result<()> {
+    let mut parts: Vec<_> = key.split('.').collect();
+    let last = parts.pop().unwrap_or_default();
+    let mut inner = table;
+    for part in parts {
+        let next = inner.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        inner = next.as_table_mut().ok_or_else(|| {
+            UserError::usage(format!("`{key}` cannot be set: `{part}` is not a table"))
+        })?;
+    }
+    if last.is_empty() {
+        return Err(UserError::usage(format!("`{key}` is not a key of the configuration")).into());
+    }
+    inner.insert(last.to_owned(), setting(last, text));
+    Ok(())
+}
+
+/// `release=1` means the text, not the number; lists and booleans are what they look like.
+fn setting(key: &str, text: &str) -> Value {
+    match value(text) {
+        Value::Integer(_) | Value::Float(_) | Value::Datetime(_) => Value::String(text.to_owned()),
+        Value::String(text) if is_list(key) => Value::Array(vec![Value::String(text)]),
+        other @ (Value::String(_) | Value::Boolean(_) | Value::Array(_) | Value::Table(_)) => other,
+    }
+}
+
+fn is_list(key: &str) -> bool {
+    matches!(
+        key,
+        "requirements"
+            | "extras"
+            | "bin"
+            | "exclude"
+            | "check"
+            | "allow-missing"
+            | "add"
+            | "recommends"
+            | "suggests"
+            | "conflicts"
+            | "replaces"
+            | "provides"
+    )
+}
+
+/// Longest prefix in bytes: with `/bin/python3.NN` it still fits the 127 bytes of a `#!` line on old kernels.
+const MAX_PREFIX: usize = 100;
+
+/// Directories that belong to the system; a prefix must lie deeper.
+const SYSTEM_DIRS: [&str; 12] = [
+    "usr/bin",
+    "usr/sbin",
+    "usr/lib",
+    "usr/lib64",
+    "usr/libexec",
+    "usr/share",
+    "usr/local",
+    "usr/include",
+    "etc/systemd",
+    "var/lib",
+    "var/log",
+    "var/cache",
+];
+
+/// The prefix of a package: `text`, or `/opt/<name>`.
+pub fn prefix(text: Option<&str>, name: &PackageName) -> Result<PkgPath> {
+    let text = text.map_or_else(|| format!("/opt/{name}"), str::to_owned);
+    let allowed = |at: char| at.is_ascii_alphanumeric() || "/._+-".contains(at);
+    let fault = if !text.starts_with('/') {
+        "is not an absolute path"
+    } else if !text.chars().all(allowed) {
+        "holds a character that a `#!` line or a shell would not take literally"
+    } else if text.len() > MAX_PREFIX {
+        "is too long for a `#!` line"
+    } else if text.matches('/').count() < 2 || SYSTEM_DIRS.contains(&text.trim_matches('/')) {
+        "is not a directory a package can have for itself"
+    } else {
+        return PkgPath::new(text.trim_end_matches('/'));
+    };
+    Err(UserError::usage(format!("the prefix {text:?} {fault}"))
+        .hint(format!(
+            "use letters, digits and `._+-`, at most {MAX_PREFIX} bytes, such as `/opt/{name}`"
+        ))
+        .into())
+}
+
+/// Permission bits from octal text; setuid, setgid, sticky and write for others are refused.
+pub fn mode(text: &str) -> Result<u32> {
+    match u32::from_str_radix(text.trim_start_matches("0o"), 8) {
+        Ok(mode) if mode & !0o755 == 0 && mode & 0o600 == 0o600 => Ok(mode),
+        Ok(_) | Err(_) => Err(UserError::usage(format!("the mode `{text}` is not allowed in a package"))
+            .hint("use `0644`, `0755`, `0640` or another mode its owner can read and write and nobody else writes")
+            .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::hint;
+    use crate::package::PackageName;
+    use crate::project::config::{load, mode, parse, prefix};
+
+    fn check(
+        text: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<crate::project::config::Config, String> {
+        let settings: Vec<_> =
+            settings.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+        let table = parse(text, "mkpkg.toml").map_err(|error| error.to_string())?;
+        load(Some((table, "mkpkg.toml")), &settings)
+            .map_err(|error| format!("{error} / {}", hint(&error).unwrap_or_default()))
+    }
+
+    #[test]
+    fn settings_lie_over_the_file() {
+        let config = check(
+            "release = '1'\nextras = ['a']\n[deb]\nsection = 'web'",
+            &[
+                ("release", "2"),
+                ("extras", "[\"b\", \"c\"]"),
+                ("deb.section", "net"),
+                ("bin", "[]"),
+                ("byte-compile", "false"),
+            ],
+        )
+        .unwrap();
+        assert_eq!((config.release.as_str(), config.extras.len()), ("2", 2));
+        assert_eq!((config.deb.section.as_str(), config.byte_compile), ("net", false));
+        assert_eq!(config.bin, Some(Vec::new()));
+        assert_eq!(check("", &[("check", "true x")]).unwrap().check, ["true x"]);
+    }
+
+    #[test]
+    fn faults() {
+        for (text, settings, message) in [
+            (
+                "requirments = []",
+                &[][..],
+                "cannot read `mkpkg.toml`: unknown field `requirments`, expected one of",
+            ),
+            (
+                "",
+                &[("deb.sektion", "x")][..],
+                "cannot read `the settings of the command line and environment`: unknown field `sektion`",
+            ),
+            ("[services.web]\nexec = 'x'", &[], "`services` in `mkpkg.toml` is not supported yet"),
+            (
+                "release = 1",
+                &[],
+                "cannot read `mkpkg.toml`: invalid type: integer `1`, expected a string",
+            ),
+            (
+                "",
+                &[("name.x", "1"), ("name.x.y", "2")],
+                "`name.x.y` cannot be set: `x` is not a table",
+            ),
+        ] {
+            let error = check(text, settings).unwrap_err();
+            assert!(error.starts_with(message), "{error}");
+        }
+        assert!(
+            check("requirments = []", &[]).unwrap_err().ends_with("did you mean `requirements`?")
+        );
+    }
+
+    #[test]
+    fn prefixes() {
+        let name = PackageName::new("acme-web").unwrap();
+        assert_eq!(prefix(None, &name).unwrap().absolute(), "/opt/acme-web");
+        assert_eq!(prefix(Some("/opt/venvs/x/"), &name).unwrap().absolute(), "/opt/venvs/x");
+        let long = format!("/opt/{}", "x".repeat(96));
+        for bad in
+            ["opt/x", "/opt", "/usr/bin", "/opt/a b", "/opt/a'b", "/opt/../etc", "/", "", &long]
+        {
+            assert!(prefix(Some(bad), &name).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn modes() {
+        assert_eq!(mode("0640").unwrap(), 0o640);
+        for bad in ["4755", "0664", "0777", "x", "0400"] {
+            assert!(mode(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Finds out what a directory is: its kind, its configuration, what its files state.
+//!
+//! Reads the project; builds and resolves nothing.
+
+pub mod config;
+pub mod epoch;
+pub mod sources;
+pub mod static_metadata;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::document::Table;
+use crate::error::UserError;
+use crate::pep::{Version, normalize_name};
+use crate::project::config::Config;
+use crate::project::static_metadata::{PyProject, StaticMetadata, agree, of_setup_cfg};
+
+/// A directory that holds a Python application.
+#[derive(Debug)]
+pub struct Project {
+    /// Canonical path.
+    pub dir: PathBuf,
+    /// How its code gets into the package.
+    pub kind: ProjectKind,
+    /// Its configuration, settings of the command line included.
+    pub config: Config,
+    /// What its files state.
+    pub stated: StaticMetadata,
+    /// Text of `pyproject.toml`, empty when there is none.
+    pub pyproject: String,
+}
+
+/// How the code of a project gets into the package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProjectKind {
+    /// A wheel is built of it (PEP 517, or `setup.py`).
+    Buildable,
+    /// Requirements, and perhaps code beside them that is installed as it lies there.
+    Bare,
+}
+
+/// Lock and requirements files that make a directory a project.
+const LOCKS: [&str; 6] =
+    ["pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt"];
+
+/// Looks at `dir` and reads its configuration, with `settings` (dotted key, value) over it.
+pub fn load(dir: &Path, settings: &[(String, String)]) -> Result<Project> {
+    let dir = dir.canonicalize().map_err(|error| {
+        UserError::usage(format!("the project `{}` cannot be opened: {error}", dir.display()))
+            .hint("name the directory that holds `pyproject.toml`")
+    })?;
+    let pyproject_text = read_if_there(&dir.join("pyproject.toml"))?;
+    let pyproject =
+        pyproject_text.as_deref().map(PyProject::parse).transpose()?.unwrap_or_default();
+    let setup_cfg = read_if_there(&dir.join("setup.cfg"))?.unwrap_or_default();
+    let stated = agree(&[
+        ("pyproject.toml", pyproject.metadata()),
+        ("setup.cfg", of_setup_cfg(&setup_cfg)),
+    ])?;
+    let own = read_if_there(&dir.join("mkpkg.toml"))?;
+    let config = config::load(config_table(own.as_deref(), &pyproject)?, settings)?;
+    let has_setup = dir.join("setup.py").is_file() || of_setup_cfg(&setup_cfg).name.is_some();
+    let kind = if pyproject.is_buildable() || has_setup {
+        ProjectKind::Buildable
+    } else if !config.requirements.is_empty() || LOCKS.iter().any(|name| dir.join(name).is_file()) {
+        ProjectKind::Bare
+    } else {
+        return Err(no_project(&dir).into());
+    };
+    if let Some(name) = &stated.name {
+        normalize_name(name)?;
+    }
+    for version in [&stated.version, &config.version].into_iter().flatten() {
+        version.parse::<Version>()?;
+    }
+    Ok(Project { dir, kind, config, stated, pyproject: pyproject_text.unwrap_or_default() })
+}
+
+fn no_project(dir: &Path) -> UserError {
+    UserError::usage(format!("there is no Python project in `{}`", dir.display())).hint(
+        "name a directory with `pyproject.toml`, `setup.py`, `setup.cfg` or a requirements or lock file",
+    )
+}
+
+fn config_table(own: Option<&str>, pyproject: &PyProject) -> Result<Option<(Table, &'static str)>> {
+    match (own, pyproject.config()) {
+        (Some(_), Some(_)) => Err(UserError::usage(
+            "`mkpkg.toml` and `[tool.mkpkg]` in `pyproject.toml` both configure mkpkg",
+        )
+        .hint("keep one of them")
+        .into()),
+        (Some(text), None) => Ok(Some((config::parse(text, "mkpkg.toml")?, "mkpkg.toml"))),
+        (None, Some(table)) => Ok(Some((table.clone(), "[tool.mkpkg] of pyproject.toml"))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>> {
+    match fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(UserError::usage(format!("`{}` is not UTF-8", path.display())).into()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::project::{ProjectKind, load};
+
+    fn check(files: &[(&str, &str)]) -> Result<ProjectKind, String> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let shown = dir.path().canonicalize().unwrap().display().to_string();
+        load(dir.path(), &[])
+            .map(|project| project.kind)
+            .map_err(|error| error.to_string().replace(&shown, "DIR"))
+    }
+
+    #[test]
+    fn kinds() {
+        let error = |text: &str| Err(text.to_owned());
+        for (files, expected) in [
+            (&[][..], error("there is no Python project in `DIR`")),
+            (&[("requirements.txt", "")], Ok(ProjectKind::Bare)),
+            (&[("setup.py", "")], Ok(ProjectKind::Buildable)),
+            (&[("setup.cfg", "[metadata]\nname = x")], Ok(ProjectKind::Buildable)),
+            (&[("setup.cfg", "[flake8]\nx = 1"), ("requirements.txt", "")], Ok(ProjectKind::Bare)),
+            (&[("pyproject.toml", "[project]\nname = 'x'")], Ok(ProjectKind::Buildable)),
+            (&[("pyproject.toml", "[tool.black]"), ("uv.lock", "")], Ok(ProjectKind::Bare)),
+            (
+                &[("pyproject.toml", "[project]\nname = '-x'")],
+                error("`-x` is not a valid distribution name"),
+            ),
+            (
+                &[("pyproject.toml", "[project]\nname = 'x'\nversion = 'one'")],
+                error("`one` is not a valid version"),
+            ),
+            (
+                &[("pyproject.toml", "[project]\nname = 'x'\n[tool.mkpkg]"), ("mkpkg.toml", "")],
+                error("`mkpkg.toml` and `[tool.mkpkg]` in `pyproject.toml` both configure mkpkg"),
+            ),
+        ] {
+            assert_eq!(check(files), expected, "{files:?}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The source files of a project: which they are, their digest, and a private copy to build in.
+//!
+//! Building in a copy keeps the project's directory clean, and keeps what earlier builds left there out.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result};
+
+use crate::digest::{Hasher, hex};
+use crate::error::UserError;
+
+/// A file or link of the project.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceFile {
+    /// Path relative to the project's directory.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: SourceKind,
+    /// When it was last changed: seconds since 1970.
+    pub modified: u64,
+}
+
+/// What a source is; anything else (sockets, devices) is not one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceKind {
+    /// A regular file and its size in bytes.
+    File(u64),
+    /// A symbolic link and its target.
+    Link(PathBuf),
+}
+
+/// Directories of tools, never sources.
+const TOOL_DIRS: [&str; 14] = [
+    ".git",
+    ".hg",
+    ".svn",
+    ".venv",
+    ".tox",
+    ".nox",
+    ".eggs",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".cache",
+    ".idea",
+    "node_modules",
+    "__pycache__",
+];
+
+/// Lists the sources below `dir`, sorted by path.
+pub fn list(dir: &Path) -> Result<Vec<SourceFile>> {
+    let mut files = Vec::new();
+    let mut pending = vec![PathBuf::new()];
+    while let Some(relative) = pending.pop() {
+        let here = dir.join(&relative);
+        let listing =
+            fs::read_dir(&here).with_context(|| format!("cannot list `{}`", here.display()))?;
+        for entry in listing {
+            let entry = entry.with_context(|| format!("cannot list `{}`", here.display()))?;
+            let path = relative.join(entry.file_name());
+            let kind =
+                entry.file_type().with_context(|| format!("cannot read `{}`", path.display()))?;
+            if kind.is_dir() {
+                if !is_left_over(&entry.path(), relative.as_os_str().is_empty()) {
+                    pending.push(path);
+                }
+            } else if let Some(file) = source(&entry.path(), path)? {
+                files.push(file);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn source(at: &Path, path: PathBuf) -> Result<Option<SourceFile>> {
+    let fault = || format!("cannot read `{}`", at.display());
+    let metadata = fs::symlink_metadata(at).with_context(fault)?;
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let modified = modified.map_or(0, |since| since.as_secs());
+    let kind = if metadata.is_symlink() {
+        SourceKind::Link(fs::read_link(at).with_context(fault)?)
+    } else if metadata.is_file() && at.extension() != Some(OsStr::new("pyc")) {
+        SourceKind::File(metadata.len())
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(SourceFile { path, kind, modified }))
+}
+
+/// Whether `dir` holds what a tool made: a virtual environment, or the products of an earlier build.
+fn is_left_over(dir: &Path, is_top: bool) -> bool {
+    let name = dir.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let holds = |start: &str| {
+        let names =
+            fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names.into_iter().any(|name| name.to_string_lossy().starts_with(start))
+    };
+    let holds_only_products = || {
+        let products = ["whl", "gz", "deb", "rpm", "zip", "gitignore"];
+        let mut names = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        names.all(|path| products.iter().any(|end| path.to_string_lossy().ends_with(end)))
+    };
+    TOOL_DIRS.contains(&name)
+        || dir.join("pyvenv.cfg").is_file()
+        || name.ends_with(".egg-info")
+        || is_top && name == "dist" && holds_only_products()
+        || is_top && name == "build" && (holds("lib") || holds("bdist.") || holds("temp."))
+}
+
+/// Time of the newest source: seconds since 1970.
+pub fn newest(files: &[SourceFile]) -> Option<u64> {
+    files.iter().map(|file| file.modified).max()
+}
+
+/// SHA-256 over names, kinds, executable bits and contents of `files`, hexadecimal.
+pub fn digest(dir: &Path, files: &[SourceFile]) -> Result<String> {
+    let mut hasher = Hasher::sha256();
+    for file in files {
+        let at = dir.join(&file.path);
+        hasher.update(file.path.as_os_str().as_encoded_bytes());
+        match &file.kind {
+            SourceKind::Link(target) => {
+                hasher.update(b"\0link\0");
+                hasher.update(target.as_os_str().as_encoded_bytes());
+            }
+            SourceKind::File(_) => {
+                let fault = || format!("cannot read `{}`", at.display());
+                let mut input = fs::File::open(&at).with_context(fault)?;
+                let mode = input.metadata().with_context(fault)?.permissions().mode() & 0o100;
+                let (content, _) = Hasher::sha256().read(&mut input).with_context(fault)?;
+                hasher.update(format!("\0file\0{mode:o}\0").as_bytes());
+                hasher.update(&content);
+            }
+        }
+        hasher.update(b"\0");
+    }
+    Ok(hex(&hasher.finish()))
+}
+
+/// Copies `files` to `to`, with fixed modes, and lets `.git` there lead to the project's own.
+pub fn copy(dir: &Path, files: &[SourceFile], to: &Path) -> Result<()> {
+    for file in files {
+        let (from, at) = (dir.join(&file.path), to.join(&file.path));
+        let fault = || format!("cannot copy `{}` to `{}`", from.display(), at.display());
+        if let Some(parent) = at.parent() {
+            fs::create_dir_all(parent).with_context(fault)?;
+        }
+        match &file.kind {
+            SourceKind::Link(target) => symlink(target, &at).with_context(fault)?,
+            SourceKind::File(_) => {
+                fs::copy(&from, &at).with_context(fault)?;
+                let is_executable =
+                    fs::metadata(&from).with_context(fault)?.permissions().mode() & 0o100 != 0;
+                let mode = if is_executable { 0o755 } else { 0o644 };
+                fs::set_permissions(&at, fs::Permissions::from_mode(mode)).with_context(fault)?;
+            }
+        }
+    }
+    let git = dir.join(".git");
+    if git.exists() && !to.join(".git").exists() {
+        symlink(&git, to.join(".git")).context("cannot link to the project's `.git`")?;
+    }
+    Ok(())
+}
+
+/// The text of a path that has to be part of a package.
+pub fn text(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        UserError::input(format!("the name of `{}` is not UTF-8", path.display()))
+            .hint("rename the file")
+            .into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::project::sources::{copy, digest, list};
+
+    #[test]
+    fn left_overs_are_no_sources() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [
+            "pkg/__init__.py",
+            "pkg/__pycache__/x.pyc",
+            "pkg/old.pyc",
+            "venv/pyvenv.cfg",
+            "venv/lib/x.py",
+            "build/lib/pkg/gone.py",
+            "dist/a.whl",
+            "src/build/mod.py",
+            "a.egg-info/PKG-INFO",
+            ".env",
+        ] {
+            let at = dir.path().join(path);
+            fs::create_dir_all(at.parent().unwrap()).unwrap();
+            fs::write(at, path).unwrap();
+        }
+        let files = list(dir.path()).unwrap();
+        let paths: Vec<_> = files.iter().map(|file| file.path.to_str().unwrap()).collect();
+        assert_eq!(paths, [".env", "pkg/__init__.py", "src/build/mod.py"]);
+        let copied = tempfile::tempdir().unwrap();
+        copy(dir.path(), &files, copied.path()).unwrap();
+        let again = list(copied.path()).unwrap();
+        assert_eq!(digest(dir.path(), &files).unwrap(), digest(copied.path(), &again).unwrap());
+        fs::write(copied.path().join("pkg/__init__.py"), "changed").unwrap();
+        assert_ne!(digest(dir.path(), &files).unwrap(), digest(copied.path(), &again).unwrap());
+    }
+}
