@@ -9,3 +9,4 @@ pub mod error;
 pub mod package;
 pub mod pep;
 pub mod tree;
+pub mod wheel;
