@@ -14,3 +14,4 @@ pub mod pep;
 pub mod project;
 pub mod scratch;
 pub mod tree;
+pub mod wheel;

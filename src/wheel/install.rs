@@ -1,0 +1,259 @@
+//! Where the files of a wheel go in an environment at its final path (PEP 427, "Installing a wheel").
+//!
+//! Nothing is written: content stays in the archive unless a first line has to change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::digest::{Hasher, base64url, sha256};
+use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::wheel::Wheel;
+use crate::wheel::dist_info::UNHASHED;
+use crate::wheel::entry_points::{EntryPoint, is_reserved};
+use crate::wheel::record::{Digest, Listed, Record};
+use crate::wheel::scripts;
+use crate::wheel::zip::Member;
+
+/// What installers write beside a distribution: ours is made anew, the rest holds paths and times of a host.
+const DROPPED: [&str; 5] =
+    ["INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"];
+/// PEP 627: INSTALLER names "the tool used to install the project".
+const INSTALLER: &str = "mkpkg\n";
+
+/// An environment: where it is on the target, and of which Python.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Directory of the environment.
+    pub prefix: PkgPath,
+    /// `X.Y` of its interpreter.
+    pub minor: String,
+}
+
+impl Layout {
+    /// Directory of commands.
+    pub fn bin(&self) -> Result<PkgPath> {
+        self.prefix.join("bin")
+    }
+
+    /// The interpreter launchers name.
+    pub fn python(&self) -> Result<PkgPath> {
+        self.prefix.join(&format!("bin/python{}", self.minor))
+    }
+
+    /// Directory of modules.
+    pub fn site_packages(&self) -> Result<PkgPath> {
+        self.prefix.join(&format!("lib/python{}/site-packages", self.minor))
+    }
+
+    /// Directory of the C headers of the distribution `name`.
+    pub fn headers(&self, name: &str) -> Result<PkgPath> {
+        self.prefix.join(&format!("include/site/python{}/{name}", self.minor))
+    }
+}
+
+/// Something in a wheel an administrator would want to know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A `.pth` file runs code whenever the interpreter starts.
+    RunsAtStart(PkgPath),
+    /// A file is not a module, script or header, and lies where the wheel asked.
+    Data(PkgPath),
+}
+
+/// One installed distribution.
+#[derive(Clone, Debug)]
+pub struct Installed {
+    /// Every file but RECORD.
+    pub tree: Tree,
+    /// What RECORD says so far; byte code is still to come.
+    pub record: Record,
+    /// In the order of the members.
+    pub notes: Vec<Note>,
+}
+
+/// Lays the files of `wheel` out in `layout`.
+pub fn install(wheel: &Wheel, layout: &Layout) -> Result<Installed> {
+    let mut installing = Installing::new(wheel, layout)?;
+    for (name, member) in wheel.members() {
+        installing.add_member(name, member)?;
+    }
+    for point in &wheel.entry_points {
+        installing.add_launcher(point)?;
+    }
+    installing.add_installer()?;
+    installing.finish()
+}
+
+/// Where a member goes.
+enum Target {
+    /// Nowhere.
+    Dropped,
+    /// As it is.
+    Plain(PkgPath),
+    /// As it is, to a path of the wheel's choice.
+    Data(PkgPath),
+    /// With the interpreter of the environment in its first line.
+    Script(PkgPath),
+}
+
+struct Installing<'a> {
+    wheel: &'a Wheel,
+    layout: &'a Layout,
+    site_packages: PkgPath,
+    bin: PkgPath,
+    python: String,
+    origin: Arc<str>,
+    tree: Tree,
+    files: BTreeMap<PkgPath, Digest>,
+    notes: Vec<Note>,
+}
+
+impl<'a> Installing<'a> {
+    fn new(wheel: &'a Wheel, layout: &'a Layout) -> Result<Self> {
+        let origin = format!("{} {}", wheel.metadata.name, wheel.metadata.version);
+        Ok(Self {
+            wheel,
+            layout,
+            site_packages: layout.site_packages()?,
+            bin: layout.bin()?,
+            python: layout.python()?.absolute(),
+            origin: Arc::from(origin),
+            tree: Tree::new(),
+            files: BTreeMap::new(),
+            notes: Vec::new(),
+        })
+    }
+
+    fn add_member(&mut self, name: &str, member: &Member) -> Result<()> {
+        let mode = if member.mode & 0o111 == 0 { 0o644 } else { 0o755 };
+        match self.target(name)? {
+            Target::Dropped => Ok(()),
+            Target::Plain(path) => {
+                self.note_start(name, &path)?;
+                self.add_as_is(name, member, path, mode)
+            }
+            Target::Data(path) => {
+                self.note_start(name, &path)?;
+                self.notes.push(Note::Data(path.clone()));
+                self.add_as_is(name, member, path, mode)
+            }
+            Target::Script(path) => self.add_script(name, member, path),
+        }
+    }
+
+    fn add_script(&mut self, name: &str, member: &Member, path: PkgPath) -> Result<()> {
+        let text = scripts::rewrite(&member.content, &self.python)
+            .with_context(|| format!("cannot read `{name}` of `{}`", self.wheel.file_name()))?;
+        match text {
+            None => self.add_as_is(name, member, path, 0o755),
+            Some(text) => self.add_bytes(path, text, 0o755),
+        }
+    }
+
+    fn target(&self, name: &str) -> Result<Target> {
+        let target = match (self.wheel.dirs.below_info(name), self.wheel.dirs.below_data(name)) {
+            (Some(file), _) if UNHASHED.contains(&file) || DROPPED.contains(&file) => {
+                Target::Dropped
+            }
+            (_, Some(rest)) => self.data_target(name, rest)?,
+            (_, None) => Target::Plain(self.site_packages.join(name)?),
+        };
+        match &target {
+            Target::Plain(path) | Target::Data(path) | Target::Script(path)
+                if self.is_taken(path) =>
+            {
+                let what = format!("cannot be `{path}`, which belongs to the environment");
+                Err(self.wheel.refuse_member(name, &what))
+            }
+            Target::Dropped | Target::Plain(_) | Target::Data(_) | Target::Script(_) => Ok(target),
+        }
+    }
+
+    /// The target of `rest` below the data directory: the scheme, and a path below that.
+    fn data_target(&self, name: &str, rest: &str) -> Result<Target> {
+        let refuse = || {
+            let scheme = rest.split('/').next().unwrap_or(rest).escape_debug();
+            self.wheel.refuse_member(name, &format!("is of an unknown scheme: `{scheme}`"))
+        };
+        let (scheme, path) = rest.split_once('/').ok_or_else(refuse)?;
+        match scheme {
+            "purelib" | "platlib" => Ok(Target::Plain(self.site_packages.join(path)?)),
+            "headers" => {
+                Ok(Target::Plain(self.layout.headers(&self.wheel.metadata.name)?.join(path)?))
+            }
+            "data" => Ok(Target::Data(self.layout.prefix.join(path)?)),
+            // As pip has it: a script an entry point makes anew is left out.
+            "scripts" if self.wheel.entry_points.iter().any(|point| point.name == path) => {
+                Ok(Target::Dropped)
+            }
+            "scripts" => Ok(Target::Script(self.bin.join(path)?)),
+            _ => Err(refuse()),
+        }
+    }
+
+    /// Whether `path` is one of the files that make the environment.
+    fn is_taken(&self, path: &PkgPath) -> bool {
+        match path.below(&self.layout.prefix) {
+            Some(below) => {
+                below == "pyvenv.cfg" || below.strip_prefix("bin/").is_some_and(is_reserved)
+            }
+            None => false,
+        }
+    }
+
+    /// `site` executes the lines of a `.pth` file that start with `import` and a space or tab.
+    fn note_start(&mut self, name: &str, path: &PkgPath) -> Result<()> {
+        let is_pth = path.as_str().ends_with(".pth");
+        if !is_pth || path.parent().as_ref() != Some(&self.site_packages) {
+            return Ok(());
+        }
+        let content = self.wheel.read(name)?;
+        let runs = |line: &[u8]| line.starts_with(b"import ") || line.starts_with(b"import\t");
+        if content.split(|at| matches!(at, b'\n' | b'\r')).any(runs) {
+            self.notes.push(Note::RunsAtStart(path.clone()));
+        }
+        Ok(())
+    }
+
+    fn add_as_is(&mut self, name: &str, member: &Member, path: PkgPath, mode: u32) -> Result<()> {
+        let sha256 = match self.wheel.record.get(name) {
+            Some(Listed::Hashed { algorithm, digest, .. }) if algorithm == "sha256" => {
+                digest.clone()
+            }
+            Some(Listed::Hashed { .. } | Listed::Unhashed) | None => {
+                base64url(&self.wheel.digest(name, Hasher::sha256())?)
+            }
+        };
+        let digest = Digest { sha256, len: member.content.len() };
+        self.add(path, member.content.clone(), digest, mode)
+    }
+
+    fn add_bytes(&mut self, path: PkgPath, bytes: Vec<u8>, mode: u32) -> Result<()> {
+        let digest = Digest { sha256: base64url(&sha256(&bytes)), len: bytes.len() as u64 };
+        self.add(path, Content::bytes(bytes), digest, mode)
+    }
+
+    fn add(&mut self, path: PkgPath, content: Content, digest: Digest, mode: u32) -> Result<()> {
+        self.tree.insert(path.clone(), Entry::file(content, mode, &self.origin))?;
+        self.files.insert(path, digest);
+        Ok(())
+    }
+
+    fn add_launcher(&mut self, point: &EntryPoint) -> Result<()> {
+        let text = scripts::launcher(point, &self.python);
+        self.add_bytes(self.bin.join(&point.name)?, text.into_bytes(), 0o755)
+    }
+
+    fn add_installer(&mut self) -> Result<()> {
+        let path = self.site_packages.join(&self.wheel.dirs.member("INSTALLER"))?;
+        self.add_bytes(path, INSTALLER.into(), 0o644)
+    }
+
+    fn finish(self) -> Result<Installed> {
+        let path = self.site_packages.join(&self.wheel.dirs.member("RECORD"))?;
+        let record = Record { path, root: self.site_packages, files: self.files };
+        Ok(Installed { tree: self.tree, record, notes: self.notes })
+    }
+}
