@@ -6,6 +6,7 @@ pub mod codec;
 pub mod digest;
 pub mod document;
 pub mod error;
+pub mod lock;
 pub mod package;
 pub mod pep;
 pub mod tree;
