@@ -9,6 +9,7 @@ pub mod elf;
 pub mod error;
 pub mod exec;
 pub mod host;
+pub mod lock;
 pub mod package;
 pub mod pep;
 pub mod project;

@@ -2,13 +2,15 @@
 //!
 //! The only module that knows the crate which implements them.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::Result;
 use pep508_rs::pep440_rs::{self, VersionSpecifiers};
 use pep508_rs::{
-    ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree, VerbatimUrl, VersionOrUrl,
+    ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree, Pep508Url, VersionOrUrl,
 };
 use serde::Deserialize;
 
@@ -136,9 +138,13 @@ impl Environment {
         let fault = |error: &dyn fmt::Display| {
             let error = error.to_string();
             let first = error.lines().next().unwrap_or_default().to_owned();
-            UserError::input(format!("`{marker}` is not an environment marker: {first}"))
+            let message = format!("`{marker}` is not an environment marker: {first}");
+            anyhow::Error::from(UserError::input(message))
         };
-        let tree = MarkerTree::parse_str::<VerbatimUrl>(marker).map_err(|error| fault(&error))?;
+        if !is_shallow(marker) {
+            return Err(fault(&"its parentheses are nested too deeply"));
+        }
+        let tree = MarkerTree::parse_str::<PlainUrl>(marker).map_err(|error| fault(&error))?;
         let extras: Vec<_> = extras
             .iter()
             .map(|extra| ExtraName::from_str(extra).map_err(|error| fault(&error)))
@@ -166,6 +172,38 @@ impl Environment {
     }
 }
 
+/// A URL as it is written. The crate's own type replaces `${NAME}` by the value of the variable, and that may be
+/// a secret.
+#[derive(Debug)]
+struct PlainUrl(String);
+
+impl fmt::Display for PlainUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Pep508Url for PlainUrl {
+    type Err = Infallible;
+
+    fn parse_url(url: &str, _working_dir: Option<&Path>) -> Result<Self, Self::Err> {
+        Ok(Self(url.to_owned()))
+    }
+}
+
+/// Whether parentheses are nested no deeper than the crate's recursive parser can take.
+fn is_shallow(text: &str) -> bool {
+    let mut depth = 0_usize;
+    text.bytes().all(|byte| {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= 64
+    })
+}
+
 /// One requirement (PEP 508).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
@@ -185,11 +223,16 @@ impl FromStr for Requirement {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let parsed = pep508_rs::Requirement::<VerbatimUrl>::from_str(text).map_err(|error| {
+        let fault = |error: &dyn fmt::Display| {
             let error = error.to_string();
             let first = error.lines().next().unwrap_or_default();
             UserError::input(format!("`{}` is not a requirement: {first}", text.escape_debug()))
-        })?;
+        };
+        if !is_shallow(text) {
+            return Err(fault(&"its parentheses are nested too deeply").into());
+        }
+        let parsed = pep508_rs::Requirement::<PlainUrl>::from_str(text);
+        let parsed = parsed.map_err(|error| fault(&error))?;
         let (specifiers, url) = match &parsed.version_or_url {
             None => (String::new(), None),
             Some(VersionOrUrl::VersionSpecifier(specifiers)) => (specifiers.to_string(), None),
@@ -267,6 +310,12 @@ mod tests {
         assert_eq!("a>=1,<2".parse::<Requirement>().unwrap().pin(), None);
         assert_eq!("a==1.*".parse::<Requirement>().unwrap().pin(), None);
         assert!("a===".parse::<Requirement>().is_err());
+        let direct: Requirement =
+            "a @ https://${HOME}@x.example/a.whl ; os_name == 'posix'".parse().unwrap();
+        assert_eq!(direct.url.as_deref(), Some("https://${HOME}@x.example/a.whl"));
+        assert!(
+            format!("a ; {}os_name == 'x'", "(".repeat(100_000)).parse::<Requirement>().is_err()
+        );
         assert!("1.0.post1.dev2+abc.1".parse::<Version>().is_ok());
         assert!(satisfies(&"3.11.2".parse().unwrap(), ">=3.9,<3.12").unwrap());
     }
