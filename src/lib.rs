@@ -2,6 +2,7 @@
 //!
 //! ARCHITECTURE.md lists the layers; `tests/it/tidy.rs` enforces them.
 
+pub mod backend;
 pub mod codec;
 pub mod digest;
 pub mod document;

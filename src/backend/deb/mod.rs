@@ -1,0 +1,415 @@
+//! The Debian package format.
+//!
+//! Writes what dpkg of every supported release installs, without dpkg. Knows nothing of wheels or ELF.
+
+mod archive;
+mod docs;
+mod metadata;
+mod payload;
+mod read;
+mod relations;
+mod scripts;
+mod version;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Cursor, Seek, Write};
+
+use anyhow::{Context, Result};
+
+use crate::backend::deb::archive::{ArWriter, TarWriter};
+use crate::backend::deb::payload::Payload;
+use crate::codec::{Compression, Compressor};
+use crate::error::UserError;
+use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
+use crate::tree::Tree;
+
+/// Time stamps in ar and tar headers have eleven octal digits.
+const MTIME_LIMIT: u64 = 1 << 33;
+
+/// How a .deb is written, beyond what the package says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Method and level, of the payload and of the control archive.
+    pub compression: Compression,
+    /// Threads that compress; the bytes do not depend on it.
+    pub threads: usize,
+    /// `Section`, such as `python` or `web`.
+    pub section: String,
+    /// `Priority`, such as `optional`.
+    pub priority: String,
+    /// Further control fields by name.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// The Debian version: PEP 440's, in an order dpkg agrees with, and the release as the revision.
+pub fn version(meta: &PackageMeta) -> String {
+    version::full(meta)
+}
+
+/// The name of the file: `name_version_architecture.deb`, the version without its epoch.
+pub fn file_name(meta: &PackageMeta) -> String {
+    format!("{}_{}_{}.deb", meta.name, version::without_epoch(meta), architecture(meta.machine))
+}
+
+/// Debian's name for a machine; `all` for code that runs on any.
+pub fn architecture(machine: Option<Machine>) -> &'static str {
+    match machine {
+        None => "all",
+        Some(Machine::X86_64) => "amd64",
+        Some(Machine::Aarch64) => "arm64",
+        Some(Machine::Armv7l) => "armhf",
+        Some(Machine::I686) => "i386",
+        Some(Machine::Ppc64le) => "ppc64el",
+        Some(Machine::S390x) => "s390x",
+        Some(Machine::Riscv64) => "riscv64",
+        Some(Machine::Loongarch64) => "loong64",
+    }
+}
+
+/// What a package needs to have its interpreter; nothing when it brings its own.
+pub fn relations(interpreter: Option<&InterpreterNeed>) -> Vec<Relation> {
+    relations::of_interpreter(interpreter)
+}
+
+/// A relation a user wrote, such as `libpq5 (>= 15) | libpq-dev`, in normal form.
+pub fn relation(kind: RelationKind, text: &str, because: &str) -> Result<Relation> {
+    let text = relations::normal(text, relations::grammar(kind))?;
+    Ok(Relation { kind, text, because: vec![because.to_owned()] })
+}
+
+/// Writes a package to `out`, which is empty.
+///
+/// `spool` is empty too and takes the payload meanwhile; keep it beside the output, because `/tmp` may be memory.
+/// Files Debian wants (copyright, changelog, lintian overrides) are added unless the tree has them.
+pub fn write(
+    meta: &PackageMeta,
+    tree: &Tree,
+    options: &Options,
+    out: &mut File,
+    mut spool: File,
+) -> Result<()> {
+    if meta.epoch >= MTIME_LIMIT {
+        let message = format!("{} seconds since 1970 do not fit a .deb", meta.epoch);
+        return Err(UserError::usage(message).hint("check SOURCE_DATE_EPOCH").into());
+    }
+    // Once before the payload, which takes time, to find what is wrong with the fields.
+    metadata::control(meta, options, 0)?;
+    let scripts = scripts::scripts(meta)?;
+    let tree = docs::with_docs(meta, tree)?;
+    payload::check(meta, &tree)?;
+    let compression = options.compression;
+    let payload = payload::write(&tree, compression, options.threads, meta.epoch, &mut spool)?;
+    let mut members: BTreeMap<&str, (String, u32)> =
+        scripts.into_iter().map(|(name, text)| (name, (text, 0o755))).collect();
+    let control = metadata::control(meta, options, payload.installed_size)?;
+    members.insert("control", (control, 0o644));
+    let Payload { len, md5sums, conffiles, .. } = payload;
+    for (name, text) in [("md5sums", md5sums), ("conffiles", conffiles)] {
+        if !text.is_empty() {
+            members.insert(name, (text, 0o644));
+        }
+    }
+    let control = control_tar(&members, compression, meta.epoch)?;
+    let suffix = suffix(compression);
+    spool.rewind().context("cannot read the spool")?;
+    let mut ar = ArWriter::new(BufWriter::new(out), meta.epoch);
+    ar.append("debian-binary", 4, Cursor::new("2.0\n"))?;
+    ar.append(&format!("control.tar.{suffix}"), control.len() as u64, Cursor::new(control))?;
+    ar.append(&format!("data.tar.{suffix}"), len, spool)?;
+    ar.finish()?;
+    Ok(())
+}
+
+/// Reads a package; `spool` is empty and takes what its files hold.
+pub fn read(input: File, spool: File) -> Result<Package> {
+    read::read(input, spool)
+}
+
+fn suffix(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Zstd(_) => "zst",
+        Compression::Xz(_) => "xz",
+        Compression::Gzip(_) => "gz",
+    }
+}
+
+fn control_tar(
+    members: &BTreeMap<&str, (String, u32)>,
+    compression: Compression,
+    mtime: u64,
+) -> Result<Vec<u8>> {
+    let pack = || {
+        let mut tar = TarWriter::new(Compressor::new(Vec::new(), compression, 1)?, mtime);
+        tar.dir("./", 0o755)?;
+        for (name, (text, mode)) in members {
+            tar.file(&format!("./{name}"), *mode, text.len() as u64, &mut text.as_bytes())?;
+        }
+        let mut compressor = tar.finish()?;
+        compressor.flush()?;
+        compressor.finish()
+    };
+    pack().context("cannot write the control archive")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{Read, Seek, Write};
+    use std::sync::Arc;
+
+    use crate::backend::deb::docs::with_docs;
+    use crate::backend::deb::{Options, architecture, file_name, read, relation, version, write};
+    use crate::codec::Compression;
+    use crate::digest::{hex, sha256};
+    use crate::error::exit_code;
+    use crate::package::{
+        Bundled, Machine, Package, PackageMeta, PackageName, Relation, RelationKind,
+    };
+    use crate::tree::{Content, Entry, MAX_COMPONENT, PkgPath, Role, Tree};
+
+    const SITE: &str = "opt/acme-web/lib/python3.11/site-packages";
+
+    pub(super) fn path(text: &str) -> PkgPath {
+        PkgPath::new(text).unwrap()
+    }
+
+    pub(super) fn file(text: &str, mode: u32) -> Entry {
+        Entry::file(Content::bytes(text), mode, &Arc::from("acme-web 1.4.2"))
+    }
+
+    pub(super) fn link(target: &str) -> Entry {
+        Entry::Symlink { target: target.to_owned() }
+    }
+
+    pub(super) fn options() -> Options {
+        Options {
+            compression: Compression::Zstd(3),
+            threads: 1,
+            section: "web".to_owned(),
+            priority: "optional".to_owned(),
+            fields: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn meta() -> PackageMeta {
+        let relation = |kind, text: &str| Relation {
+            kind,
+            text: text.to_owned(),
+            because: vec!["a test".to_owned()],
+        };
+        let bundled = |name: &str, licence: &str, author: &str| Bundled {
+            name: name.to_owned(),
+            version: "4".to_owned(),
+            licence: licence.to_owned(),
+            author: author.to_owned(),
+            homepage: String::new(),
+            licence_files: Vec::new(),
+        };
+        let mut typing = bundled("typing_extensions", "Python licence,\n see LICENSE", "");
+        typing.licence_files = vec![path(&format!("{SITE}/typing_extensions-4.dist-info/LICENSE"))];
+        PackageMeta {
+            name: PackageName::new("acme-web").unwrap(),
+            version: "1.4.2".parse().unwrap(),
+            release: "1".to_owned(),
+            machine: Some(Machine::X86_64),
+            summary: "the Acme web shop".to_owned(),
+            description: vec![
+                "Sells everything a coyote may need, and a good deal of what it does not need but \
+                 wants."
+                    .to_owned(),
+                ".NET is not involved.".to_owned(),
+            ],
+            licence: "GPL-3.0-or-later".to_owned(),
+            homepage: Some("https://acme.example".to_owned()),
+            maintainer: "Acme Ops <ops@acme.example>".to_owned(),
+            prefix: path("opt/acme-web"),
+            epoch: 1_767_225_600,
+            relations: vec![
+                relation(RelationKind::Needs, "libc6 (>= 2.34)"),
+                relation(RelationKind::Needs, "python3.11"),
+                relation(RelationKind::Needs, "python3.11"),
+                relation(RelationKind::Recommends, "redis-server|valkey"),
+            ],
+            bundled: vec![
+                bundled("acme-web", "GPL-3.0-or-later", "Wile E. <w@acme.example>"),
+                typing,
+            ],
+        }
+    }
+
+    pub(super) fn tree() -> Tree {
+        let typing: Arc<str> = Arc::from("typing-extensions 4");
+        let mut tree = Tree::new();
+        for (name, entry) in [
+            ("opt/acme-web/bin/acme".to_owned(), file("#!/opt/acme-web/bin/python\n", 0o755)),
+            ("opt/acme-web/bin/python".to_owned(), link("python3.11")),
+            ("opt/acme-web/bin/python3.11".to_owned(), link("/usr/bin/python3.11")),
+            ("usr/bin/acme".to_owned(), link("/opt/acme-web/bin/acme")),
+            (format!("{SITE}/acme/__init__.py"), file("import typing_extensions\n", 0o644)),
+            (
+                format!("{SITE}/typing extensions.py"),
+                Entry::file(Content::bytes("x = 1\n"), 0o644, &typing),
+            ),
+            (
+                format!("{SITE}/typing_extensions-4.dist-info/LICENSE"),
+                Entry::file(Content::bytes("Be good.\n"), 0o644, &typing),
+            ),
+            (
+                "etc/acme-web/acme.toml".to_owned(),
+                Entry::File {
+                    content: Content::bytes("debug = false\n"),
+                    mode: 0o644,
+                    role: Role::Config,
+                    origin: Arc::from("mkpkg"),
+                },
+            ),
+        ] {
+            tree.insert(path(&name), entry).unwrap();
+        }
+        // The script is the package's, not the distribution's.
+        tree.replace(
+            path("opt/acme-web/bin/acme"),
+            Entry::file(Content::bytes("#!/opt/acme-web/bin/python\n"), 0o755, &Arc::from("mkpkg")),
+        )
+        .unwrap();
+        tree
+    }
+
+    fn pack(tree: &Tree, options: &Options) -> Vec<u8> {
+        let mut out = tempfile::tempfile().unwrap();
+        write(&meta(), tree, options, &mut out, tempfile::tempfile().unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        out.rewind().unwrap();
+        out.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn unpack(bytes: &[u8]) -> anyhow::Result<Package> {
+        let mut input = tempfile::tempfile().unwrap();
+        input.write_all(bytes).unwrap();
+        read(input, tempfile::tempfile().unwrap())
+    }
+
+    /// Path, kind, mode, content or target of every entry.
+    fn listing(tree: &Tree) -> Vec<(String, String)> {
+        let describe = |entry: &Entry| match entry {
+            Entry::Dir { mode } => format!("dir {mode:o}"),
+            Entry::Symlink { target } => format!("link {target}"),
+            Entry::File { content, mode, role, .. } => {
+                format!("{role:?} {mode:o} {}", hex(&sha256(&content.read().unwrap())))
+            }
+        };
+        tree.iter().map(|(path, entry)| (path.to_string(), describe(entry))).collect()
+    }
+
+    fn check_round_trip(tree: &Tree, compression: Compression) -> Package {
+        let options = Options { compression, ..options() };
+        let package = unpack(&pack(tree, &options)).unwrap();
+        let whole = with_docs(&meta(), tree).unwrap();
+        assert_eq!(listing(&package.tree), listing(&whole), "{compression}");
+        assert_eq!(compression.to_string().split(':').next(), Some(package.compression.as_str()));
+        package
+    }
+
+    #[test]
+    fn round_trip() {
+        for compression in [Compression::Zstd(3), Compression::Xz(1), Compression::Gzip(6)] {
+            let package = check_round_trip(&tree(), compression);
+            assert_eq!(package.fields[1], ("Version".to_owned(), "1.4.2-1".to_owned()));
+            assert_eq!(package.fields.last().unwrap().0, "Description");
+            assert_eq!(package.scripts["conffiles"], "/etc/acme-web/acme.toml\n");
+            let sums = &package.scripts["md5sums"];
+            assert!(!sums.contains("acme.toml") && sums.contains("  usr/share/lintian/"), "{sums}");
+            assert!(package.scripts["prerm"].starts_with("#!/bin/sh\n"));
+        }
+    }
+
+    #[test]
+    fn names_of_any_length() {
+        let mut tree = tree();
+        let deep = vec!["d".repeat(60); 20].join("/");
+        for name in [
+            "x".repeat(MAX_COMPONENT),
+            format!("{deep}/f"),
+            // 98 to 101 bytes with the `./` in front: around the 100 a header has.
+            "y".repeat(98 - 2 - "opt/acme-web/".len()),
+            "y".repeat(99 - 2 - "opt/acme-web/".len()),
+            "y".repeat(100 - 2 - "opt/acme-web/".len()),
+            "y".repeat(101 - 2 - "opt/acme-web/".len()),
+            "grüße/$(x) 'y' \"z\" \\n".to_owned(),
+        ] {
+            let at = meta().prefix.join(&name).unwrap();
+            let target = name.clone();
+            tree.insert(meta().prefix.join(&format!("links/{name}")).unwrap(), link(&target))
+                .unwrap();
+            tree.insert(at, file(&name, 0o644)).unwrap();
+        }
+        tree.insert(meta().prefix.join("empty/dir").unwrap(), Entry::Dir { mode: 0o755 }).unwrap();
+        check_round_trip(&tree, Compression::Zstd(1));
+    }
+
+    #[test]
+    fn bytes_do_not_depend_on_threads() {
+        let mut tree = tree();
+        let noise: Vec<u8> = (0..5_000_000_u64).map(|at| ((at * at) >> 7) as u8).collect();
+        let entry = Entry::file(Content::bytes(noise), 0o644, &Arc::from("x 1"));
+        tree.insert(path("opt/acme-web/noise"), entry).unwrap();
+        for compression in [Compression::Zstd(1), Compression::Xz(0), Compression::Gzip(1)] {
+            let with = |threads| pack(&tree, &Options { compression, threads, ..options() });
+            let one = with(1);
+            assert!(one == with(2) && one == with(4), "{compression}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_what_is_there() {
+        let options = Options { compression: Compression::Gzip(1), ..options() };
+        let good = pack(&tree(), &options);
+        for len in (0..good.len()).step_by(13) {
+            let error = unpack(&good[..len]).unwrap_err();
+            assert_eq!(exit_code(&error), 3, "{len}: {error:#}");
+        }
+        // A fixed generator (Knuth's MMIX constants) keeps the mutations the same on every run.
+        let mut state = 1_u64;
+        let mut next = |limit: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % limit
+        };
+        for _ in 0..2_000 {
+            let mut bad = good.clone();
+            for _ in 0..=next(4) {
+                let at = next(bad.len());
+                bad[at] ^= 1 << next(8);
+            }
+            if let Err(error) = unpack(&bad) {
+                assert_eq!(exit_code(&error), 3, "{error:#}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_and_architectures() {
+        let mut meta = meta();
+        assert_eq!(file_name(&meta), "acme-web_1.4.2-1_amd64.deb");
+        meta.version = "3!1.0rc1".parse().unwrap();
+        meta.machine = None;
+        assert_eq!(version(&meta), "3:1.0~rc1-1");
+        assert_eq!(file_name(&meta), "acme-web_1.0~rc1-1_all.deb");
+        assert_eq!(architecture(Some(Machine::Ppc64le)), "ppc64el");
+        let relation = relation(RelationKind::Provides, "acme(=1)", "configured").unwrap();
+        assert_eq!((relation.text.as_str(), relation.because.len()), ("acme (= 1)", 1));
+    }
+
+    #[test]
+    fn times_that_do_not_fit_are_refused() {
+        let mut meta = meta();
+        meta.epoch = u64::MAX;
+        let mut out = tempfile::tempfile().unwrap();
+        let spool = tempfile::tempfile().unwrap();
+        let error = write(&meta, &tree(), &options(), &mut out, spool).unwrap_err();
+        assert_eq!(exit_code(&error), 2);
+    }
+}

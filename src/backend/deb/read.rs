@@ -1,0 +1,267 @@
+//! Reads a .deb of unknown origin: every length is checked, every name is a package path, nothing is trusted.
+//!
+//! Refuses what the tree has no entry for, such as devices.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::backend::deb::archive::{ArMember, Member, MemberKind, TarReader, list_ar};
+use crate::codec::{Method, decompress};
+use crate::error::UserError;
+use crate::package::Package;
+use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+
+/// Control archives hold text; the largest is `md5sums`.
+const CONTROL_LIMIT: u64 = 64 << 20;
+/// Entries of the payload.
+const ENTRY_LIMIT: usize = 4_000_000;
+/// What a payload may unpack to: this much, and so many times its own size.
+const PAYLOAD_FLOOR: u64 = 4 << 30;
+const PAYLOAD_RATIO: u64 = 250;
+
+/// Reads a package; file content goes to `spool`.
+pub(super) fn read(input: File, spool: File) -> Result<Package> {
+    let input = Arc::new(input);
+    let members = list_ar(&input)?;
+    let (control, data) = find_members(&input, &members)?;
+    let mut scripts = read_control(&input, control)?;
+    let Some(text) = scripts.remove("control") else {
+        return Err(UserError::input(format!("`{}` has no file `control`", control.name)).into());
+    };
+    let fields = parse_fields(&text)?;
+    let conffiles: BTreeSet<&str> =
+        scripts.get("conffiles").map_or("", String::as_str).lines().map(str::trim_end).collect();
+    let value = |name: &str| {
+        let found = fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        found.map_or("", |(_, value)| value.as_str())
+    };
+    let origin = Arc::from(format!("{} {}", value("Package"), value("Version")));
+    let unpack = Unpack { spool: Arc::new(spool), end: 0, conffiles, origin, tree: Tree::new() };
+    let (tree, compression) = unpack.read_data(&input, data)?;
+    Ok(Package { fields, scripts, compression, tree })
+}
+
+/// The control and the data member: `debian-binary` comes first, then these, in this order.
+fn find_members<'a>(
+    input: &Arc<File>,
+    members: &'a [ArMember],
+) -> Result<(&'a ArMember, &'a ArMember)> {
+    // Members whose names begin with `_` are for other tools.
+    let mut known = members.iter().filter(|member| !member.name.starts_with('_'));
+    match known.next() {
+        Some(first) if first.name == "debian-binary" => {
+            let version = content(input, first).open().and_then(|reader| {
+                let mut text = String::new();
+                reader.take(64).read_to_string(&mut text).map(|_| text)
+            });
+            let version = version.unwrap_or_default();
+            if !version.starts_with("2.") {
+                let version = version.trim_end().escape_debug().to_string();
+                let message = format!("this .deb has version `{version}`; only 2.x is known");
+                return Err(UserError::input(message).into());
+            }
+        }
+        Some(_) | None => {
+            let message = "this is no .deb: its first member is not `debian-binary`";
+            return Err(UserError::input(message).into());
+        }
+    }
+    let mut expect = |stem: &str| match known.next() {
+        Some(member) if member.name.strip_prefix(stem).is_some() => Ok(member),
+        Some(member) => {
+            Err(UserError::input(format!("member `{}` is where `{stem}` belongs", member.name)))
+        }
+        None => Err(UserError::input(format!("member `{stem}` is missing"))),
+    };
+    Ok((expect("control.tar")?, expect("data.tar")?))
+}
+
+/// The method a member's name tells.
+fn method(member: &ArMember) -> Result<(Method, &'static str)> {
+    let (_, suffix) = member.name.split_once(".tar").unwrap_or_default();
+    Ok(match suffix {
+        "" => (Method::None, "none"),
+        ".gz" => (Method::Gzip, "gzip"),
+        ".xz" => (Method::Xz, "xz"),
+        ".zst" => (Method::Zstd, "zstd"),
+        other => {
+            let message = format!(
+                "member `{}` is compressed with `{}`, which is not supported",
+                member.name,
+                other.trim_start_matches('.')
+            );
+            let hint = "repack it with `dpkg-deb -R` and `dpkg-deb -b`";
+            return Err(UserError::input(message).hint(hint).into());
+        }
+    })
+}
+
+fn content(input: &Arc<File>, member: &ArMember) -> Content {
+    Content::Span {
+        file: Arc::clone(input),
+        offset: member.offset,
+        stored_len: member.len,
+        len: member.len,
+        deflated: false,
+    }
+}
+
+/// Every file of the control archive by name.
+fn read_control(input: &Arc<File>, member: &ArMember) -> Result<BTreeMap<String, String>> {
+    let (method, _) = method(member)?;
+    let content = content(input, member);
+    let stream = content.open().and_then(|stream| decompress(stream, method));
+    let stream = stream.with_context(|| format!("cannot read member `{}`", member.name))?;
+    let mut tar = TarReader::new(stream, &member.name, CONTROL_LIMIT);
+    let mut files = BTreeMap::new();
+    while let Some(entry) = tar.next()? {
+        match entry.kind {
+            MemberKind::Dir => {}
+            MemberKind::File => {
+                let bytes = tar.content(CONTROL_LIMIT)?;
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let name = PkgPath::new(&entry.name)?;
+                if name.parent().is_some() || files.contains_key(name.as_str()) {
+                    let message = format!("`{}` is in `{}` where it cannot be", name, member.name);
+                    return Err(UserError::input(message).into());
+                }
+                files.insert(name.as_str().to_owned(), text);
+            }
+            MemberKind::Symlink(_) | MemberKind::Hardlink(_) => {
+                let name = entry.name.escape_debug();
+                let message = format!("`{name}` in `{}` is a link", member.name);
+                return Err(UserError::input(message).into());
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// The fields of `control`; lines that continue a field stay as they are.
+fn parse_fields(text: &str) -> Result<Vec<(String, String)>> {
+    let fault = |line: &str| {
+        let line: String = line.escape_debug().take(80).collect();
+        UserError::input(format!("line `{line}` of `control` is no field"))
+    };
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        if line.starts_with([' ', '\t']) {
+            let (_, value) = fields.last_mut().ok_or_else(|| fault(line))?;
+            value.push('\n');
+            value.push_str(line);
+            continue;
+        }
+        let (name, value) = line.split_once(':').ok_or_else(|| fault(line))?;
+        if name.is_empty() || name.contains(|at: char| at.is_whitespace() || at.is_control()) {
+            return Err(fault(line).into());
+        }
+        fields.push((name.to_owned(), value.trim().to_owned()));
+    }
+    Ok(fields)
+}
+
+/// A payload on its way into a tree.
+struct Unpack<'a> {
+    spool: Arc<File>,
+    /// Bytes written to the spool.
+    end: u64,
+    conffiles: BTreeSet<&'a str>,
+    origin: Arc<str>,
+    tree: Tree,
+}
+
+impl Unpack<'_> {
+    fn read_data(mut self, input: &Arc<File>, member: &ArMember) -> Result<(Tree, String)> {
+        let (method, compression) = method(member)?;
+        let content = content(input, member);
+        let stream = content.open().and_then(|stream| decompress(stream, method));
+        let stream = stream.with_context(|| format!("cannot read member `{}`", member.name))?;
+        let budget = PAYLOAD_FLOOR.saturating_add(member.len.saturating_mul(PAYLOAD_RATIO));
+        let mut tar = TarReader::new(stream, &member.name, budget);
+        while let Some(entry) = tar.next()? {
+            if self.tree.len() >= ENTRY_LIMIT {
+                let message = format!("`{}` has more than {ENTRY_LIMIT} entries", member.name);
+                return Err(UserError::input(message).into());
+            }
+            if !entry.name.is_empty() {
+                let name = entry.name.clone();
+                self.add(&mut tar, entry).with_context(|| {
+                    format!("cannot read `{}` in `{}`", name.escape_debug(), member.name)
+                })?;
+            }
+        }
+        Ok((self.tree, compression.to_owned()))
+    }
+
+    fn add<R: Read>(&mut self, tar: &mut TarReader<R>, member: Member) -> Result<()> {
+        let path = PkgPath::new(&member.name)?;
+        let known = self.tree.get(&path);
+        let entry = match (member.kind, known) {
+            (MemberKind::Dir, None | Some(Entry::Dir { .. })) => Entry::Dir { mode: member.mode },
+            (_, Some(_)) => {
+                return Err(UserError::input(format!("`{path}` is there twice")).into());
+            }
+            (MemberKind::File, None) => {
+                let content = self.spool(tar, member.len)?;
+                self.file(&path, content, member.mode)
+            }
+            (MemberKind::Symlink(target), None) => {
+                if target.is_empty() || target.contains('\0') {
+                    return Err(UserError::input(format!("link `{path}` has no target")).into());
+                }
+                Entry::Symlink { target }
+            }
+            (MemberKind::Hardlink(target), None) => {
+                let target = PkgPath::new(&target)?;
+                match self.tree.get(&target) {
+                    Some(Entry::File { content, mode, .. }) => {
+                        self.file(&path, content.clone(), *mode)
+                    }
+                    Some(Entry::Dir { .. } | Entry::Symlink { .. }) | None => {
+                        let message = format!("`{path}` is a link to `{target}`, which is no file");
+                        return Err(UserError::input(message).into());
+                    }
+                }
+            }
+        };
+        self.tree.insert(path, entry)
+    }
+
+    fn file(&self, path: &PkgPath, content: Content, mode: u32) -> Entry {
+        let role = if self.conffiles.contains(path.absolute().as_str()) {
+            Role::Config
+        } else if path.as_str().starts_with("usr/share/doc/") {
+            Role::Doc
+        } else {
+            Role::Plain
+        };
+        Entry::File { content, mode, role, origin: Arc::clone(&self.origin) }
+    }
+
+    /// Moves the content of the current member to the end of the spool.
+    fn spool<R: Read>(&mut self, tar: &mut TarReader<R>, len: u64) -> Result<Content> {
+        let offset = self.end;
+        let mut sink = SpoolWriter(&self.spool);
+        tar.copy_content(&mut sink)?;
+        self.end += len;
+        let file = Arc::clone(&self.spool);
+        Ok(Content::Span { file, offset, stored_len: len, len, deflated: false })
+    }
+}
+
+/// Writes at the file's own position, which nothing else moves.
+struct SpoolWriter<'a>(&'a File);
+
+impl Write for SpoolWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! Package formats: each backend turns a package into one file of its format, and reads one back.
+//!
+//! Backends are twins with the same file and function names. They hold no policy and print nothing.
+
+pub mod deb;
