@@ -58,7 +58,7 @@ chroot "$root" env -i "${network[@]}" PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_
 # a new machine has no package lists
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/archives/*.deb
 
-# --- what the host lends: toolchain, crates, certificates, pip's configuration, network ---------------------
+# --- what the host lends: toolchain, crates, certificates, pip's configuration ---------------------
 rustup=${RUSTUP_HOME:-$HOME/.rustup}
 cargo=${CARGO_HOME:-$HOME/.cargo}
 sysroot=$(rustc --print sysroot)
@@ -76,7 +76,9 @@ for file in config config.toml; do
 done
 mkdir -p "$cargo/registry"
 mount --bind "$cargo/registry" "$root/opt/rust/cargo/registry"
-cp -rL /etc/ssl/certs/. "$root/etc/ssl/certs/"
+# the links there are absolute: to copy over them would be to write on the host
+rm -rf "$root/etc/ssl/certs"
+cp -rL /etc/ssl/certs "$root/etc/ssl/certs"
 for file in /etc/pip.conf "$HOME/.config/pip/pip.conf" "$HOME/.pip/pip.conf"; do
     [ ! -f "$file" ] || { mkdir -p "$root/etc"; cp "$file" "$root/etc/pip.conf"; }
 done
