@@ -1,0 +1,126 @@
+#!/bin/bash
+# The life of one package in a throw-away copy of a root file system: install with apt, run, remove, install, purge.
+#
+#   lifecycle.sh ROOT DEB CHECKS ARCHIVES
+#
+# Runs as root in a mount and process namespace of its own (lifecycle.rs starts it so). ROOT is only read. CHECKS has
+# one check a line: text the output must contain, a tab, a shell command that must succeed. ARCHIVES keeps what apt
+# downloads for the next run. Prints what is wrong. Exit status: 0 nothing, 1 the package, 2 this script or the network.
+set -euo pipefail
+trap 'echo "lifecycle.sh: line $LINENO failed" >&2; exit 2' ERR
+root=$1 deb=$2 checks=$3 archives=$4
+
+# --- a writable view of ROOT, gone with the namespace ----------------------------------------------------------
+scratch=$(mktemp -d)
+leave() {
+    local status=$?
+    umount --recursive --lazy "$scratch" || true
+    rmdir "$scratch"
+    exit "$status"
+}
+trap leave EXIT
+mount -t tmpfs -o size=80% tmpfs "$scratch"
+mkdir "$scratch"/{upper,work,root}
+mount -t overlay overlay -o "lowerdir=$root,upperdir=$scratch/upper,workdir=$scratch/work" "$scratch/root"
+root=$scratch/root
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+rm -f "$root/etc/resolv.conf"
+cp /etc/resolv.conf /etc/hosts "$root/etc/"
+cp "$deb" "$root/tmp/package.deb"
+chmod 644 "$root/tmp/package.deb"
+package=$(dpkg-deb --field "$deb" Package)
+
+faults=0
+fault() {
+    printf '%s: %s\n' "$package" "$1"
+    [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
+    faults=$((faults + 1))
+}
+# what an administrator's shell has: nothing of the caller's, above all no PYTHONDONTWRITEBYTECODE
+inside() {
+    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp/home TERM=dumb LC_ALL=C.UTF-8 \
+        DEBIAN_FRONTEND=noninteractive ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} \
+        chroot "$root" "$@" </dev/null
+}
+mkdir "$root/tmp/home"
+apt=(apt -q -y --no-install-recommends)
+
+# --- what the package needs comes first, so that its own traces can be told from theirs -----------------------------
+cp -n "$archives"/*.deb "$root/var/cache/apt/archives/" 2>/dev/null || true
+plan=$(inside apt-get -s --no-install-recommends install /tmp/package.deb 2>&1) ||
+    { fault "apt refuses it" "$plan"; exit 1; }
+mapfile -t needs < <(sed -n 's/^Inst \([^ ]*\) .*/\1/p' <<<"$plan" | grep -vxF "$package" || true)
+if [ ${#needs[@]} -gt 0 ]; then
+    fetch() { inside apt-get -q -y --no-install-recommends -o Acquire::Retries=3 install "${needs[@]}" 2>&1; }
+    log=$(fetch) || { inside apt-get -q update >/dev/null 2>&1 || true; log=$(fetch); } || { printf '%s\n' "$log"; exit 2; }
+    for file in "$root"/var/cache/apt/archives/*.deb; do
+        name=$(basename "$file")
+        if [ ! -e "$archives/$name" ]; then cp "$file" "$archives/.$name.$$" && mv "$archives/.$name.$$" "$archives/$name"; fi
+    done
+fi
+
+# --- every path that a package could leave, with its type, mode, owner, and size and time or target ----------------
+ignored=(
+    'var/(cache|lib)/apt/' 'var/log/(apt/|dpkg\.log|alternatives\.log)' 'var/cache/(debconf|ldconfig)/' etc/ld.so.cache
+    'var/lib/dpkg/(status|available|lock|lock-frontend|triggers/.*|updates/.*|diversions|statoverride)(-old)?'
+    'etc/(passwd|group|shadow|gshadow|subuid|subgid)-?' 'usr/lib/python3[.0-9]*/(.*/)?__pycache__' opt$'\t'
+)
+snapshot() {
+    find "$root" -xdev -mindepth 1 \( -path "$root/proc" -o -path "$root/dev" -o -path "$root/tmp" -o -path "$root/run" \) -prune \
+        -o -type d -printf '%P\t%y %m %u:%g\n' -o -type f -printf '%P\t%y %m %u:%g %s %T@\n' -o -printf '%P\t%y %u:%g %l\n' |
+        grep -avE "^($(IFS='|'; echo "${ignored[*]}"))" | LC_ALL=C sort
+}
+snapshot >"$scratch/before"
+
+# --- install, look, run, look again ----------------------------------------------------------------------------------
+sound() {
+    local found
+    # shellcheck disable=SC2016
+    found=$(inside dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>&1) || true
+    [ "$found" = 'ii ' ] || fault "$1: dpkg's status is \`$found\`"
+    found=$(inside dpkg --audit 2>&1) || true
+    [ -z "$found" ] || fault "$1: dpkg --audit" "$found"
+    found=$(inside dpkg -V "$package" 2>&1) || true
+    [ -z "$found" ] || fault "$1: dpkg -V" "$found"
+    found=$(debsums --root="$root" --all --silent "$package" 2>&1) || true
+    [ -z "$found" ] || fault "$1: debsums" "$found"
+}
+install() {
+    local log
+    log=$(inside "${apt[@]}" install /tmp/package.deb 2>&1) || { fault "$1: apt install" "$log"; exit 1; }
+    if grep -aE '^(dpkg: )?warning' <<<"$log" >/dev/null; then fault "$1: warnings" "$log"; fi
+    sound "$1"
+}
+run_checks() {
+    local want command output
+    while IFS=$'\t' read -r want command; do
+        output=$(inside timeout 120 bash -c "cd /tmp && $command" 2>&1) ||
+            { fault "$1: \`$command\` failed with status $?" "$output"; continue; }
+        [[ $output == *"$want"* ]] || fault "$1: \`$command\` did not print \`$want\`" "$output"
+        # With other optimisation Python looks for byte code the package does not have, and as root it writes some.
+        inside timeout 120 bash -c "cd /tmp && export PYTHONOPTIMIZE=1 && $command" >/dev/null 2>&1 || true
+    done <"$checks"
+}
+install install
+run_checks 'after install'
+sound 'after running'
+log=$(inside "${apt[@]}" --reinstall install /tmp/package.deb 2>&1) || fault 'reinstall' "$log"
+sound 'after reinstall'
+
+# --- remove, and nothing is there; install and purge, and nothing was ever there ------------------------------------
+inside dpkg -L "$package" >"$scratch/listed"
+# shellcheck disable=SC2016
+inside dpkg-query -W -f '${Conffiles}\n' "$package" | awk 'NF {print $1}' >"$scratch/conffiles"
+log=$(inside "${apt[@]}" remove "$package" 2>&1) || fault remove "$log"
+if grep -aE 'not empty so not removed' <<<"$log" >/dev/null; then fault 'remove: directories stay' "$log"; fi
+left=$(grep -vxFf "$scratch/conffiles" "$scratch/listed" | while IFS= read -r path; do [ ! -f "$root$path" ] || echo "$path"; done)
+[ -z "$left" ] || fault 'remove: files stay' "$left"
+install 'install after remove'
+run_checks 'after install after remove'
+log=$(inside "${apt[@]}" purge "$package" 2>&1) || fault purge "$log"
+snapshot >"$scratch/after"
+left=$(diff --unchanged-line-format= --old-line-format='was: /%L' --new-line-format='is:  /%L' "$scratch/before" "$scratch/after" || true)
+[ -z "$left" ] || fault 'purge: the file system differs from before' "$left"
+[ "$faults" = 0 ] || exit 1

@@ -1,0 +1,54 @@
+//! lintian has nothing to say that `lintian.allow` does not expect.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use crate::build::package;
+use crate::tools::{output, ready, repository};
+
+/// A tag that may show, on lines that hold a text.
+struct Allowed {
+    tag: String,
+    text: String,
+}
+
+#[test]
+fn lintian_is_quiet() -> Result<()> {
+    if !ready("lintian_is_quiet", &["lintian"])? {
+        return Ok(());
+    }
+    let allowed = allowed(&std::fs::read_to_string(repository().join("tests/real/lintian.allow"))?);
+    for project in ["acme-web", "bare-requirements", "maturin-app", "namespace-app", "poetry-app"] {
+        let project = repository().join("fixtures/projects").join(project);
+        // lintian of Debian 12 cannot read zstd, and would look no further.
+        let deb = package(&project, &["--compression", "gzip:1"])?;
+        let unexpected = unexpected(&deb, &allowed)?;
+        ensure!(unexpected.is_empty(), "{}:\n{}", deb.display(), unexpected.join("\n"));
+    }
+    Ok(())
+}
+
+fn allowed(text: &str) -> Vec<Allowed> {
+    let rules = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    rules
+        .filter(|rule| !rule.is_empty())
+        .map(|rule| {
+            let (tag, text) = rule.split_once(' ').unwrap_or((rule, ""));
+            Allowed { tag: tag.to_owned(), text: text.trim().to_owned() }
+        })
+        .collect()
+}
+
+fn unexpected(deb: &Path, allowed: &[Allowed]) -> Result<Vec<String>> {
+    let mut lintian = Command::new("lintian");
+    lintian.args(["--allow-root", "--no-cfg", "--tag-display-limit", "0", "--fail-on", "none"]);
+    let printed = output(lintian.arg(deb).env("LC_ALL", "C.UTF-8"))?;
+    let is_expected = |line: &str| {
+        let tag = line.split(' ').nth(2).unwrap_or_default();
+        allowed.iter().any(|rule| rule.tag == tag && line.contains(&rule.text))
+    };
+    let tags = printed.lines().filter(|line| !line.starts_with("N: "));
+    Ok(tags.filter(|line| !is_expected(line)).map(str::to_owned).collect())
+}
