@@ -2,18 +2,27 @@
 //!
 //! ARCHITECTURE.md lists the layers; `tests/it/tidy.rs` enforces them.
 
+pub mod app;
+pub mod artifact;
 pub mod backend;
+pub mod cli;
 pub mod codec;
+pub mod commands;
 pub mod digest;
 pub mod document;
 pub mod elf;
 pub mod error;
 pub mod exec;
 pub mod host;
+pub mod inside;
 pub mod lock;
 pub mod package;
 pub mod pep;
 pub mod project;
+pub mod report;
 pub mod scratch;
+pub mod summary;
 pub mod tree;
+pub mod venv;
 pub mod wheel;
+pub mod wheelhouse;

@@ -1,3 +1,29 @@
 //! Runs mkpkg and owns its exit code.
 
-fn main() {}
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use mkpkg::cli::Cli;
+use mkpkg::commands;
+use mkpkg::error::{BUG, exit_code};
+use mkpkg::report::Talk;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = catch_unwind(|| {
+        let talk = Talk::new(cli.verbosity(), cli.color());
+        let result = commands::run(&cli, &talk);
+        result.map_err(|error| {
+            talk.fail(&error);
+            exit_code(&error)
+        })
+    });
+    match outcome {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(code)) => ExitCode::from(code),
+        // The panic has already said what happened.
+        Err(_) => ExitCode::from(BUG),
+    }
+}

@@ -57,13 +57,22 @@ pub fn find_uv(choice: Choice) -> Result<Option<PathBuf>> {
 /// The words that start pip for the target interpreter.
 pub fn find_pip(interpreter: &Interpreter, uv: Option<&Path>) -> Result<Vec<OsString>> {
     let python = interpreter.executable.as_os_str();
-    let words = |words: &[&std::ffi::OsStr]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let words = |words: &[&std::ffi::OsStr]| {
+        words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
+    };
     let mut ways = vec![words(&[python, "-m".as_ref(), "pip".as_ref()])];
     // `--python` is known since pip 22.3; an older one fails here and the next way is tried.
     ways.push(words(&["pip".as_ref(), "--python".as_ref(), python]));
     if let Some(uv) = uv {
         let uv = uv.as_os_str();
-        ways.push(words(&[uv, "tool".as_ref(), "run".as_ref(), "pip".as_ref(), "--python".as_ref(), python]));
+        ways.push(words(&[
+            uv,
+            "tool".as_ref(),
+            "run".as_ref(),
+            "pip".as_ref(),
+            "--python".as_ref(),
+            python,
+        ]));
     }
     for way in ways {
         let mut probe = command(Path::new(&way[0]));
@@ -78,7 +87,12 @@ pub fn find_pip(interpreter: &Interpreter, uv: Option<&Path>) -> Result<Vec<OsSt
 }
 
 /// `pip wheel` into `out`, with `arguments`.
-pub fn pip_wheel(setting: &Setting<'_>, pip: &[OsString], arguments: &[OsString], out: &Path) -> Result<Command> {
+pub fn pip_wheel(
+    setting: &Setting<'_>,
+    pip: &[OsString],
+    arguments: &[OsString],
+    out: &Path,
+) -> Result<Command> {
     let mut pip_command = command(Path::new(&pip[0]));
     pip_command.args(&pip[1..]).arg("wheel").arg("--wheel-dir").arg(out);
     pip_command.args(["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]);
@@ -119,16 +133,19 @@ pub fn build_environment(setting: &Setting<'_>, command: &mut Command, epoch: u6
         let old = std::env::var(name).unwrap_or_default();
         format!("{old} {more}").trim_start().to_owned()
     };
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"))
-    });
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let mut remap = format!("--remap-path-prefix={}=/build", setting.scratch.display());
     if let Some(home) = home {
         remap = format!("--remap-path-prefix={}=/cargo {remap}", home.display());
     }
     command.env("SOURCE_DATE_EPOCH", epoch.to_string()).env("TMPDIR", &temporary);
     command.env("CFLAGS", appended("CFLAGS", "-g0")).env("CXXFLAGS", appended("CXXFLAGS", "-g0"));
-    command.env("RUSTFLAGS", appended("RUSTFLAGS", &remap)).env("PYTHONHASHSEED", "0").env("TZ", "UTC");
+    command
+        .env("RUSTFLAGS", appended("RUSTFLAGS", &remap))
+        .env("PYTHONHASHSEED", "0")
+        .env("TZ", "UTC");
     Ok(())
 }
 
@@ -141,7 +158,9 @@ pub fn finish(command: Command, what: &str, listen: &dyn Fn(&str)) -> Result<Fin
     let error = failure(what, &finished);
     let said = &error.message;
     if said.contains("DO NOT MATCH THE HASHES") || said.contains("Hash mismatch") {
-        return Err(error.hint("a file changed after it was locked: lock again if you trust the new one").into());
+        return Err(error
+            .hint("a file changed after it was locked: lock again if you trust the new one")
+            .into());
     }
     Err(error.into())
 }

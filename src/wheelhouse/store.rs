@@ -75,7 +75,8 @@ pub fn file_sha256(path: &Path) -> Result<String> {
 fn describe(dir: &Path) -> Result<String> {
     let mut manifest = String::new();
     for wheel in wheels(dir)? {
-        let name = wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         manifest.push_str(&format!("{} {name}\n", file_sha256(&wheel)?));
     }
     Ok(manifest)

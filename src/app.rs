@@ -1,0 +1,259 @@
+//! What the application is called and says of itself: the configuration first, then its wheel, then its files.
+
+use anyhow::Result;
+
+use crate::error::UserError;
+use crate::package::PackageName;
+use crate::pep::{Version, normalize_name};
+use crate::project::Project;
+use crate::project::config::prefix;
+use crate::project::static_metadata::{same_name, same_version};
+use crate::tree::PkgPath;
+use crate::wheel::Wheel;
+use crate::wheel::metadata::Metadata;
+
+/// The application a package is made of.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Name of the package.
+    pub name: PackageName,
+    /// Its version.
+    pub version: Version,
+    /// Directory everything lives under.
+    pub prefix: PkgPath,
+    /// One line.
+    pub summary: String,
+    /// Paragraphs.
+    pub description: Vec<String>,
+    /// SPDX expression or free text.
+    pub licence: String,
+    /// URL.
+    pub homepage: Option<String>,
+    /// `Name <mail>`.
+    pub maintainer: String,
+    /// Normalised name of the distribution that is the application; `None` for bare code.
+    pub distribution: Option<String>,
+    /// What had to be made up, for the user to set.
+    pub warnings: Vec<String>,
+}
+
+/// Stands where nobody said who maintains a package.
+const NOBODY: &str = "Unknown maintainer <root@localhost>";
+
+/// Longest summary in characters; lintian and rpmlint call a longer one a fault.
+const MAX_SUMMARY: usize = 79;
+
+/// Works out what the application of `project` is, from its configuration, its files, and the `wheels`.
+pub fn identify(project: &Project, wheels: &[Wheel]) -> Result<App> {
+    let named = project.stated.name.as_deref().or(project.config.name.as_deref());
+    let dir_name = project.dir.file_name().map(|name| name.to_string_lossy().into_owned());
+    let named = named.map(str::to_owned).or(dir_name).unwrap_or_default();
+    let own = normalize_name(&named).ok();
+    let wheel = wheels.iter().find(|wheel| Some(&wheel.name.name) == own.as_ref());
+    let wheel = wheel.or_else(|| only_candidate(project, wheels));
+    let metadata = wheel.map(|wheel| &wheel.metadata);
+    agree(project, metadata)?;
+    let mut warnings = Vec::new();
+    let name = package_name(project, metadata, &named)?;
+    let prefix = prefix(project.config.prefix.as_deref(), &name)?;
+    let version = version(project, metadata, &mut warnings)?;
+    let maintainer = maintainer(project, metadata, &mut warnings)?;
+    let (summary, description) = describe(&name, metadata);
+    Ok(App {
+        name,
+        version,
+        prefix,
+        summary,
+        description,
+        licence: metadata.map(licence).unwrap_or_default(),
+        homepage: metadata.and_then(homepage),
+        maintainer,
+        distribution: wheel.map(|wheel| wheel.name.name.clone()),
+        warnings,
+    })
+}
+
+/// The wheel of a project that states no name: the one no other wheel requires, if there is exactly one.
+fn only_candidate<'a>(project: &Project, wheels: &'a [Wheel]) -> Option<&'a Wheel> {
+    use crate::project::ProjectKind;
+    if project.kind != ProjectKind::Buildable || project.stated.name.is_some() {
+        return None;
+    }
+    let is_required = |wheel: &&Wheel| {
+        let mut all = wheels.iter().flat_map(|other| &other.metadata.requires_dist);
+        all.any(|text| {
+            text.parse::<crate::pep::Requirement>().is_ok_and(|need| need.name == wheel.name.name)
+        })
+    };
+    let mut free = wheels.iter().filter(|wheel| !is_required(wheel));
+    free.next().filter(|_| free.next().is_none())
+}
+
+/// A wheel that says something else than the files of its project is of another project.
+fn agree(project: &Project, metadata: Option<&Metadata>) -> Result<()> {
+    let Some(metadata) = metadata else { return Ok(()) };
+    let stated = &project.stated;
+    let pairs = [
+        ("name", &stated.name, &metadata.name, same_name as fn(&str, &str) -> bool),
+        ("version", &stated.version, &metadata.version, same_version),
+    ];
+    for (what, stated, built, same) in pairs {
+        if let Some(stated) = stated.as_ref().filter(|stated| !same(stated, built)) {
+            let message = format!(
+                "the project's files say its {what} is `{stated}`, its wheel says `{built}`"
+            );
+            return Err(UserError::usage(message)
+                .hint("build the wheel of this project again, or correct the files")
+                .into());
+        }
+    }
+    Ok(())
+}
+
+fn package_name(
+    project: &Project,
+    metadata: Option<&Metadata>,
+    named: &str,
+) -> Result<PackageName> {
+    if let Some(name) = &project.config.name {
+        return PackageName::new(name);
+    }
+    let name = metadata.map_or(named, |metadata| &metadata.name);
+    PackageName::new(&normalize_name(name)?)
+}
+
+fn version(
+    project: &Project,
+    metadata: Option<&Metadata>,
+    warnings: &mut Vec<String>,
+) -> Result<Version> {
+    let known = project.config.version.as_ref().or(metadata.map(|metadata| &metadata.version));
+    if let Some(version) = known.or(project.stated.version.as_ref()) {
+        return version.parse();
+    }
+    warnings.push("the version is not known and `0` is used: set it with `--version`".to_owned());
+    "0".parse()
+}
+
+fn maintainer(
+    project: &Project,
+    metadata: Option<&Metadata>,
+    warnings: &mut Vec<String>,
+) -> Result<String> {
+    if let Some(maintainer) = &project.config.maintainer {
+        let is_address =
+            maintainer.contains('<') && maintainer.ends_with('>') && maintainer.contains('@');
+        if !is_address || maintainer.chars().any(char::is_control) {
+            return Err(UserError::usage(format!(
+                "the maintainer {maintainer:?} is not an address"
+            ))
+            .hint("write it as `Name <mail@example>`")
+            .into());
+        }
+        return Ok(maintainer.clone());
+    }
+    let found = metadata.and_then(|metadata| {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        person(&text(&metadata.maintainer), &text(&metadata.maintainer_email))
+            .or_else(|| person(&text(&metadata.author), &text(&metadata.author_email)))
+    });
+    Ok(found.unwrap_or_else(|| {
+        warnings.push(format!(
+            "nobody is named as maintainer and `{NOBODY}` is used: set `maintainer`"
+        ));
+        NOBODY.to_owned()
+    }))
+}
+
+/// `Name <mail>` from a name field and a mail field of core metadata, which may hold several of either.
+fn person(names: &str, mails: &str) -> Option<String> {
+    let first_mail = mails.split(',').map(str::trim).find(|mail| mail.contains('@'))?;
+    let (name, mail) = match first_mail.split_once('<') {
+        Some((name, mail)) => (name.trim(), mail.trim_end_matches('>').trim()),
+        None => ("", first_mail),
+    };
+    let own_name = names.split(',').next().unwrap_or_default().trim();
+    let name = if name.is_empty() { own_name } else { name };
+    let name = name.trim_matches('"');
+    let name = if name.is_empty() { mail.split('@').next()? } else { name };
+    let is_plain = |text: &str| !text.contains(['<', '>', '\n', ',']) && !text.is_empty();
+    (is_plain(name) && is_plain(mail) && !mail.contains(' ')).then(|| format!("{name} <{mail}>"))
+}
+
+/// A summary that fits one line, and paragraphs with all of it.
+fn describe(name: &PackageName, metadata: Option<&Metadata>) -> (String, Vec<String>) {
+    let full = metadata.and_then(|metadata| metadata.summary.as_deref()).map(str::trim);
+    let full = full.filter(|text| !text.is_empty());
+    let full = full.filter(|text| *text != "UNKNOWN").unwrap_or("Python application");
+    let mut summary = full.trim_end_matches('.').to_owned();
+    // Linters call it a fault when a summary begins with the name everybody sees beside it.
+    let lower = summary.to_lowercase();
+    if let Some(rest) =
+        lower.strip_prefix(name.as_str()).filter(|rest| !rest.starts_with(char::is_alphanumeric))
+    {
+        let rest = summary[summary.len() - rest.len()..]
+            .trim_start_matches([' ', ':', '-', ',', '–', '—']);
+        let rest = rest.strip_prefix("is ").unwrap_or(rest).trim();
+        summary = if rest.is_empty() { "Python application".to_owned() } else { rest.to_owned() };
+    }
+    let mut description = Vec::new();
+    if summary.chars().count() > MAX_SUMMARY {
+        let cut: String = summary.chars().take(MAX_SUMMARY - 3).collect();
+        let cut = cut.rsplit_once(' ').map_or(cut.as_str(), |(whole, _)| whole).to_owned();
+        description.push(format!("{}.", full.trim_end_matches('.')));
+        summary = format!("{}...", cut.trim_end_matches([',', ';', ':']));
+    }
+    (summary, description)
+}
+
+/// What metadata says of the licence, shortest exact statement first; empty when it says nothing.
+pub fn licence(metadata: &Metadata) -> String {
+    if let Some(expression) = metadata.license_expression.as_ref().filter(|text| !text.is_empty()) {
+        return expression.clone();
+    }
+    let free = metadata.license.as_deref().unwrap_or_default().trim();
+    if !free.is_empty() && free != "UNKNOWN" && free.len() <= 80 {
+        return free.to_owned();
+    }
+    let classifiers = metadata.classifiers.iter().filter_map(|text| {
+        let name = text.strip_prefix("License ::")?.rsplit("::").next()?;
+        Some(name.trim().to_owned())
+    });
+    classifiers.collect::<Vec<_>>().join(" or ")
+}
+
+/// The homepage metadata names; `None` when it names none that is a web address.
+pub fn homepage(metadata: &Metadata) -> Option<String> {
+    let labelled = metadata.project_urls.iter().filter_map(|text| text.split_once(','));
+    let labelled: Vec<_> =
+        labelled.map(|(label, url)| (label.trim().to_lowercase(), url.trim())).collect();
+    let find = |name: &str| labelled.iter().find(|(label, _)| label == name).map(|(_, url)| *url);
+    let direct = metadata.home_page.as_deref().filter(|url| !url.is_empty());
+    let url = direct.or_else(|| {
+        ["homepage", "home", "home page", "source", "repository", "source code"]
+            .into_iter()
+            .find_map(find)
+    })?;
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    (is_web && !url.contains(|at: char| at.is_whitespace() || at.is_control() || at == '@'))
+        .then(|| url.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::person;
+
+    #[test]
+    fn people() {
+        for (names, mails, expected) in [
+            ("", "Acme Ops <ops@acme.example>", Some("Acme Ops <ops@acme.example>")),
+            ("Ann, Bob", "ann@x.example", Some("Ann <ann@x.example>")),
+            ("", "ann@x.example, bob@x.example", Some("ann <ann@x.example>")),
+            ("", "\"Ann B\" <ann@x.example>", Some("Ann B <ann@x.example>")),
+            ("Ann", "", None),
+            ("Ann", "not an address", None),
+        ] {
+            assert_eq!(person(names, mails).as_deref(), expected, "{names:?} {mails:?}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The command line: what can be typed, and what it sets.
+//!
+//! The only module that knows clap. Nothing here looks at the project.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::codec::Compression;
+use crate::report::{Color, Verbosity};
+use crate::wheelhouse::installer::Choice;
+
+/// Shown at the end of every help text and in the man page.
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done
+   1  a gate or comparison failed
+   2  usage, configuration or the project is wrong
+   3  input unreadable or hostile, output not writable, or a program that was run failed
+   4  a needed library, symbol version or interpreter could not be resolved
+   5  a database or network input is missing or stale
+  70  a bug in mkpkg
+ 130  interrupted";
+
+/// Turn a Python application into a native OS package that sysadmins trust.
+#[derive(Debug, Parser)]
+#[command(name = "mkpkg", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// Say more: notes, and what other programs say.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, env = "MKPKG_COLOR")]
+    color: When,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build a .deb.
+    Deb(BuildArgs),
+    /// Show a .deb as stable text: metadata, relations, scripts, files.
+    Show(ShowArgs),
+    /// Validate configuration and inputs; build nothing.
+    Check(BuildArgs),
+    /// Print a completion script.
+    Completions {
+        /// The shell it is for.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page.
+    Man,
+    /// Run a command in a private view of the file system (used by mkpkg itself).
+    #[command(hide = true, name = "run-inside")]
+    RunInside(InsideArgs),
+}
+
+/// When colour is used.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Which program resolves and builds wheels.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum InstallerName {
+    /// uv where it is installed, else pip.
+    Auto,
+    /// pip only.
+    Pip,
+    /// uv, with pip for what uv cannot do.
+    Uv,
+}
+
+/// Where the interpreter comes from.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum InterpreterName {
+    /// The distribution's.
+    System,
+}
+
+/// Flags of the commands that build.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// Directory of the project.
+    #[arg(default_value = ".")]
+    pub project: PathBuf,
+    /// Directory for the package.
+    #[arg(short, long, value_name = "DIR", default_value = "dist", env = "MKPKG_OUTPUT")]
+    pub output: PathBuf,
+    /// Interpreter the package is for: X.Y, or an executable.
+    #[arg(long, value_name = "EXE", env = "MKPKG_PYTHON")]
+    python: Option<String>,
+    /// Where the interpreter comes from.
+    #[arg(long, value_enum, env = "MKPKG_INTERPRETER")]
+    interpreter: Option<InterpreterName>,
+    /// Requirements or lock file; may be given several times.
+    #[arg(long, value_name = "FILE", env = "MKPKG_REQUIREMENTS")]
+    requirements: Vec<PathBuf>,
+    /// Extra of the project to install; may be given several times.
+    #[arg(long = "extra", value_name = "NAME")]
+    extras: Vec<String>,
+    /// Install from exactly the wheels in DIR, without network, pip and uv.
+    #[arg(long, value_name = "DIR", env = "MKPKG_WHEELHOUSE")]
+    pub wheelhouse: Option<PathBuf>,
+    /// Use no network.
+    #[arg(long, env = "MKPKG_OFFLINE")]
+    pub offline: bool,
+    /// Refuse to resolve; every requirement must be locked with a hash.
+    #[arg(long, env = "MKPKG_LOCKED")]
+    pub locked: bool,
+    /// Program that resolves and builds wheels.
+    #[arg(long, value_enum, default_value_t = InstallerName::Auto, env = "MKPKG_INSTALLER")]
+    installer: InstallerName,
+    /// Release the package is for, such as debian:12; default: the host's.
+    #[arg(long, value_name = "RELEASE", env = "MKPKG_TARGET")]
+    pub target: Option<String>,
+    /// Compression: auto, zstd[:N], xz[:N] or gzip[:N].
+    #[arg(long, value_name = "METHOD", default_value = "auto", env = "MKPKG_COMPRESSION")]
+    pub compression: String,
+    /// Version of the application, when the project does not say or says another.
+    #[arg(long, value_name = "V", env = "MKPKG_VERSION")]
+    version: Option<String>,
+    /// Release of the package.
+    #[arg(long, value_name = "R", env = "MKPKG_RELEASE")]
+    release: Option<String>,
+    /// Set a key of the configuration; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+    /// Import every module and command of the project before anything is written.
+    #[arg(long, env = "MKPKG_SMOKE")]
+    pub smoke: bool,
+    /// How much to do at once; default: the number of processors.
+    #[arg(long, value_name = "N", env = "MKPKG_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Neither read nor write the cache.
+    #[arg(long, env = "MKPKG_NO_CACHE")]
+    pub no_cache: bool,
+    /// Print what would be built; write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `mkpkg show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The package.
+    pub package: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of the hidden command that runs others in a mount namespace.
+#[derive(Debug, Args)]
+pub struct InsideArgs {
+    /// Directory that is shown at PREFIX.
+    pub source: PathBuf,
+    /// Where it is shown.
+    pub prefix: PathBuf,
+    /// The command and its arguments.
+    #[arg(last = true, required = true)]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+impl Cli {
+    /// How much to say.
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
+
+    /// When to use colour.
+    pub fn color(&self) -> Color {
+        match self.color {
+            When::Auto => Color::Auto,
+            When::Always => Color::Always,
+            When::Never => Color::Never,
+        }
+    }
+}
+
+impl BuildArgs {
+    /// Which installer to use.
+    pub fn installer(&self) -> Choice {
+        match self.installer {
+            InstallerName::Auto => Choice::Auto,
+            InstallerName::Pip => Choice::Pip,
+            InstallerName::Uv => Choice::Uv,
+        }
+    }
+
+    /// How much to do at once.
+    pub fn jobs(&self) -> usize {
+        match self.jobs {
+            Some(jobs) => usize::from(jobs),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// The compression asked for; `None` for `auto`.
+    pub fn compression(&self) -> anyhow::Result<Option<Compression>> {
+        if self.compression == "auto" { Ok(None) } else { Ok(Some(self.compression.parse()?)) }
+    }
+
+    /// Keys of the configuration that flags and the environment set, weakest first.
+    pub fn settings(&self, environment: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+        let mut settings = Vec::new();
+        for key in
+            ["name", "prefix", "maintainer", "extras", "bin", "exclude", "byte-compile", "check"]
+        {
+            let variable = format!("MKPKG_{}", key.to_uppercase().replace('-', "_"));
+            settings.extend(environment(&variable).map(|value| (key.to_owned(), value)));
+        }
+        let mut set = |key: &str, value: Option<String>| {
+            settings.extend(value.map(|value| (key.to_owned(), value)));
+        };
+        set("python", self.python.clone());
+        set("interpreter", self.interpreter.map(|InterpreterName::System| "system".to_owned()));
+        set("version", self.version.clone());
+        set("release", self.release.clone());
+        let files: Vec<_> =
+            self.requirements.iter().map(|file| file.display().to_string()).collect();
+        set("requirements", (!files.is_empty()).then(|| format!("{files:?}")));
+        set("extras", (!self.extras.is_empty()).then(|| format!("{:?}", self.extras)));
+        settings.extend(self.set.iter().cloned());
+        settings
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// The completion script for `shell`.
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "mkpkg", &mut script);
+    script
+}
+
+/// The man page mkpkg(1), roff.
+pub fn man_page() -> std::io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let command = Cli::command();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        clap_mangen::Man::new(sub.clone())
+            .title(format!("mkpkg-{}", sub.get_name()))
+            .render(&mut page)?;
+    }
+    Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_lie_over_the_environment_and_set_over_flags() {
+        let cli = Cli::parse_from([
+            "mkpkg",
+            "deb",
+            "--extra",
+            "a",
+            "--release",
+            "2",
+            "--set",
+            "release=3",
+        ]);
+        let Command::Deb(args) = cli.command else { panic!("not deb") };
+        let settings =
+            args.settings(&|name| (name == "MKPKG_EXTRAS").then(|| "[\"e\"]".to_owned()));
+        let texts: Vec<_> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(texts, ["extras=[\"e\"]", "release=2", "extras=[\"a\"]", "release=3"]);
+    }
+}

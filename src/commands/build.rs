@@ -1,0 +1,260 @@
+//! What every build shares: from a project to the description and the tree of a package.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::app::{App, identify};
+use crate::cli::BuildArgs;
+use crate::codec::Compression;
+use crate::elf;
+use crate::error::UserError;
+use crate::exec::on_interrupt;
+use crate::host::interpreter::{self, Interpreter};
+use crate::host::release::{self, Release};
+use crate::lock::{self, Lock, Pinning, Roots};
+use crate::package::{Bundled, InterpreterNeed, Machine};
+use crate::project::sources::{SourceFile, list};
+use crate::project::{self, Project, epoch};
+use crate::report::Talk;
+use crate::scratch::{Scratch, Sweeper};
+use crate::tree::Tree;
+use crate::venv::leaks::BuildPaths;
+use crate::venv::smoke::Trial;
+use crate::venv::{self, Staged, leaks, loadable, requirements, smoke};
+use crate::wheel::Wheel;
+use crate::wheel::tags::{Tag, supported};
+use crate::wheelhouse::{self, Means};
+
+/// What is known before anything is collected.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The project.
+    pub project: Project,
+    /// Its source files.
+    pub sources: Vec<SourceFile>,
+    /// The release the package is for, where it is a known one.
+    pub release: Option<Release>,
+    /// The interpreter the package is for.
+    pub interpreter: Interpreter,
+    /// Tags of wheels that fit, best first.
+    pub tags: Vec<Tag>,
+    /// What the project pins.
+    pub lock: Option<Lock>,
+    /// Time stamp of everything: seconds since 1970.
+    pub epoch: u64,
+    /// Compression asked for; `None` for what suits the release.
+    pub compression: Option<Compression>,
+}
+
+/// A tree that passed every gate, and what is to be said of it.
+#[derive(Debug)]
+pub struct Built {
+    /// The application.
+    pub app: App,
+    /// Everything to install.
+    pub tree: Tree,
+    /// The machine its code is for.
+    pub machine: Option<Machine>,
+    /// The interpreter it needs.
+    pub interpreter: InterpreterNeed,
+    /// The distributions inside.
+    pub bundled: Vec<Bundled>,
+}
+
+/// Validates configuration and inputs; builds nothing.
+pub fn check(args: &BuildArgs, talk: &Talk) -> Result<()> {
+    let inputs = inputs(args, talk)?;
+    talk.say(&format!(
+        "`{}` is fine: {}, Python {}",
+        inputs.project.dir.display(),
+        inputs.lock.as_ref().map_or("no lock", |_| "locked"),
+        inputs.interpreter.version
+    ));
+    Ok(())
+}
+
+/// Reads everything a build depends on.
+pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
+    let compression = args.compression()?;
+    let settings = args.settings(&|name| std::env::var(name).ok());
+    let project = project::load(&args.project, &settings)?;
+    let sources = list(&project.dir)?;
+    let variable = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let epoch = epoch::of_project(&project.dir, &sources, variable.as_deref())?;
+    let release = release_of(args)?;
+    let minor = release.map(|release| release.python);
+    let interpreter = interpreter::find(project.config.python.as_deref(), minor)?;
+    ships(release, &interpreter)?;
+    let tags = target_tags(release, &interpreter)?;
+    let roots = Roots { name: project.stated.name.clone(), extras: project.config.extras.clone() };
+    let lock =
+        lock::load(&project.dir, &project.config.requirements, &roots, &interpreter.environment)?;
+    demand_lock(args, lock.as_ref(), talk)?;
+    Ok(Inputs { project, sources, release, interpreter, tags, lock, epoch, compression })
+}
+
+fn release_of(args: &BuildArgs) -> Result<Option<Release>> {
+    match &args.target {
+        Some(name) => release::find(name).map(Some),
+        None => Ok(std::fs::read_to_string("/etc/os-release")
+            .ok()
+            .and_then(|text| release::of_host(&text))),
+    }
+}
+
+/// The package will need `/usr/bin/python3.X`; a release without it could not install the package.
+fn ships(release: Option<Release>, interpreter: &Interpreter) -> Result<()> {
+    let minor = &interpreter.minor;
+    let is_on_host = Path::new("/usr/bin").join(format!("python{minor}")).is_file();
+    match release {
+        Some(release) if release.python != minor && !is_on_host => {
+            let message = format!("{} has Python {}, not {minor}", release.name, release.python);
+            Err(UserError::unresolved(message)
+                .hint(format!("use `--python {}`, or another `--target`", release.python))
+                .into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn target_tags(release: Option<Release>, interpreter: &Interpreter) -> Result<Vec<Tag>> {
+    let minor = interpreter.minor.strip_prefix("3.").and_then(|minor| minor.parse().ok());
+    let glibc = release.map(|release| release.glibc).or(interpreter.glibc);
+    match (minor, glibc) {
+        (Some(minor), Some(glibc)) => {
+            Ok(supported(minor, &interpreter.environment.platform_machine, glibc))
+        }
+        (None, _) | (_, None) => {
+            let python = interpreter.executable.display();
+            Err(UserError::unresolved(format!(
+                "`{python}` does not run on glibc; its wheels are not known"
+            ))
+            .hint("build on a host with glibc, or name its interpreter with `--python`")
+            .into())
+        }
+    }
+}
+
+const HOW_TO_LOCK: &str = "`uv pip compile --generate-hashes -o requirements.txt pyproject.toml`";
+
+fn demand_lock(args: &BuildArgs, lock: Option<&Lock>, talk: &Talk) -> Result<()> {
+    for note in lock.iter().flat_map(|lock| &lock.notes) {
+        talk.note(note);
+    }
+    if args.locked {
+        return match lock {
+            Some(lock) => lock::demand_hashes(lock),
+            None => Err(UserError::usage("`--locked` needs a lock, and the project has none")
+                .hint(format!("make one with {HOW_TO_LOCK}"))
+                .into()),
+        };
+    }
+    let pinning = lock.map(Lock::pinning);
+    if args.wheelhouse.is_none() && matches!(pinning, None | Some(Pinning::Loose)) {
+        talk.warn(format!(
+            "the requirements are not locked and another build may get others: lock them with {HOW_TO_LOCK}"
+        ));
+    } else if args.wheelhouse.is_none() && pinning == Some(Pinning::Exact) {
+        talk.warn("the lock has no hashes for some files: what is fetched is not verified");
+    }
+    Ok(())
+}
+
+/// Collects, installs and checks; the result is ready to be written.
+pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
+    let sweeper = Sweeper::default();
+    let at_interrupt = sweeper.clone();
+    on_interrupt(move || at_interrupt.sweep())?;
+    let scratch = Scratch::new(&sweeper)?;
+    let wheels = wheels(inputs, args, &scratch, talk)?;
+    let app = identify(&inputs.project, &wheels)?;
+    let missing =
+        requirements::check(&wheels, &app, &inputs.project, &inputs.interpreter.environment)?;
+    let spool = scratch.spool()?;
+    let staged = talk.stage("installed and compiled", || {
+        let request = venv::Request {
+            app: &app,
+            project: &inputs.project,
+            sources: &inputs.sources,
+            wheels: &wheels,
+            interpreter: &inputs.interpreter,
+            jobs: args.jobs(),
+        };
+        venv::stage(&request, spool)
+    })?;
+    for warning in app.warnings.iter().chain(&missing).chain(&staged.warnings) {
+        talk.warn(warning);
+    }
+    for note in &staged.notes {
+        talk.note(note);
+    }
+    let machine = gates(inputs, args, &scratch, (&app, &staged), talk)?;
+    let Staged { tree, interpreter, bundled, .. } = staged;
+    Ok(Built { app, tree, machine, interpreter, bundled })
+}
+
+fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> Result<Vec<Wheel>> {
+    let cache = if args.no_cache { None } else { cache_dir() };
+    let listen = |line: &str| talk.note(line);
+    let request = wheelhouse::Request {
+        project: &inputs.project,
+        sources: &inputs.sources,
+        lock: inputs.lock.as_ref(),
+        interpreter: &inputs.interpreter,
+        tags: &inputs.tags,
+        epoch: inputs.epoch,
+    };
+    let means = Means {
+        wheelhouse: args.wheelhouse.as_deref(),
+        choice: args.installer(),
+        is_offline: args.offline,
+        cache: cache.as_deref(),
+        scratch,
+        listen: &listen,
+    };
+    let wheelhouse = talk.stage("collected wheels", || wheelhouse::collect(&request, &means))?;
+    if !wheelhouse.built.is_empty() {
+        talk.say(&format!("built from sources: {}", wheelhouse.built.join(", ")));
+    }
+    talk.stage("verified wheels", || venv::open(&wheelhouse.wheels, args.jobs()))
+}
+
+/// `$XDG_CACHE_HOME/mkpkg`, or below the home directory.
+fn cache_dir() -> Option<PathBuf> {
+    let base =
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    base.map(|base| base.join("mkpkg"))
+}
+
+fn gates(
+    inputs: &Inputs,
+    args: &BuildArgs,
+    scratch: &Scratch,
+    (app, staged): (&App, &Staged),
+    talk: &Talk,
+) -> Result<Option<Machine>> {
+    let machine = talk.stage("checked", || {
+        let report = elf::scan(&staged.tree)?;
+        let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
+        let machine = loadable::check(&report, target)?;
+        let unique = vec![scratch.path().to_owned()];
+        let common = vec![inputs.project.dir.clone()];
+        leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;
+        Ok(machine)
+    })?;
+    let checks = &inputs.project.config.check;
+    if args.smoke || !checks.is_empty() {
+        let trial = Trial {
+            prefix: &app.prefix,
+            modules: &staged.own.modules,
+            targets: &staged.own.targets,
+            checks,
+        };
+        let dir = scratch.dir("trial")?;
+        let program = std::env::current_exe().ok();
+        talk.stage("tried", || smoke::check(&staged.tree, &trial, &dir, program.as_deref()))?;
+    }
+    Ok(machine)
+}

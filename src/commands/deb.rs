@@ -1,0 +1,103 @@
+//! `mkpkg deb`: a project goes in, a `.deb` comes out.
+
+use anyhow::Result;
+
+use crate::artifact;
+use crate::backend::deb::{self, Options};
+use crate::cli::BuildArgs;
+use crate::codec::Compression;
+use crate::commands::build::{Built, Inputs, build, inputs};
+use crate::package::{PackageMeta, Relation, RelationKind};
+use crate::report::{Talk, print};
+use crate::summary;
+
+/// Builds the package and prints its path.
+pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
+    let inputs = inputs(args, talk)?;
+    let options = options(&inputs, args.jobs());
+    let configured = configured_relations(&inputs)?;
+    if !args.dry_run {
+        artifact::prepare(&args.output)?;
+    }
+    let built = build(&inputs, args, talk)?;
+    let meta = built.describe(&inputs, relations(&built, configured));
+    let name = deb::file_name(&meta);
+    if args.dry_run {
+        return print(&summary::plan(&meta, &built.tree, &name));
+    }
+    let artifact = talk.stage("written", || {
+        artifact::write(&args.output, &name, |out| {
+            let spool = artifact::spool(&args.output)?;
+            deb::write(&meta, &built.tree, &options, out, spool)
+        })
+    })?;
+    summary::say(&meta, &artifact, talk);
+    print(&if args.json {
+        summary::json(&meta, &artifact, talk)?
+    } else {
+        summary::path(&artifact)
+    })
+}
+
+/// What suits the release: zstd where dpkg reads it, xz everywhere else.
+fn options(inputs: &Inputs, threads: usize) -> Options {
+    let reads_zstd = inputs.release.is_some_and(|release| release.reads_zstd);
+    let suits = if reads_zstd { Compression::ZSTD } else { Compression::XZ };
+    let deb = &inputs.project.config.deb;
+    Options {
+        compression: inputs.compression.unwrap_or(suits),
+        threads,
+        section: deb.section.clone(),
+        priority: deb.priority.clone(),
+        fields: deb.fields.clone(),
+    }
+}
+
+fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
+    let config = &inputs.project.config;
+    let of_kind = [
+        (RelationKind::Needs, "dependencies.add", &config.dependencies.add),
+        (RelationKind::Needs, "deb.add", &config.deb.add),
+        (RelationKind::Recommends, "deb.recommends", &config.deb.recommends),
+        (RelationKind::Suggests, "deb.suggests", &config.deb.suggests),
+        (RelationKind::Conflicts, "deb.conflicts", &config.deb.conflicts),
+        (RelationKind::Replaces, "deb.replaces", &config.deb.replaces),
+        (RelationKind::Provides, "deb.provides", &config.deb.provides),
+    ];
+    let mut relations = Vec::new();
+    for (kind, key, texts) in of_kind {
+        for text in texts {
+            relations.push(deb::relation(kind, text, &format!("`{key}` asks for it"))?);
+        }
+    }
+    Ok(relations)
+}
+
+/// The interpreter, and what the configuration adds. Relations to system libraries join here.
+fn relations(built: &Built, configured: Vec<Relation>) -> Vec<Relation> {
+    let mut relations = deb::relations(Some(&built.interpreter));
+    relations.extend(configured);
+    relations.sort_by(|left, right| (left.kind, &left.text).cmp(&(right.kind, &right.text)));
+    relations
+}
+
+impl Built {
+    fn describe(&self, inputs: &Inputs, relations: Vec<Relation>) -> PackageMeta {
+        let app = self.app.clone();
+        PackageMeta {
+            name: app.name,
+            version: app.version,
+            release: inputs.project.config.release.clone(),
+            machine: self.machine,
+            summary: app.summary,
+            description: app.description,
+            licence: app.licence,
+            homepage: app.homepage,
+            maintainer: app.maintainer,
+            prefix: app.prefix,
+            epoch: inputs.epoch,
+            relations,
+            bundled: self.bundled.clone(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `mkpkg show`: a package goes in, stable text comes out.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::File;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::backend::deb;
+use crate::cli::ShowArgs;
+use crate::digest::{Hasher, hex};
+use crate::document::to_json;
+use crate::error::UserError;
+use crate::package::Package;
+use crate::report::print;
+use crate::scratch::{Scratch, Sweeper};
+use crate::tree::{Entry, Role, Tree};
+
+/// Prints what a package says and holds.
+pub fn run(args: &ShowArgs) -> Result<()> {
+    let input = File::open(&args.package).map_err(|error| {
+        UserError::input(format!("cannot open `{}`: {error}", args.package.display()))
+    })?;
+    let scratch = Scratch::new(&Sweeper::default())?;
+    let package = deb::read(input, scratch.spool()?)
+        .with_context(|| format!("cannot read `{}`", args.package.display()))?;
+    let files = files(&package.tree)?;
+    print(&if args.json { json(&package, &files)? } else { text(&package, &files) })
+}
+
+/// One entry of a package, as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    path: String,
+    kind: &'static str,
+    mode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+}
+
+fn files(tree: &Tree) -> Result<Vec<Shown>> {
+    tree.iter()
+        .map(|(path, entry)| {
+            let shown = |kind, mode: u32| {
+                let (path, mode) = (path.absolute(), format!("{mode:04o}"));
+                Shown { path, kind, mode, size: None, sha256: None, target: None }
+            };
+            Ok(match entry {
+                Entry::Dir { mode } => shown("dir", *mode),
+                Entry::Symlink { target } => {
+                    Shown { target: Some(target.clone()), ..shown("link", 0o777) }
+                }
+                Entry::File { content, mode, role, .. } => {
+                    let kind = match role {
+                        Role::Config => "config",
+                        Role::Plain | Role::Doc => "file",
+                    };
+                    let digest =
+                        content.open().and_then(|mut reader| Hasher::sha256().read(&mut reader));
+                    let (digest, size) = digest.with_context(|| format!("cannot read `{path}`"))?;
+                    Shown { size: Some(size), sha256: Some(hex(&digest)), ..shown(kind, *mode) }
+                }
+            })
+        })
+        .collect()
+}
+
+fn text(package: &Package, files: &[Shown]) -> String {
+    let mut text = String::new();
+    for (name, value) in &package.fields {
+        let _ = writeln!(text, "{name}: {}", value.trim_end().replace('\n', "\n "));
+    }
+    let _ = writeln!(text, "\ncompression: {}", package.compression);
+    for (name, script) in &package.scripts {
+        let _ = writeln!(text, "\n[{name}]\n{}", script.trim_end());
+    }
+    text.push_str("\n[files]\n");
+    for file in files {
+        let size = file.size.map_or_else(|| "-".to_owned(), |size| size.to_string());
+        let digest = file.sha256.as_deref().map_or("-", |digest| &digest[..16]);
+        let target = file.target.as_ref().map(|target| format!(" -> {target}")).unwrap_or_default();
+        let (kind, mode) = (file.kind, &file.mode);
+        let _ = writeln!(text, "{kind:<6} {mode} {size:>10} {digest:<16} {}{target}", file.path);
+    }
+    text
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    fields: &'a [(String, String)],
+    compression: &'a str,
+    scripts: &'a BTreeMap<String, String>,
+    files: &'a [Shown],
+}
+
+fn json(package: &Package, files: &[Shown]) -> Result<String> {
+    let whole = Json {
+        fields: &package.fields,
+        compression: &package.compression,
+        scripts: &package.scripts,
+        files,
+    };
+    Ok(format!("{}\n", to_json(&whole)?))
+}

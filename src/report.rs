@@ -1,0 +1,178 @@
+//! What mkpkg says: progress and warnings on stderr, data on stdout.
+//!
+//! The only module that prints, and the only one that knows the progress-bar crate.
+
+use std::cell::RefCell;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::error::hint;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// Stages, warnings and a summary.
+    Normal,
+    /// Notes and what other programs say, too.
+    Verbose,
+}
+
+/// When colour is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The voice of one run.
+#[derive(Debug)]
+pub struct Talk {
+    verbosity: Verbosity,
+    is_coloured: bool,
+    is_terminal: bool,
+    warnings: RefCell<Vec<String>>,
+    timings: RefCell<Vec<Timing>>,
+}
+
+/// How long a stage took.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Name of the stage.
+    pub stage: &'static str,
+    /// Wall-clock time.
+    pub duration: Duration,
+}
+
+impl Talk {
+    /// A voice for stderr as it is.
+    pub fn new(verbosity: Verbosity, color: Color) -> Self {
+        let is_terminal = io::stderr().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_coloured = match color {
+            Color::Auto => is_terminal && !plain,
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Self {
+            verbosity,
+            is_coloured,
+            is_terminal,
+            warnings: RefCell::new(Vec::new()),
+            timings: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Runs `work` as a named stage: shows that it runs, and keeps how long it took.
+    pub fn stage<T>(&self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let bar = self.bar(stage);
+        let result = work();
+        let duration = start.elapsed();
+        bar.finish_and_clear();
+        if result.is_ok() && self.verbosity >= Verbosity::Normal {
+            let time = format!("{:.1} s", duration.as_secs_f64());
+            line(&format!("{:>10}  {stage}", self.paint("2", &time)));
+        }
+        self.timings.borrow_mut().push(Timing { stage, duration });
+        result
+    }
+
+    fn bar(&self, stage: &'static str) -> ProgressBar {
+        if !self.is_terminal || self.verbosity == Verbosity::Quiet {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new_spinner().with_message(stage);
+        bar.set_style(ProgressStyle::default_spinner());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
+    }
+
+    /// Something the user should act on; shown now and again in the summary's count.
+    pub fn warn(&self, message: impl Into<String>) {
+        let message = message.into();
+        if self.verbosity >= Verbosity::Normal {
+            line(&format!("{} {message}", self.paint("1;33", "warning:")));
+        }
+        self.warnings.borrow_mut().push(message);
+    }
+
+    /// A fact that explains a decision; shown when asked for.
+    pub fn note(&self, message: &str) {
+        if self.verbosity >= Verbosity::Verbose {
+            line(&format!("{} {message}", self.paint("36", "note:")));
+        }
+    }
+
+    /// A line of the summary.
+    pub fn say(&self, message: &str) {
+        if self.verbosity >= Verbosity::Normal {
+            line(message);
+        }
+    }
+
+    /// Warnings so far.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.borrow().clone()
+    }
+
+    /// Stages so far.
+    pub fn timings(&self) -> Vec<Timing> {
+        self.timings.borrow().clone()
+    }
+
+    /// The error that ended the run, and its hint.
+    pub fn fail(&self, error: &anyhow::Error) {
+        line(&format!("{} {error:#}", self.paint("1;31", "error:")));
+        if let Some(hint) = hint(error) {
+            line(&format!("{} {hint}", self.paint("1;36", "hint:")));
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.is_coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+fn line(text: &str) {
+    // Nobody is left to tell when stderr is closed.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes data to stdout; a reader that has gone away is no error.
+pub fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A size in bytes for people: decimal units.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::size;
+
+    #[test]
+    fn sizes() {
+        let texts = [0, 999, 1_500, 2_000_000, 3_210_000_000].map(size);
+        assert_eq!(texts, ["0 B", "999 B", "1.5 kB", "2.0 MB", "3.21 GB"]);
+    }
+}

@@ -1,0 +1,153 @@
+//! The words a build ends with: what was written, what it needs and why, how long it took.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::artifact::Artifact;
+use crate::document::to_json;
+use crate::package::{PackageMeta, RelationKind};
+use crate::report::{Talk, size};
+use crate::tree::{Entry, Tree};
+
+/// The package's path, one line.
+pub fn path(artifact: &Artifact) -> String {
+    format!("{}\n", artifact.path.display())
+}
+
+/// Says the summary on stderr.
+pub fn say(meta: &PackageMeta, artifact: &Artifact, talk: &Talk) {
+    talk.say(&format!("{}  {}", artifact.path.display(), size(artifact.size)));
+    talk.say(&format!("sha256 {}", artifact.sha256));
+    for line in relations(meta) {
+        talk.say(&line);
+    }
+    let times = talk.timings();
+    let times = times
+        .iter()
+        .map(|timing| format!("{} {:.1} s", timing.stage, timing.duration.as_secs_f64()));
+    talk.say(&format!("time: {}", times.collect::<Vec<_>>().join(", ")));
+    match talk.warnings().len() {
+        0 => {}
+        1 => talk.say("1 warning, see above"),
+        count => talk.say(&format!("{count} warnings, see above")),
+    }
+}
+
+fn relations(meta: &PackageMeta) -> Vec<String> {
+    let line = |kind: RelationKind, text: &str, because: &[String]| {
+        format!("{} {text}: {}", verb(kind), because.join("; "))
+    };
+    meta.relations
+        .iter()
+        .map(|relation| line(relation.kind, &relation.text, &relation.because))
+        .collect()
+}
+
+fn verb(kind: RelationKind) -> &'static str {
+    match kind {
+        RelationKind::Needs => "needs",
+        RelationKind::Recommends => "recommends",
+        RelationKind::Suggests => "suggests",
+        RelationKind::Conflicts => "conflicts with",
+        RelationKind::Replaces => "replaces",
+        RelationKind::Provides => "provides",
+    }
+}
+
+/// What `--dry-run` prints: metadata, relations, files.
+pub fn plan(meta: &PackageMeta, tree: &Tree, file_name: &str) -> String {
+    let mut text = format!(
+        "package: {file_name}\nsummary: {}\nmaintainer: {}\n",
+        meta.summary, meta.maintainer
+    );
+    for line in relations(meta) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push_str(&files(tree));
+    text
+}
+
+/// One line for every entry of a tree: type and mode, size, path, target.
+pub fn files(tree: &Tree) -> String {
+    let mut text = String::new();
+    for (path, entry) in tree.iter() {
+        let line = match entry {
+            Entry::Dir { mode } => format!("d{mode:04o} {:>10} {path}/", "-"),
+            Entry::File { mode, content, .. } => {
+                format!("-{mode:04o} {:>10} {path}", content.len())
+            }
+            Entry::Symlink { target } => format!("l{:04o} {:>10} {path} -> {target}", 0o777, "-"),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    path: String,
+    size: u64,
+    sha256: &'a str,
+    name: &'a str,
+    version: String,
+    release: &'a str,
+    relations: Vec<JsonRelation<'a>>,
+    distributions: Vec<JsonDistribution<'a>>,
+    seconds: std::collections::BTreeMap<&'a str, f64>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct JsonRelation<'a> {
+    kind: &'a str,
+    text: &'a str,
+    because: &'a [String],
+}
+
+#[derive(Serialize)]
+struct JsonDistribution<'a> {
+    name: &'a str,
+    version: &'a str,
+    licence: &'a str,
+}
+
+/// The summary as one line of JSON.
+pub fn json(meta: &PackageMeta, artifact: &Artifact, talk: &Talk) -> Result<String> {
+    let timings = talk.timings();
+    let summary = Json {
+        path: artifact.path.display().to_string(),
+        size: artifact.size,
+        sha256: &artifact.sha256,
+        name: meta.name.as_str(),
+        version: meta.version.to_string(),
+        release: &meta.release,
+        relations: meta
+            .relations
+            .iter()
+            .map(|relation| JsonRelation {
+                kind: verb(relation.kind),
+                text: &relation.text,
+                because: &relation.because,
+            })
+            .collect(),
+        distributions: meta
+            .bundled
+            .iter()
+            .map(|one| JsonDistribution {
+                name: &one.name,
+                version: &one.version,
+                licence: &one.licence,
+            })
+            .collect(),
+        seconds: timings
+            .iter()
+            .map(|timing| (timing.stage, timing.duration.as_secs_f64()))
+            .collect(),
+        warnings: talk.warnings(),
+    };
+    Ok(format!("{}\n", to_json(&summary)?))
+}

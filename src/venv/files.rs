@@ -1,0 +1,101 @@
+//! Files of an environment that no wheel brings: the links to the interpreter, its configuration, and what the
+//! project's configuration adds.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::error::UserError;
+use crate::host::interpreter::Interpreter;
+use crate::project::Project;
+use crate::project::config::{FileRole, FileRule, mode};
+use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+use crate::venv::OWN;
+use crate::wheel::install::Layout;
+
+/// Where the interpreter of a distribution is. Never `python3`: extensions do not survive a change of minor.
+const SYSTEM_BIN: &str = "/usr/bin";
+
+/// Places below which the configuration may put files, beside the prefix.
+const ALLOWED: [&str; 6] = [
+    "etc",
+    "usr/share",
+    "usr/lib/systemd/system",
+    "usr/lib/systemd/system-preset",
+    "usr/lib/sysusers.d",
+    "usr/lib/tmpfiles.d",
+];
+
+/// `bin/python` -> `python3.X` -> the distribution's interpreter, and `pyvenv.cfg` (PEP 405).
+pub fn environment(layout: &Layout, interpreter: &Interpreter) -> Result<Tree> {
+    let mut tree = Tree::new();
+    let exact = format!("python{}", layout.minor);
+    for (name, target) in [
+        (exact.as_str(), format!("{SYSTEM_BIN}/{exact}")),
+        ("python3", exact.clone()),
+        ("python", exact.clone()),
+    ] {
+        tree.insert(layout.bin()?.join(name)?, Entry::Symlink { target })?;
+    }
+    let version = &interpreter.version;
+    let text =
+        format!("home = {SYSTEM_BIN}\ninclude-system-site-packages = false\nversion = {version}\n");
+    let own = Arc::from(OWN);
+    tree.insert(layout.prefix.join("pyvenv.cfg")?, Entry::file(Content::bytes(text), 0o644, &own))?;
+    Ok(tree)
+}
+
+/// The files of `[[files]]`.
+pub fn configured(rules: &[FileRule], project: &Project, layout: &Layout) -> Result<Tree> {
+    let mut tree = Tree::new();
+    for rule in rules {
+        let (path, entry) = configured_file(rule, project, layout)?;
+        tree.insert(path, entry)?;
+    }
+    Ok(tree)
+}
+
+fn configured_file(
+    rule: &FileRule,
+    project: &Project,
+    layout: &Layout,
+) -> Result<(PkgPath, Entry)> {
+    let path = PkgPath::new(&rule.target)?;
+    let is_below = |dir: &str| PkgPath::new(dir).is_ok_and(|dir| path.below(&dir).is_some());
+    if !rule.target.starts_with('/')
+        || path.below(&layout.prefix).is_none() && !ALLOWED.into_iter().any(is_below)
+    {
+        let places: Vec<_> = ALLOWED.iter().map(|dir| format!("/{dir}")).collect();
+        return Err(UserError::usage(format!(
+            "`files` puts `{}` where a package may not",
+            rule.target
+        ))
+        .hint(format!("use a path below {}, {}", layout.prefix, places.join(", ")))
+        .into());
+    }
+    let source = project.dir.join(&rule.source);
+    let metadata = source.metadata().map_err(|error| {
+        UserError::usage(format!(
+            "`files` names `{}`, which cannot be read: {error}",
+            rule.source.display()
+        ))
+    })?;
+    if !metadata.is_file() {
+        let message = format!("`files` names `{}`, which is not a file", rule.source.display());
+        return Err(UserError::usage(message).hint("list each file by itself").into());
+    }
+    let bytes =
+        std::fs::read(&source).with_context(|| format!("cannot read `{}`", source.display()))?;
+    let role = match rule.role {
+        FileRole::Plain => Role::Plain,
+        FileRole::Config => Role::Config,
+        FileRole::Doc => Role::Doc,
+    };
+    let entry = Entry::File {
+        content: Content::bytes(bytes),
+        mode: mode(&rule.mode)?,
+        role,
+        origin: Arc::from(OWN),
+    };
+    Ok((path, entry))
+}

@@ -1,0 +1,276 @@
+//! Builds the tree of a package: the environment with every wheel installed at its final path, byte code, links.
+//!
+//! Values in, a new value out; nothing is written but byte code to the spool.
+
+pub mod bare;
+pub mod files;
+pub mod leaks;
+pub mod links;
+pub mod loadable;
+pub mod requirements;
+pub mod smoke;
+pub mod split;
+pub mod targets;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::{Context, Result};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::app::{App, homepage, licence};
+use crate::digest::base64url;
+use crate::error::UserError;
+use crate::host::bytecode::{Compiled, compile};
+use crate::host::interpreter::Interpreter;
+use crate::package::{Bundled, InterpreterNeed};
+use crate::project::sources::SourceFile;
+use crate::project::{Project, ProjectKind};
+use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::wheel::Wheel;
+use crate::wheel::install::{Installed, Layout, Note, install};
+use crate::wheel::record::{Digest, Record};
+
+/// Origin of files that no distribution brought.
+pub const OWN: &str = "mkpkg";
+
+/// What an environment is built of.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// What the application is.
+    pub app: &'a App,
+    /// Its project.
+    pub project: &'a Project,
+    /// Source files of the project.
+    pub sources: &'a [SourceFile],
+    /// Verified wheels, one of each distribution.
+    pub wheels: &'a [Wheel],
+    /// The interpreter it is for.
+    pub interpreter: &'a Interpreter,
+    /// How much to do at once.
+    pub jobs: usize,
+}
+
+/// The tree of a package, and what was learnt while it was built.
+#[derive(Debug)]
+pub struct Staged {
+    /// Everything to install.
+    pub tree: Tree,
+    /// What is inside, the application first.
+    pub bundled: Vec<Bundled>,
+    /// The interpreter it needs.
+    pub interpreter: InterpreterNeed,
+    /// What is the application's own.
+    pub own: Own,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// What explains the tree.
+    pub notes: Vec<String>,
+}
+
+/// What the application's own distribution brings.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// Its files.
+    pub files: BTreeSet<PkgPath>,
+    /// Names of its commands.
+    pub commands: Vec<String>,
+    /// Its top-level modules.
+    pub modules: Vec<String>,
+    /// `module:attribute` of its entry points.
+    pub targets: Vec<String>,
+}
+
+/// Opens `paths` and verifies every member against its RECORD, `jobs` wheels at a time.
+pub fn open(paths: &[PathBuf], jobs: usize) -> Result<Vec<Wheel>> {
+    let next = AtomicUsize::new(0);
+    let opened = Mutex::new(Vec::with_capacity(paths.len()));
+    thread::scope(|scope| {
+        let work = || -> Result<()> {
+            while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let wheel = Wheel::open(path)?;
+                wheel.verify()?;
+                opened.lock().expect("no worker panics").push(wheel);
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+    })?;
+    let mut wheels = opened.into_inner().expect("no worker panics");
+    wheels.sort_by(|left, right| left.name.name.cmp(&right.name.name));
+    Ok(wheels)
+}
+
+/// Builds the tree; byte code goes to `spool`.
+pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
+    let layout =
+        Layout { prefix: request.app.prefix.clone(), minor: request.interpreter.minor.clone() };
+    let installs =
+        request.wheels.iter().map(|wheel| install(wheel, &layout)).collect::<Result<Vec<_>>>()?;
+    let own = own(request, &installs, &layout)?;
+    let notes = installs.iter().flat_map(|installed| installed.notes.iter().map(note)).collect();
+    let infos: Vec<_> = installs.iter().map(|installed| installed.record.path.clone()).collect();
+    let (mut tree, records) = merge(installs)?;
+    tree.extend(files::environment(&layout, request.interpreter)?)?;
+    if request.project.kind == ProjectKind::Bare {
+        tree.extend(bare::code(request.project, request.sources, request.app, &layout)?)?;
+    }
+    exclude(&mut tree, &request.project.config.exclude, &layout.prefix)?;
+    targets::check(&tree, request.wheels, &layout)?;
+    tree.extend(files::configured(&request.project.config.files, request.project, &layout)?)?;
+    tree.extend(links::links(
+        &tree,
+        request.project.config.bin.as_deref(),
+        &own.commands,
+        &layout,
+    )?)?;
+    let compiled = match request.project.config.byte_compile {
+        true => compile_tree(&tree, request, &layout, spool)?,
+        false => Compiled::default(),
+    };
+    let warnings = compiled.warnings.clone();
+    let split_modules = split::needed(&compiled.imports, &own.files, &tree);
+    let tree = complete(tree, records, compiled)?;
+    let bundled = bundled(request, &tree, &infos);
+    let interpreter = InterpreterNeed { minor: layout.minor, split_modules };
+    Ok(Staged { tree, bundled, interpreter, own, warnings, notes })
+}
+
+fn own(request: &Request<'_>, installs: &[Installed], layout: &Layout) -> Result<Own> {
+    let is_app = |wheel: &Wheel| Some(&wheel.name.name) == request.app.distribution.as_ref();
+    let mut pairs = request.wheels.iter().zip(installs);
+    let Some((wheel, installed)) = pairs.find(|(wheel, _)| is_app(wheel)) else {
+        return Ok(Own::default());
+    };
+    let targets = wheel.entry_points.iter().map(|point| format!("{}:{}", point.module, point.attr));
+    Ok(Own {
+        files: installed.record.files.keys().cloned().collect(),
+        commands: links::commands(installed, layout)?,
+        modules: top_level(installed, &layout.site_packages()?),
+        targets: targets.collect(),
+    })
+}
+
+fn note(note: &Note) -> String {
+    match note {
+        Note::RunsAtStart(path) => format!("`{path}` runs code whenever the interpreter starts"),
+        Note::Data(path) => format!("`{path}` is a data file of a wheel"),
+    }
+}
+
+fn merge(installs: Vec<Installed>) -> Result<(Tree, Vec<Record>)> {
+    let (mut tree, mut records) = (Tree::new(), Vec::new());
+    for installed in installs {
+        tree.extend(installed.tree)?;
+        records.push(installed.record);
+    }
+    Ok((tree, records))
+}
+
+/// Modules and packages a distribution puts at the top of the import path.
+fn top_level(installed: &Installed, site: &PkgPath) -> Vec<String> {
+    let names = installed.record.files.keys().filter_map(|path| {
+        let below = path.below(site)?;
+        let name = match below.split_once('/') {
+            Some((dir, rest)) if rest.ends_with(".py") || rest.ends_with(".so") => dir,
+            Some(_) => return None,
+            None => below
+                .strip_suffix(".py")
+                .or_else(|| below.strip_suffix(".so")?.split('.').next())?,
+        };
+        let is_identifier = name.chars().all(|at| at.is_alphanumeric() || at == '_');
+        is_identifier.then(|| name.to_owned())
+    });
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn exclude(tree: &mut Tree, patterns: &[String], prefix: &PkgPath) -> Result<()> {
+    let globs = globs(patterns)?;
+    tree.retain(|path| path.below(prefix).is_none_or(|below| !globs.is_match(below)));
+    Ok(())
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| {
+            UserError::usage(format!("`{pattern}` in `exclude` is not a pattern: {}", error.kind()))
+        })?;
+        set.add(glob);
+    }
+    set.build().context("cannot combine the patterns of `exclude`")
+}
+
+fn compile_tree(
+    tree: &Tree,
+    request: &Request<'_>,
+    layout: &Layout,
+    spool: File,
+) -> Result<Compiled> {
+    let dirs = [layout.site_packages()?, layout.prefix.join(bare::DIR)?];
+    let is_source = |path: &PkgPath| {
+        path.as_str().ends_with(".py") && dirs.iter().any(|dir| path.below(dir).is_some())
+    };
+    let sources = tree.files().filter(|(path, ..)| is_source(path));
+    let sources: Vec<_> = sources.map(|(path, content, _)| (path, content)).collect();
+    compile(request.interpreter, &sources, request.jobs, spool)
+}
+
+/// The tree with its byte code, and with RECORD files that list every file that is there.
+fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled) -> Result<Tree> {
+    let own = std::sync::Arc::from(OWN);
+    for record in records {
+        let mut record = record;
+        record.files.retain(|path, _| tree.get(path).is_some());
+        let pycs = compiled.pycs.iter().filter(|pyc| record.files.contains_key(&pyc.source));
+        let lines = pycs.map(|pyc| {
+            (pyc.path.clone(), Digest { sha256: base64url(&pyc.sha256), len: pyc.content.len() })
+        });
+        let lines: Vec<_> = lines.collect();
+        let record = record.with(lines);
+        if record.files.is_empty() {
+            continue;
+        }
+        let text = Content::bytes(record.to_text());
+        tree.insert(record.path, Entry::file(text, 0o644, &own))?;
+    }
+    for pyc in compiled.pycs {
+        tree.replace(pyc.path, Entry::file(pyc.content, 0o644, &own))?;
+    }
+    Ok(tree)
+}
+
+/// The distributions of `request`, whose RECORD files are `infos`: the application first, then by name.
+fn bundled(request: &Request<'_>, tree: &Tree, infos: &[PkgPath]) -> Vec<Bundled> {
+    let is_other = |wheel: &Wheel| Some(&wheel.name.name) != request.app.distribution.as_ref();
+    let pairs = request.wheels.iter().zip(infos);
+    let mut bundled: Vec<_> =
+        pairs.map(|(wheel, record)| (is_other(wheel), describe(wheel, tree, record))).collect();
+    bundled.sort_by_cached_key(|(is_other, one)| (*is_other, one.name.to_lowercase()));
+    bundled.into_iter().map(|(_, one)| one).collect()
+}
+
+fn describe(wheel: &Wheel, tree: &Tree, record: &PkgPath) -> Bundled {
+    let metadata = &wheel.metadata;
+    let info = record.parent();
+    let named =
+        metadata.license_files.iter().flat_map(|file| [format!("licenses/{file}"), file.clone()]);
+    let usual = ["LICENSE", "LICENSE.txt", "LICENSE.md", "LICENSE.rst", "COPYING", "NOTICE"]
+        .map(str::to_owned);
+    let files = named.chain(usual).filter_map(|file| info.as_ref()?.join(&file).ok());
+    let files: BTreeSet<_> = files.filter(|file| tree.get(file).is_some()).collect();
+    let author = metadata.author.clone().or_else(|| metadata.author_email.clone());
+    Bundled {
+        name: metadata.name.clone(),
+        version: metadata.version.clone(),
+        licence: licence(metadata),
+        author: author.or_else(|| metadata.maintainer.clone()).unwrap_or_default(),
+        homepage: homepage(metadata).unwrap_or_default(),
+        licence_files: files.into_iter().collect(),
+    }
+}
