@@ -1,0 +1,20 @@
+//! Tests of the product and of the repository that need no network and no tool but Rust's.
+
+mod bad_content;
+mod bad_output;
+mod bad_project;
+mod bad_requirements;
+mod bad_wheel;
+mod deb;
+mod digest;
+mod elf;
+mod golden;
+mod injection;
+mod interrupt;
+mod kinds;
+mod properties;
+mod sandbox;
+mod smoke;
+mod snapshot;
+mod wheel;
+mod zip;
