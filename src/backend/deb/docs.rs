@@ -63,7 +63,8 @@ fn copyright(meta: &PackageMeta, tree: &Tree) -> String {
     let mut text = String::from(
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n",
     );
-    text += &format!("Upstream-Name: {}\n", app.map_or(meta.name.as_str(), |app| &app.name));
+    text +=
+        &format!("Upstream-Name: {}\n", one_line(app.map_or(meta.name.as_str(), |app| &app.name)));
     if let Some(homepage) = &meta.homepage {
         text += &format!("Source: {}\n", one_line(homepage));
     }
@@ -163,7 +164,7 @@ fn short_name(statement: &str) -> Option<String> {
 
 fn holder(author: &str, name: &str) -> String {
     let author = one_line(author);
-    if author.is_empty() { format!("the authors of {name}") } else { author }
+    if author.is_empty() { format!("the authors of {}", one_line(name)) } else { author }
 }
 
 /// Text that came with a distribution, fit for one line of a field.

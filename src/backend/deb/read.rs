@@ -363,6 +363,54 @@ mod tests {
     }
 
     #[test]
+    fn damage_never_panics() {
+        let long = format!("./{}/f", "d".repeat(200));
+        let entries =
+            [("./", ""), ("./a/", ""), ("./a/b", "text"), ("./l", "-> a/b"), (&long, "x")];
+        let mut out = Vec::new();
+        let mut ar = ArWriter::new(&mut out, 0);
+        let version = b"2.0\n".to_vec();
+        for (name, content) in
+            [("debian-binary", version), ("control.tar", control()), ("data.tar", tar(&entries))]
+        {
+            ar.append(name, content.len() as u64, Cursor::new(content)).unwrap();
+        }
+        ar.finish().unwrap();
+        let attempt = |bytes: &[u8]| {
+            let mut input = tempfile::tempfile().unwrap();
+            input.write_all(bytes).unwrap();
+            if let Err(error) = read(input, tempfile::tempfile().unwrap()) {
+                assert_eq!(exit_code(&error), 3, "{error:#}");
+            }
+        };
+        for at in 0..out.len() {
+            if at % 16 == 0 {
+                attempt(&out[..at]);
+            }
+            // Most of a tar stream is padding, which says nothing.
+            if at % 4 == 0 || out[at] != 0 {
+                let mut bad = out.clone();
+                bad[at] ^= 1 << (at % 8);
+                // The checksum of a header is no secret.
+                attempt(&with_checksums(bad));
+            }
+        }
+    }
+
+    /// The archive with the right checksum wherever a GNU header seems to be.
+    fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
+        let magic: Vec<_> =
+            (257..bytes.len() - 255).filter(|at| bytes[*at..].starts_with(b"ustar  ")).collect();
+        for start in magic.into_iter().map(|at| at - 257) {
+            let header = &mut bytes[start..start + 512];
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        bytes
+    }
+
+    #[test]
     fn fields() {
         let fields = parse_fields("A: b\nDescription: c\n d\n .\n  e\nX:\n\n").unwrap();
         let values: Vec<_> = fields.iter().map(|(_, value)| value.as_str()).collect();

@@ -180,16 +180,18 @@ impl<R: Read> TarReader<R> {
 
     /// Copies the content of the current member, or what is left of it, into `sink`.
     pub(super) fn copy_content(&mut self, sink: &mut dyn Write) -> Result<()> {
-        let mut buffer = [0; 32 << 10];
-        while self.left > 0 {
-            let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-            self.fill(&mut buffer[..want])?;
-            sink.write_all(&buffer[..want]).context("cannot write to the spool")?;
-            self.left -= want as u64;
+        if self.left > 0 {
+            let mut buffer = [0; 16 << 10];
+            while self.left > 0 {
+                let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                self.fill(&mut buffer[..want])?;
+                sink.write_all(&buffer[..want]).context("cannot write to the spool")?;
+                self.left -= want as u64;
+            }
         }
         let padding = usize::try_from(self.padding).expect("padding is shorter than a block");
         self.padding = 0;
-        self.fill(&mut buffer[..padding])
+        self.fill(&mut [0; BLOCK as usize][..padding])
     }
 
     /// The content of the current member, which may have at most `limit` bytes.
