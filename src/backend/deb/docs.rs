@@ -243,9 +243,8 @@ fn changelog(meta: &PackageMeta) -> String {
 /// lintian prints the path in brackets; `*` matches it whatever the version puts around it.
 fn overrides(meta: &PackageMeta, tree: &Tree) -> String {
     let prefix = meta.prefix.as_str();
-    let has = |part: &str| {
-        tree.iter()
-            .any(|(path, _)| path.below(&meta.prefix).is_some_and(|inner| inner.contains(part)))
+    let has = |is_it: fn(&str) -> bool| {
+        tree.iter().any(|(path, _)| path.below(&meta.prefix).is_some_and(is_it))
     };
     let mut tags = Vec::new();
     if prefix.starts_with("opt/") {
@@ -254,13 +253,13 @@ fn overrides(meta: &PackageMeta, tree: &Tree) -> String {
             format!("dir-or-file-in-opt *{prefix}*"),
         ));
     }
-    if has("bin/") {
+    if has(|inner| inner.starts_with("bin/")) {
         tags.push((
             "Commands start the interpreter of the application's own environment.",
             format!("unusual-interpreter *{prefix}/bin/*"),
         ));
     }
-    if has("__pycache__/") {
+    if has(|inner| inner.contains("__pycache__/")) {
         tags.push((
             "Byte code is part of the package, so that nothing is left when it is removed.",
             format!("package-installs-python-pycache-dir *{prefix}/*"),
