@@ -9,6 +9,7 @@ mod payload;
 mod read;
 mod relations;
 mod scripts;
+mod tarball;
 mod version;
 
 use std::collections::BTreeMap;
@@ -17,8 +18,9 @@ use std::io::{BufWriter, Cursor, Seek, Write};
 
 use anyhow::{Context, Result};
 
-use crate::backend::deb::archive::{ArWriter, TarWriter};
+use crate::backend::deb::archive::ArWriter;
 use crate::backend::deb::payload::Payload;
+use crate::backend::deb::tarball::TarWriter;
 use crate::codec::{Compression, Compressor};
 use crate::error::UserError;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
