@@ -18,11 +18,16 @@ use crate::pep::{Environment, normalize_name};
 pub mod pin;
 pub mod redact;
 
+mod constraint;
+mod pdm;
+mod pipfile;
+mod poetry;
 mod pylock;
 mod request;
 mod requirements;
 #[cfg(test)]
 mod testing;
+mod uv;
 
 /// Lock files are text; beyond this they are a mistake or an attack.
 const MAX_LEN: u64 = 128 << 20;
@@ -299,8 +304,18 @@ fn load_one(
             return requirements::read(file, environment, &load);
         }
         Kind::Pylock => pylock::read(&text, &request)?,
-        Kind::Uv | Kind::Poetry | Kind::Pdm | Kind::Pipfile => return Err(request.fault("not yet")),
+        Kind::Uv => uv::read(&text, &request)?,
+        Kind::Poetry => poetry::read(&text, &request)?,
+        Kind::Pdm => pdm::read(&text, &request)?,
+        Kind::Pipfile => pipfile::read(&text, &request)?,
     };
+    let dir = project_dir.canonicalize();
+    let is_project = |path: &Path| {
+        dir.as_ref()
+            .is_ok_and(|dir| project_dir.join(path).canonicalize().is_ok_and(|path| path == *dir))
+    };
+    // The lock of a workspace names its members by paths from its own directory.
+    lock.pins.retain(|pin| !matches!(&pin.source, Source::Path(path) if is_project(path)));
     lock.files.push(file.to_owned());
     lock.files.extend(pyproject.map(|(_, file)| file));
     Ok(lock)
