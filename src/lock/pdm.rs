@@ -200,3 +200,139 @@ fn pin(package: &Package, request: &Request) -> Result<Option<Pin>> {
     let hashes = package.files.iter().filter_map(|file| file.hash.as_deref());
     pin.map(|pin| pin.hashed(hashes).map_err(locate)).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lock::pdm::read;
+    use crate::lock::testing::{self, summary, survives};
+
+    const TEXT: &str = r#"
+[metadata]
+groups = ["default", "all", "dev", "postgres"]
+strategy = ["inherit_metadata"]
+lock_version = "4.5.0"
+content_hash = "sha256:8e8578e51a944a5908daf7bbd11f23ee15356e3c489994f5f55915321c7d1ddb"
+
+[[metadata.targets]]
+requires_python = ">=3.9"
+
+[[package]]
+name = "exceptiongroup"
+version = "1.3.1"
+groups = ["default", "dev"]
+marker = "python_version < \"3.11\""
+
+[[package]]
+name = "gitdep"
+version = "0.3"
+git = "https://git.example/gitdep.git"
+ref = "v0.3"
+revision = "d0a9fc48a326e967088d9f1fb3c3168342d06672"
+groups = ["default"]
+
+[[package]]
+name = "helper"
+version = "0.1"
+path = "./packages/helper"
+editable = true
+groups = ["default"]
+
+[[package]]
+name = "h2"
+version = "4.4.1"
+groups = ["default"]
+files = [
+    {file = "h2-4.4.1-py3-none-any.whl", hash = "sha256:5e866ffb00000000000000000000000000000000000000000000000000000000"},
+    {file = "h2-4.4.1.tar.gz", hash = "sha256:6e866ffb00000000000000000000000000000000000000000000000000000000"},
+]
+
+[[package]]
+name = "httpx"
+version = "0.28.1"
+groups = ["default"]
+
+[[package]]
+name = "httpx"
+version = "0.28.1"
+extras = ["http2"]
+groups = ["default"]
+dependencies = ["h2<5,>=3", "httpx==0.28.1"]
+
+[[package]]
+name = "iniconfig"
+version = "2.0.0"
+url = "https://files.example/iniconfig-2.0.0-py3-none-any.whl"
+groups = ["default", "dev"]
+files = [{url = "https://files.example/iniconfig-2.0.0-py3-none-any.whl", hash = "sha256:b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374"}]
+
+[[package]]
+name = "psycopg2"
+version = "2.9.12"
+requires_python = "<3.10"
+groups = ["postgres"]
+marker = "python_version < '3.10'"
+
+[[package]]
+name = "psycopg2"
+version = "2.9.13"
+requires_python = ">=3.10"
+groups = ["postgres"]
+marker = "python_version >= '3.10'"
+
+[[package]]
+name = "pytest"
+version = "9.2.0"
+groups = ["dev"]
+"#;
+
+    const PYPROJECT: &str = r#"
+[project]
+dependencies = ["httpx[http2]", "helper", "gitdep", "iniconfig @ https://files.example/iniconfig-2.0.0-py3-none-any.whl", "exceptiongroup; python_version < '3.11'"]
+[project.optional-dependencies]
+Postgres = ["psycopg2"]
+"#;
+
+    const COMMON: &str = "./packages/helper\ngitdep @ git+https://git.example/gitdep.git@d0a9fc48a326e967088d9f1fb3c3168342d06672\nh2==4.4.1 #2\nhttpx==0.28.1\nhttpx==0.28.1\niniconfig @ https://files.example/iniconfig-2.0.0-py3-none-any.whl #1";
+
+    #[test]
+    fn groups_and_graph_agree() {
+        let bare: String = TEXT
+            .lines()
+            .filter(|line| !line.starts_with("groups = "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        for text in [TEXT, bare.as_str()] {
+            let plain = testing::read(read, text, &[], Some(PYPROJECT)).unwrap();
+            assert_eq!(summary(&plain), COMMON);
+            let postgres = testing::read(read, text, &["postgres"], Some(PYPROJECT)).unwrap();
+            assert_eq!(summary(&postgres), format!("{COMMON}\npsycopg2==2.9.13"));
+            survives(|text| testing::read(read, text, &["postgres"], Some(PYPROJECT)), text);
+        }
+    }
+
+    #[test]
+    fn faults() {
+        for (from, to, message) in [
+            ("4.5.0", "5.0", "lock_version `5.0` is unknown"),
+            (">=3.9", "<3.9", "it is for Python `<3.9`, the target is Python 3.11.2"),
+            (
+                "version = \"9.2.0\"\ngroups = [\"dev\"]",
+                "",
+                "it does not say what belongs to which group, and there is no `pyproject.toml` beside it",
+            ),
+            ("version = \"0.28.1\"\ngroups", "groups", "`httpx` has neither version nor source"),
+            (
+                "revision = \"d0",
+                "revision = \"d0;",
+                "`d0;a9fc48a326e967088d9f1fb3c3168342d06672` of `gitdep` is not a commit",
+            ),
+        ] {
+            let text = TEXT.replace(from, to);
+            assert_ne!(text, TEXT, "{from}");
+            let error = testing::read(read, &text, &[], None).unwrap_err();
+            assert_eq!(error.to_string(), format!("cannot use `x.lock`: {message}"));
+        }
+        let error = testing::read(read, TEXT, &["nope"], None).unwrap_err();
+        assert_eq!(error.to_string(), "cannot use `x.lock`: it has no extra `nope`");
+    }
+}

@@ -147,3 +147,80 @@ fn index(name: Option<&str>, sources: &[Index], request: &Request) -> Result<Opt
     let named = sources.iter().find(|source| name.is_some() && source.name.as_deref() == name);
     named.or(sources.first()).map(|source| request.index(&source.url)).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lock::pipfile::read;
+    use crate::lock::testing::{self, summary, survives};
+
+    const TEXT: &str = r#"{
+    "_meta": {
+        "hash": {"sha256": "934fc52569e3b1b581deeaaf230cd1c5c7258750173dc66ea0a4af0858f55ecd"},
+        "pipfile-spec": 6,
+        "requires": {"python_version": "3.11"},
+        "sources": [
+            {"name": "pypi", "url": "https://pypi.org/simple", "verify_ssl": true},
+            {"name": "acme", "url": "https://u:${TOKEN}@pypi.acme.example:8443/simple", "verify_ssl": false}
+        ]
+    },
+    "default": {
+        "acme": {"index": "acme", "version": "==1.0"},
+        "app": {"editable": true, "path": "."},
+        "colorama": {"markers": "sys_platform == 'win32'", "version": "*"},
+        "gitdep": {"git": "https://git.example/gitdep.git", "ref": "d0a9fc48a326e967088d9f1fb3c3168342d06672"},
+        "helper": {"editable": true, "path": "./packages/helper"},
+        "httpx": {
+            "extras": ["http2"],
+            "hashes": [
+                "sha256:5e866ffb00000000000000000000000000000000000000000000000000000000",
+                "sha256:6e866ffb00000000000000000000000000000000000000000000000000000000"
+            ],
+            "index": "pypi",
+            "markers": "python_version >= '3.8'",
+            "version": "==0.28.1"
+        },
+        "iniconfig": {
+            "file": "https://files.example/iniconfig-2.0.0-py3-none-any.whl",
+            "hashes": ["sha256:b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374"]
+        }
+    },
+    "develop": {"pytest": {"version": "==9.2.0"}}
+}"#;
+
+    #[test]
+    fn packages() {
+        let lock = testing::read(read, TEXT, &[], None).unwrap();
+        assert_eq!(
+            summary(&lock),
+            "./packages/helper\nacme==1.0\ngitdep @ git+https://git.example/gitdep.git@d0a9fc48a326e967088d9f1fb3c3168342d06672\nhttpx[http2]==0.28.1 #2\niniconfig @ https://files.example/iniconfig-2.0.0-py3-none-any.whl #1"
+        );
+        assert_eq!(
+            lock.options,
+            [
+                "--extra-index-url https://u:${TOKEN}@pypi.acme.example:8443/simple",
+                "--trusted-host pypi.acme.example:8443"
+            ]
+        );
+    }
+
+    #[test]
+    fn faults() {
+        for (from, to, message) in [
+            ("spec\": 6", "spec\": 7", "pipfile-spec 7 is unknown"),
+            ("\"3.11\"", "\"3.12\"", "it is for Python `==3.12.*`, the target is Python 3.11.2"),
+            ("==0.28.1", ">=0.28", "version `>=0.28` of `httpx` is not exact"),
+            ("\"ref\"", "\"rev\"", "the repository of `gitdep` has no `ref`"),
+            (
+                "\"sha256:5e",
+                "\"sha256:5",
+                "`sha256:5866ffb00000000000000000000000000000000000000000000000000000000` is not a hash of httpx==0.28.1",
+            ),
+        ] {
+            let text = TEXT.replace(from, to);
+            assert_ne!(text, TEXT, "{from}");
+            let error = testing::read(read, &text, &[], None).unwrap_err();
+            assert_eq!(error.to_string(), format!("cannot use `x.lock`: {message}"));
+        }
+        survives(|text| testing::read(read, text, &[], None), TEXT);
+    }
+}

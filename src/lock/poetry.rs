@@ -371,3 +371,226 @@ fn pin(package: &Package, document: &Document, request: &Request) -> Result<Opti
     let hashes = package.files.iter().chain(old).map(|file| file.hash.as_str());
     pin.map(|pin| pin.hashed(hashes).map_err(locate)).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lock::poetry::read;
+    use crate::lock::testing::{self, summary, survives};
+
+    const GROUPED: &str = r#"
+[[package]]
+name = "colorama"
+version = "0.4.6"
+optional = false
+python-versions = ">=2.7"
+groups = ["main", "dev"]
+files = []
+markers = {main = "sys_platform == \"win32\"", dev = "os_name == \"posix\""}
+
+[[package]]
+name = "gitdep"
+version = "0.3"
+python-versions = "*"
+groups = ["main"]
+files = []
+[package.source]
+type = "git"
+url = "git@git.example:acme/gitdep.git"
+reference = "HEAD"
+resolved_reference = "d0a9fc48a326e967088d9f1fb3c3168342d06672"
+
+[[package]]
+name = "helper"
+version = "0.1"
+python-versions = ">=3.9"
+groups = ["main"]
+files = []
+develop = true
+[package.source]
+type = "directory"
+url = "packages/helper"
+
+[[package]]
+name = "private"
+version = "3.0"
+python-versions = ">=3.9"
+groups = ["main"]
+files = [{file = "private-3.0.tar.gz", hash = "sha256:5e866ffb00000000000000000000000000000000000000000000000000000000"}]
+[package.source]
+type = "legacy"
+url = "https://pypi.acme.example/simple"
+reference = "acme"
+
+[[package]]
+name = "pytest"
+version = "9.2.0"
+python-versions = ">=3.9"
+groups = ["dev"]
+files = []
+
+[[package]]
+name = "redis"
+version = "8.1.0"
+optional = true
+python-versions = ">=3.10"
+groups = ["main"]
+markers = "python_version >= \"3.10\" and extra == \"cache\""
+files = []
+
+[extras]
+cache = ["redis"]
+
+[metadata]
+lock-version = "2.1"
+python-versions = "^3.9"
+content-hash = "8406fb10e594adc355bf31c8984df7cb97b24451da6ef65ab9422897fa94c047"
+"#;
+
+    const GRAPH: &str = r#"
+[[package]]
+name = "h2"
+version = "4.4.1"
+optional = false
+python-versions = ">=3.10"
+
+[[package]]
+name = "Httpx"
+version = "0.28.1"
+optional = false
+python-versions = ">=3.8"
+[package.dependencies]
+anyio = {version = "*", markers = "python_version < \"3.8\""}
+h2 = {version = ">=3,<5", optional = true, markers = "extra == \"http2\""}
+Typing_Extensions = [{version = ">=4", markers = "python_version < \"3.9\""}, {version = ">=3", markers = "python_version >= \"3.9\""}]
+[package.extras]
+http2 = ["h2 (>=3,<5)"]
+
+[[package]]
+name = "numpy"
+version = "2.0.2"
+optional = false
+python-versions = ">=3.9"
+
+[[package]]
+name = "numpy"
+version = "2.2.6"
+optional = false
+python-versions = ">=3.10"
+
+[[package]]
+name = "pytest"
+version = "9.2.0"
+optional = false
+python-versions = ">=3.9"
+
+[[package]]
+name = "redis"
+version = "8.1.0"
+optional = true
+python-versions = ">=3.10"
+[package.dependencies]
+numpy = "*"
+
+[[package]]
+name = "typing-extensions"
+version = "3.10"
+optional = false
+python-versions = "*"
+
+[extras]
+cache = ["redis"]
+
+[metadata]
+lock-version = "1.1"
+python-versions = ">=3.9,<4.0"
+content-hash = "8406fb10e594adc355bf31c8984df7cb97b24451da6ef65ab9422897fa94c047"
+
+[metadata.files]
+h2 = [{file = "h2-4.4.1-py3-none-any.whl", hash = "sha256:5e866ffb00000000000000000000000000000000000000000000000000000000"}]
+httpx = [{file = "httpx-0.28.1.tar.gz", hash = "sha256:6e866ffb00000000000000000000000000000000000000000000000000000000"}]
+pytest = []
+"#;
+
+    const POETRY: &str = r#"
+[tool.poetry.dependencies]
+python = "^3.9"
+httpx = {version = "^0.28", extras = ["http2"]}
+numpy = [{version = "~2.0", python = "<3.10"}, {version = ">=2.2,<2.3", python = ">=3.10"}]
+redis = {version = "*", optional = true}
+[tool.poetry.extras]
+cache = ["redis"]
+[tool.poetry.group.dev.dependencies]
+pytest = "*"
+"#;
+
+    const PEP_621: &str = r#"
+[project]
+dependencies = ["httpx[http2] (>=0.28,<0.29)", "numpy~=2.0.0; python_version < '3.10'", "numpy>=2.2 ; python_version >= '3.10'"]
+[project.optional-dependencies]
+cache = ["redis (>=8)"]
+"#;
+
+    fn check(text: &str, extras: &[&str], pyproject: Option<&str>, expected: &str) {
+        let lock = testing::read(read, text, extras, pyproject).unwrap();
+        assert_eq!(summary(&lock), expected);
+    }
+
+    #[test]
+    fn groups() {
+        let common = "./packages/helper\ngitdep @ git+ssh://git@git.example/acme/gitdep.git@d0a9fc48a326e967088d9f1fb3c3168342d06672\nprivate==3.0 #1".replace("git@git.example", "****@git.example");
+        check(GROUPED, &[], None, &common);
+        check(GROUPED, &["cache"], None, &format!("{common}\nredis==8.1.0"));
+        let lock = testing::read(read, GROUPED, &[], None).unwrap();
+        assert_eq!(lock.options, ["--index-url https://pypi.acme.example/simple"]);
+    }
+
+    #[test]
+    fn graph() {
+        let common = "h2==4.4.1 #1\nhttpx==0.28.1 #1\nnumpy==2.2.6";
+        for pyproject in [POETRY, PEP_621] {
+            check(GRAPH, &[], Some(pyproject), &format!("{common}\ntyping-extensions==3.10"));
+            check(
+                GRAPH,
+                &["cache"],
+                Some(pyproject),
+                &format!("{common}\nredis==8.1.0\ntyping-extensions==3.10"),
+            );
+        }
+    }
+
+    #[test]
+    fn faults() {
+        for (text, from, to, message) in [
+            (GROUPED, "\"2.1\"", "\"3.0\"", "lock-version `3.0` is unknown"),
+            (
+                GROUPED,
+                "\"^3.9\"",
+                "\"^3.12\"",
+                "it is for Python `^3.12`, the target is Python 3.11.2",
+            ),
+            (GROUPED, "\"legacy\"", "\"alien\"", "the source `alien` of `private` is unknown"),
+            (
+                GRAPH,
+                "version = \"3.10\"",
+                "version = \"2.0\"",
+                "it holds no `typing-extensions` for this Python that meets `>=3`",
+            ),
+            (
+                GRAPH,
+                "numpy = \"*\"",
+                "numpy = 1",
+                "the dependency `numpy` is not a constraint or table",
+            ),
+        ] {
+            let damaged = text.replace(from, to);
+            assert_ne!(damaged, text, "{from}");
+            let error = testing::read(read, &damaged, &["cache"], Some(POETRY)).unwrap_err();
+            assert_eq!(error.to_string(), format!("cannot use `x.lock`: {message}"));
+        }
+        let error = testing::read(read, GRAPH, &[], None).unwrap_err();
+        assert!(error.to_string().contains("no `pyproject.toml`"), "{error}");
+        survives(|text| testing::read(read, text, &["cache"], None), GROUPED);
+        survives(|text| testing::read(read, text, &["cache"], Some(POETRY)), GRAPH);
+        survives(|text| testing::read(read, GRAPH, &["cache"], Some(text)), POETRY);
+    }
+}

@@ -258,3 +258,212 @@ fn git_pin(name: &str, git: &str, request: &Request) -> Result<Pin> {
     let subdirectory = subdirectory.map(|dir| dir.replace("%2F", "/").replace("%2f", "/"));
     request.git(name, url, commit, subdirectory.as_deref())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lock::testing::{self, summary, survives};
+    use crate::lock::uv::read;
+
+    const TEXT: &str = r#"
+version = 1
+revision = 5
+requires-python = ">=3.9"
+resolution-markers = ["python_full_version >= '3.10'", "python_full_version < '3.10'"]
+
+[manifest]
+members = ["acme-web", "helper", "tools"]
+
+[[package]]
+name = "acme-web"
+version = "1.0"
+source = { editable = "." }
+dependencies = [
+    { name = "colorama", marker = "sys_platform == 'win32'" },
+    { name = "gitdep" },
+    { name = "helper" },
+    { name = "httpx", extra = ["http2"], marker = "sys_platform == 'linux'" },
+    { name = "iniconfig" },
+    { name = "tools" },
+]
+
+[package.optional-dependencies]
+new = [{ name = "idna", version = "3.7", source = { registry = "https://pypi.org/simple" }, marker = "extra == 'extra-8-acme-web-new'" }]
+vendor = [{ name = "local" }, { name = "flat" }, { name = "private" }]
+
+[package.dev-dependencies]
+dev = [{ name = "pytest" }]
+
+[package.metadata]
+provides-extras = ["new", "vendor", "empty"]
+
+[[package]]
+name = "flat"
+version = "1.0"
+source = { registry = "vendor" }
+wheels = [{ path = "flat-1.0-py3-none-any.whl" }]
+
+[[package]]
+name = "gitdep"
+version = "0.3"
+source = { git = "https://git.example/gitdep?subdirectory=py&tag=v0.3#d0a9fc48a326e967088d9f1fb3c3168342d06672" }
+
+[[package]]
+name = "h2"
+version = "4.3.0"
+source = { registry = "https://pypi.org/simple" }
+resolution-markers = ["python_full_version < '3.10'"]
+
+[[package]]
+name = "h2"
+version = "4.4.1"
+source = { registry = "https://pypi.org/simple" }
+resolution-markers = ["python_full_version >= '3.12'", "python_full_version == '3.11.*'"]
+dependencies = [{ name = "httpx" }]
+sdist = { url = "https://files.example/h2-4.4.1.tar.gz", hash = "sha256:4e866ffb00000000000000000000000000000000000000000000000000000000", size = 1, upload-time = "2026-08-03T11:45:09.509Z" }
+wheels = [
+    { url = "https://files.example/h2-4.4.1-py3-none-any.whl", hash = "sha256:5e866ffb00000000000000000000000000000000000000000000000000000000" },
+]
+
+[[package]]
+name = "helper"
+version = "0.1"
+source = { editable = "packages/helper" }
+
+[[package]]
+name = "httpx"
+version = "0.28.1"
+source = { registry = "https://pypi.org/simple" }
+dependencies = [
+    { name = "idna", version = "2.10", source = { registry = "https://pypi.org/simple" }, marker = "extra != 'extra-8-acme-web-new'" },
+]
+
+[package.optional-dependencies]
+http2 = [{ name = "h2" }]
+
+[[package]]
+name = "idna"
+version = "2.10"
+source = { registry = "https://pypi.org/simple" }
+
+[[package]]
+name = "idna"
+version = "3.7"
+source = { registry = "https://pypi.org/simple" }
+
+[[package]]
+name = "iniconfig"
+version = "2.0.0"
+source = { url = "https://files.example/iniconfig-2.0.0-py3-none-any.whl" }
+wheels = [{ url = "https://files.example/iniconfig-2.0.0-py3-none-any.whl", hash = "sha256:b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374" }]
+
+[[package]]
+name = "local"
+version = "2.0"
+source = { path = "vendor/local-2.0-py3-none-any.whl" }
+wheels = [{ filename = "local-2.0-py3-none-any.whl", hash = "sha256:c6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374" }]
+
+[[package]]
+name = "private"
+version = "3.0"
+source = { registry = "https://u:p@pypi.acme.example/simple" }
+
+[[package]]
+name = "pytest"
+version = "9.2.0"
+source = { registry = "https://pypi.org/simple" }
+
+[[package]]
+name = "tools"
+version = "0.1"
+source = { virtual = "tools" }
+dependencies = [{ name = "iniconfig" }]
+"#;
+
+    const COMMON: [&str; 5] = [
+        "./packages/helper",
+        "gitdep @ git+https://git.example/gitdep@d0a9fc48a326e967088d9f1fb3c3168342d06672#subdirectory=py",
+        "h2==4.4.1 #2",
+        "httpx==0.28.1",
+        "iniconfig @ https://files.example/iniconfig-2.0.0-py3-none-any.whl #1",
+    ];
+
+    fn check(extras: &[&str], more: &[&str]) {
+        let lock = testing::read(read, TEXT, extras, None).unwrap();
+        let mut expected = [&COMMON[..], more].concat();
+        expected.sort_unstable();
+        assert_eq!(summary(&lock), expected.join("\n"));
+    }
+
+    #[test]
+    fn the_graph_is_walked() {
+        check(&[], &["idna==2.10"]);
+        check(&["empty"], &["idna==2.10"]);
+        check(&["new"], &["idna==3.7"]);
+        let vendor =
+            ["./vendor/local-2.0-py3-none-any.whl #1", "flat==1.0", "idna==2.10", "private==3.0"];
+        check(&["vendor"], &vendor);
+        let lock = testing::read(read, TEXT, &["vendor"], None).unwrap();
+        assert_eq!(
+            lock.options,
+            ["--extra-index-url https://u:p@pypi.acme.example/simple", "--find-links vendor"]
+        );
+    }
+
+    #[test]
+    fn faults() {
+        for (from, to, message) in [
+            ("version = 1\n", "version = 2\n", "its version 2 is unknown"),
+            ("\">=3.9\"", "\">=3.13\"", "it is for Python `>=3.13`, the target is Python 3.11.2"),
+            (
+                "{ name = \"h2\" }",
+                "{ name = \"h3\" }",
+                "`httpx` needs `h3`, and no package is that",
+            ),
+            ("== '3.11.*'\"", "== '3.13.*'\"", "`httpx` needs `h2`, and no package is that"),
+            (
+                "< '3.10'\"]\n\n[[",
+                "> '3.10'\"]\n\n[[",
+                "`httpx` needs `h2`, and more than one package is that",
+            ),
+            (
+                "#d0a9",
+                "#x d0a9",
+                "`x d0a9fc48a326e967088d9f1fb3c3168342d06672` of `gitdep` is not a commit",
+            ),
+            (
+                "sys_platform == 'linux'",
+                "sys_platform ==",
+                "`sys_platform ==` is not an environment marker: Expected marker value, found end of dependency specification",
+            ),
+            ("source = { virtual = \"tools\" }", "source = {}", ""),
+        ] {
+            let text = TEXT.replace(from, to);
+            assert_ne!(text, TEXT, "{from}");
+            match testing::read(read, &text, &[], None) {
+                Err(error) if message.is_empty() => {
+                    assert_eq!(
+                        error.to_string(),
+                        "cannot use `x.lock`: the source of `tools` is unknown"
+                    );
+                }
+                Err(error) => {
+                    assert_eq!(error.to_string(), format!("cannot use `x.lock`: {message}"))
+                }
+                Ok(_) => assert_eq!(from, "< '3.10'\"]\n\n[["),
+            }
+        }
+        let error = testing::read(read, TEXT, &["nope"], None).unwrap_err();
+        assert_eq!(error.to_string(), "cannot use `x.lock`: it has no extra `nope`");
+        let other = TEXT.replace("name = \"acme-web\"", "name = \"other\"");
+        assert!(
+            testing::read(read, &other, &[], None).is_ok(),
+            "the package at `.` is the project"
+        );
+        let error = testing::read(read, &other.replace("\".\"", "\"..\""), &[], None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot use `x.lock`: it does not hold the project `acme-web`"
+        );
+        survives(|text| testing::read(read, text, &["new"], None), TEXT);
+    }
+}
