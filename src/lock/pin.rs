@@ -10,7 +10,6 @@ use anyhow::Result;
 use crate::digest::Hasher;
 use crate::error::UserError;
 use crate::lock::redact::redact;
-use crate::lock::request::is_default;
 use crate::pep::{Version, normalize_name};
 
 /// Suffixes of files an installer unpacks; any other local path is a directory.
@@ -234,6 +233,12 @@ pub fn normalize_path(path: &Path) -> PathBuf {
 /// Whether a text can stand in a requirements file as one word.
 pub fn is_plain(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|at| at.is_whitespace() || at.is_control())
+}
+
+/// Whether an index is the one installers ask anyway, through whatever mirror is configured.
+pub(crate) fn is_default(index: &str) -> bool {
+    let index = index.trim_end_matches('/');
+    index == "https://pypi.org/simple" || index == "https://pypi.python.org/simple"
 }
 
 fn is_word(text: &str) -> bool {

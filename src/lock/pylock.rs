@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use crate::document::from_toml;
-use crate::lock::pin::Pin;
+use crate::lock::pin::{Pin, is_plain};
 use crate::lock::request::Request;
 use crate::lock::{Kind, Lock};
 use crate::pep::normalize_name;
@@ -176,7 +176,7 @@ fn strong(file: &File) -> Option<String> {
 fn local_dir(package: &Package, request: &Request) -> Option<String> {
     let file = package.wheels.iter().chain(&package.sdist).find(|file| file.url.is_none())?;
     let path = request.path(file.path.as_ref()?);
-    let dir = path.parent()?.to_str().filter(|dir| crate::lock::pin::is_plain(dir))?;
+    let dir = path.parent()?.to_str().filter(|dir| is_plain(dir))?;
     Some(format!("--find-links {dir}"))
 }
 
