@@ -236,8 +236,10 @@ impl BuildArgs {
         set("interpreter", self.interpreter.map(|InterpreterName::System| "system".to_owned()));
         set("version", self.version.clone());
         set("release", self.release.clone());
+        // Paths typed are relative to where they were typed, those of the configuration to the project.
+        let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
         let files: Vec<_> =
-            self.requirements.iter().map(|file| file.display().to_string()).collect();
+            self.requirements.iter().map(|file| absolute(file).display().to_string()).collect();
         set("requirements", (!files.is_empty()).then(|| format!("{files:?}")));
         set("extras", (!self.extras.is_empty()).then(|| format!("{:?}", self.extras)));
         settings.extend(self.set.iter().cloned());

@@ -75,7 +75,7 @@ fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
 
 /// The interpreter, and what the configuration adds. Relations to system libraries join here.
 fn relations(built: &Built, configured: Vec<Relation>) -> Vec<Relation> {
-    let mut relations = deb::relations(Some(&built.interpreter));
+    let mut relations = deb::relations(Some(&built.interpreter), built.machine);
     relations.extend(configured);
     relations.sort_by(|left, right| (left.kind, &left.text).cmp(&(right.kind, &right.text)));
     relations

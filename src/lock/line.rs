@@ -5,7 +5,7 @@
 use anyhow::{Error, Result};
 
 use crate::error::UserError;
-use crate::lock::redact::redact;
+use crate::redact::redact;
 
 /// What an option asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,12 +11,11 @@ use anyhow::Result;
 use crate::digest::{hex, sha256};
 use crate::error::UserError;
 use crate::lock::pin::{Pin, Source, normalize_path};
-use crate::lock::redact::{located, redact};
 use crate::lock::request::Request;
 use crate::pep::{Environment, normalize_name};
+use crate::redact::{located, redact};
 
 pub mod pin;
-pub mod redact;
 
 mod constraint;
 mod line;

@@ -9,8 +9,8 @@ use anyhow::Result;
 
 use crate::digest::Hasher;
 use crate::error::UserError;
-use crate::lock::redact::redact;
 use crate::pep::{Version, normalize_name};
+use crate::redact::redact;
 
 /// Suffixes of files an installer unpacks; any other local path is a directory.
 const ARCHIVES: [&str; 7] = [".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar"];

@@ -6,9 +6,9 @@ use anyhow::{Error, Result};
 
 use crate::error::UserError;
 use crate::lock::pin::{Pin, is_default, is_plain, normalize_path};
-use crate::lock::redact::{located, redact};
 use crate::lock::{Kind, Lock, Roots};
 use crate::pep::{Environment, Version, satisfies};
+use crate::redact::{located, redact};
 
 /// What a reader of one lock file is asked.
 #[derive(Clone, Copy, Debug)]

@@ -8,9 +8,9 @@ use anyhow::{Error, Result};
 
 use crate::lock::line::{Ask, logical_lines, parse, quote, split, split_options, usage};
 use crate::lock::pin::{Pin, is_archive, normalize_path};
-use crate::lock::redact::{located, redact};
 use crate::lock::{Kind, Lock};
 use crate::pep::{Environment, Requirement, normalize_name};
+use crate::redact::{located, redact};
 
 /// Reads a file, given as the path of the first file or beside the file that names it.
 pub(crate) type Load<'a> = dyn Fn(&Path) -> Result<String> + 'a;

@@ -265,6 +265,12 @@ fn overrides(meta: &PackageMeta, tree: &Tree) -> String {
             format!("package-installs-python-pycache-dir *{prefix}/*"),
         ));
     }
+    if has(|inner| inner.ends_with(".js")) {
+        tags.push((
+            "Distributions bring the scripts they were tested with.",
+            format!("embedded-javascript-library *{prefix}/*"),
+        ));
+    }
     tags.push((
         "The package is not part of Debian and closes no bug there.",
         "initial-upload-closes-no-bugs *".to_owned(),

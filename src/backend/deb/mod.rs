@@ -69,9 +69,11 @@ pub fn architecture(machine: Option<Machine>) -> &'static str {
     }
 }
 
-/// What a package needs to have its interpreter; nothing when it brings its own.
-pub fn relations(interpreter: Option<&InterpreterNeed>) -> Vec<Relation> {
-    relations::of_interpreter(interpreter)
+/// What a package needs to have its interpreter (nothing when it brings its own) and to run code for `machine`.
+pub fn relations(interpreter: Option<&InterpreterNeed>, machine: Option<Machine>) -> Vec<Relation> {
+    let mut relations = relations::of_interpreter(interpreter);
+    relations.extend(relations::of_machine(machine));
+    relations
 }
 
 /// A relation a user wrote, such as `libpq5 (>= 15) | libpq-dev`, in normal form.
