@@ -139,7 +139,7 @@ fn check_listed(listed: Option<&Listed>, len: u64) -> Result<(), String> {
             Err(format!("has a hash in RECORD that is not trusted: `{algorithm}`"))
         }
         Some(Listed::Hashed { len: listed, .. }) if *listed != len => {
-            Err(format!("holds {len} bytes, and RECORD says {listed}"))
+            Err(format!("is of size {len}, and RECORD says {listed}"))
         }
         Some(Listed::Hashed { .. }) => Ok(()),
     }

@@ -171,7 +171,7 @@ fn missing_end(source: &Source) -> anyhow::Error {
             match after.cmp(&usize::from(end.comment_len)) {
                 std::cmp::Ordering::Equal => source.refuse("has an archive comment"),
                 std::cmp::Ordering::Greater => {
-                    source.refuse(format!("has {after} bytes after its end record"))
+                    source.refuse(format!("has bytes after its end record: {after}"))
                 }
                 std::cmp::Ordering::Less => source.refuse("is truncated"),
             }
