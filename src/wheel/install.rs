@@ -73,7 +73,7 @@ pub struct Installed {
     pub notes: Vec<Note>,
 }
 
-/// Lays the files of `wheel` out in `layout`.
+/// Lays the files of `wheel` out in `layout`; the hashes in its record are those [`Wheel::verify`] vouches for.
 pub fn install(wheel: &Wheel, layout: &Layout) -> Result<Installed> {
     let mut installing = Installing::new(wheel, layout)?;
     for (name, member) in wheel.members() {

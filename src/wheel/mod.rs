@@ -67,6 +67,11 @@ impl Wheel {
         self.archive.name()
     }
 
+    /// Name of the dist-info directory inside `site-packages`.
+    pub fn dist_info(&self) -> &str {
+        &self.dirs.info
+    }
+
     fn verify_member(&self, name: &str) -> Result<()> {
         let Some(Listed::Hashed { algorithm, digest, .. }) = self.record.get(name) else {
             return self.digest(name, Hasher::sha256()).map(drop);
@@ -160,10 +165,16 @@ mod tests {
         assert_eq!(wheel.name.to_string(), "demo 1.0");
         assert_eq!(wheel.metadata.version, "1.0");
         assert_eq!(wheel.entry_points[0].name, "run");
-        assert_eq!(wheel.file_name(), NAME);
+        assert_eq!((wheel.file_name(), wheel.dist_info()), (NAME, "demo-1.0.dist-info"));
         // Escaped in another way than the file name, as older tools did.
         let zip = super::fixture::wheel("Zope.Interface", "1.0.0", &[("z.py", b"")]);
         take("zope_interface-1.0-py3-none-any.whl", &zip.bytes()).unwrap();
+    }
+
+    #[test]
+    fn wheels_are_shared_between_threads() {
+        let shared = |_: &(dyn Send + Sync)| {};
+        shared(&take(NAME, &demo(&[]).bytes()).unwrap());
     }
 
     #[test]

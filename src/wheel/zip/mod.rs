@@ -107,9 +107,9 @@ impl Archive {
         });
         match read {
             Ok(()) if crc.finish() == member.crc32 => Ok(()),
-            Ok(()) => Err(self.refuse_member(name, "has a wrong checksum")),
+            Ok(()) => Err(self.source.damaged_member(name, "has a wrong checksum")),
             Err(error) if is_content_fault(&error) => {
-                Err(self.refuse_member(name, &format!("is corrupt: {error}")))
+                Err(self.source.damaged_member(name, format!("is corrupt: {error}")))
             }
             Err(error) => Err(error).with_context(|| format!("cannot read `{}`", self.name())),
         }
@@ -180,7 +180,7 @@ fn member(source: &Source, header: &Header, offset: u64) -> Member {
 mod tests {
     use std::path::Path;
 
-    use crate::error::exit_code;
+    use crate::error::{exit_code, hint};
     use crate::wheel::crc32::Crc32;
     use crate::wheel::fixture::{Part, Zip, extra, write};
     use crate::wheel::zip::Archive;
@@ -268,6 +268,7 @@ mod tests {
     fn not_an_archive() {
         let bytes = sound().bytes();
         check_bytes(b"", "`x.zip` is empty");
+        assert_eq!(hint(&read(b"").unwrap_err()), Some("fetch it again"));
         check_bytes(b"PK", "`x.zip` is not a zip archive");
         check_bytes(&[b'x'; 100], "`x.zip` is not a zip archive");
         check_bytes(&bytes[..bytes.len() - 1], "`x.zip` is truncated");
