@@ -161,6 +161,22 @@ pub fn inflate<R: Read>(input: R) -> impl Read {
     DeflateDecoder::new(input)
 }
 
+/// A CRC-32 as zip members carry it, fed piece by piece.
+#[derive(Debug, Default)]
+pub struct Crc32(flate2::Crc);
+
+impl Crc32 {
+    /// Adds `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of everything added.
+    pub fn finish(&self) -> u32 {
+        self.0.sum()
+    }
+}
+
 /// `bytes` as one gzip member without name and time.
 pub fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
     deflate_member(bytes, GzipLevel::new(level))

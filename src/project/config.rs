@@ -348,6 +348,7 @@ mod tests {
                 "cannot read `the settings of the command line and environment`: unknown field `sektion`",
             ),
             ("[services.web]\nexec = 'x'", &[], "`services` in `mkpkg.toml` is not supported yet"),
+            ("release = '1/2'", &[], "`1/2` is not a valid release of a package"),
             (
                 "release = 1",
                 &[],

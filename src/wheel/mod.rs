@@ -2,7 +2,6 @@
 //!
 //! Knows where the files of a distribution go; not which distributions, nor what a package does with them.
 
-mod crc32;
 mod dist_info;
 pub mod entry_points;
 pub mod filename;

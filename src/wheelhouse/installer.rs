@@ -57,7 +57,13 @@ pub fn find_uv(choice: Choice) -> Result<Option<PathBuf>> {
 
 /// Whether pip is told where to look for distributions.
 fn is_pip_configured() -> bool {
-    let variables = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_CONFIG_FILE"];
+    let variables = [
+        "PIP_INDEX_URL",
+        "PIP_EXTRA_INDEX_URL",
+        "PIP_NO_INDEX",
+        "PIP_FIND_LINKS",
+        "PIP_CONFIG_FILE",
+    ];
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let files = [
         PathBuf::from("/etc/pip.conf"),
@@ -66,7 +72,8 @@ fn is_pip_configured() -> bool {
         home.join(".pip/pip.conf"),
     ];
     let names_index = |file: &PathBuf| {
-        std::fs::read_to_string(file).is_ok_and(|text| text.contains("index") || text.contains("find-links"))
+        std::fs::read_to_string(file)
+            .is_ok_and(|text| text.contains("index") || text.contains("find-links"))
     };
     variables.iter().any(|name| std::env::var_os(name).is_some()) || files.iter().any(names_index)
 }

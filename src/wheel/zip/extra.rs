@@ -1,6 +1,6 @@
 //! Extra fields of zip headers: ZIP64 sizes and Unicode paths (APPNOTE 4.5.3 and 4.6.9).
 
-use crate::wheel::crc32::Crc32;
+use crate::codec::Crc32;
 use crate::wheel::zip::source::Fields;
 
 const ZIP64: u16 = 0x0001;
@@ -58,7 +58,7 @@ impl Extra<'_> {
         let Some(data) = self.unicode_path else {
             return Ok(());
         };
-        let mut crc = Crc32::new();
+        let mut crc = Crc32::default();
         crc.update(name);
         let mut fields = Fields(data);
         let (version, sum) = (fields.bytes(1), fields.u32());

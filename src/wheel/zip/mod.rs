@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
+use crate::codec::Crc32;
 use crate::digest::Hasher;
 use crate::tree::Content;
-use crate::wheel::crc32::Crc32;
 use crate::wheel::zip::central::Header;
 use crate::wheel::zip::source::Source;
 
@@ -100,7 +100,7 @@ impl Archive {
 
     fn read_by(&self, name: &str, mut take: impl FnMut(&[u8])) -> Result<()> {
         let member = self.member(name)?;
-        let mut crc = Crc32::new();
+        let mut crc = Crc32::default();
         let read = each_chunk(&member.content, |bytes| {
             crc.update(bytes);
             take(bytes);
@@ -180,8 +180,8 @@ fn member(source: &Source, header: &Header, offset: u64) -> Member {
 mod tests {
     use std::path::Path;
 
+    use crate::codec::Crc32;
     use crate::error::{exit_code, hint};
-    use crate::wheel::crc32::Crc32;
     use crate::wheel::fixture::{Part, Zip, extra, write};
     use crate::wheel::zip::Archive;
 
@@ -437,7 +437,7 @@ mod tests {
             part.local.extra = fields.to_vec();
             check_part(part, &format!("member `a` of `x.zip` {what}"));
         };
-        let mut crc = Crc32::new();
+        let mut crc = Crc32::default();
         crc.update(b"a");
         let path = |name: &[u8]| [&[1][..], &crc.finish().to_le_bytes(), name].concat();
         let twice = |id, data: &[u8]| [extra(id, data), extra(id, data)].concat();
