@@ -265,6 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn bytes_behind_a_compressed_stream_are_found() {
+        let mut zip = demo(&[("demo.py", "text")]);
+        let mut part = Part::deflated("demo.py", b"text");
+        part.stored.extend(b"more");
+        zip.parts[0] = part.both(|header| header.stored_len += 4);
+        check(
+            &zip,
+            "member `demo.py` of `demo-1.0-py3-none-any.whl` is corrupt: \
+             compressed data ends before the member does",
+        );
+    }
+
+    #[test]
     fn content_is_read_by_verify() {
         let mut zip = demo(&[("demo.py", "text")]);
         zip.parts[0] = zip.parts[0].clone().both(|header| header.crc32 ^= 1);
