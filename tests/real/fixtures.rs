@@ -16,7 +16,7 @@ fn acme_web_lives() -> Result<()> {
         Check::new("acme --version", "acme 1.4.0 (Django 5.2."),
         Check::new("acme check", "no issues"),
         Check::new("acme stats", "notices: 0 (no database yet"),
-        Check::new("export STATE_DIRECTORY=/tmp && acme migrate && acme stats", "notices: 0"),
+        Check::new("export STATE_DIRECTORY=$PWD && acme migrate && acme stats", "notices: 0"),
         Check::new("acme-serve --check-config && echo loads", "loads"),
         Check::new(
             "/opt/acme-web/bin/python -c 'import psycopg2; print(psycopg2.apilevel)'",
