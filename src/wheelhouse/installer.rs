@@ -119,7 +119,7 @@ pub fn pip_wheel(
 ) -> Result<Command> {
     let mut pip_command = command(Path::new(&pip[0]));
     pip_command.args(&pip[1..]).arg("wheel").arg("--wheel-dir").arg(out);
-    pip_command.args(["--disable-pip-version-check", "--progress-bar", "off"]);
+    pip_command.args(["--use-pep517", "--disable-pip-version-check", "--progress-bar", "off"]);
     match setting.cache {
         Some(cache) => pip_command.arg("--cache-dir").arg(cache.join("pip")),
         None => pip_command.arg("--no-cache-dir"),
