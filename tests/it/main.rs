@@ -1,0 +1,3 @@
+//! Tests of the product and of the repository that need no network and no tool but Rust's.
+
+mod tidy;
