@@ -183,7 +183,19 @@ pub fn load(file: Option<(Table, &str)>, settings: &[(String, String)]) -> Resul
     for (key, text) in settings {
         set(&mut table, key, text)?;
     }
-    from_table(table, "the settings of the command line and environment")
+    let config: Config = from_table(table, "the settings of the command line and environment")?;
+    check_release(&config.release)?;
+    Ok(config)
+}
+
+/// Characters both formats take in a release.
+fn check_release(release: &str) -> Result<()> {
+    let allowed = |at: char| at.is_ascii_alphanumeric() || ".+~".contains(at);
+    if !release.is_empty() && release.chars().all(allowed) {
+        return Ok(());
+    }
+    let message = format!("`{}` is not a valid release of a package", release.escape_debug());
+    Err(UserError::usage(message).hint("use letters, digits, `.`, `+` and `~`, such as `1`").into())
 }
 
 /// The table `[tool.mkpkg]` or the whole of `mkpkg.toml`.
@@ -336,6 +348,7 @@ mod tests {
                 "cannot read `the settings of the command line and environment`: unknown field `sektion`",
             ),
             ("[services.web]\nexec = 'x'", &[], "`services` in `mkpkg.toml` is not supported yet"),
+            ("release = '1/2'", &[], "`1/2` is not a valid release of a package"),
             (
                 "release = 1",
                 &[],

@@ -34,8 +34,12 @@ fn every_kind_of_project_lives() -> Result<()> {
         return Ok(());
     }
     let kinds = [
-        ("bare-requirements", "bare-requirements", "bare 0.3"),
-        ("flit-app", "flit-app", "flit 1.0"),
+        (
+            "bare-requirements",
+            "/opt/bare-requirements/bin/python $(find /opt/bare-requirements -name app.py)",
+            "bare 0.3",
+        ),
+        ("flit-app", "flit-app", "flit 1.0rc2"),
         ("hatchling-app", "hatchling-app", "hatchling 2.1.0"),
         ("maturin-app", "maturin-app", "maturin 0.4.0"),
         ("namespace-app", "namespace-app", "namespace 1.2"),
