@@ -77,7 +77,8 @@ pub fn failure(what: &str, finished: &Finished) -> UserError {
     let said: Vec<_> = finished.stderr.lines().chain(stdout.lines()).collect();
     let said: Vec<_> = said.into_iter().filter(|line| !line.trim().is_empty()).collect();
     let tail = said[said.len().saturating_sub(20)..].join("\n    ");
-    UserError::input(format!("{what} failed ({}):\n    {}", finished.status, redact(&tail)))
+    let said = if tail.is_empty() { String::new() } else { format!(":\n    {}", redact(&tail)) };
+    UserError::input(format!("{what} failed ({}){said}", finished.status))
 }
 
 /// Starts `command`; the child ends with us when we are interrupted.

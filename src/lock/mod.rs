@@ -33,7 +33,7 @@ mod uv;
 const MAX_LEN: u64 = 128 << 20;
 
 /// Where a lock is looked for in a project, best first.
-const NAMES: [&str; 6] =
+pub const NAMES: [&str; 6] =
     ["pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt"];
 
 /// What a project pins.

@@ -237,8 +237,10 @@ pub fn is_plain(text: &str) -> bool {
 
 /// Whether an index is the one installers ask anyway, through whatever mirror is configured.
 pub(crate) fn is_default(index: &str) -> bool {
-    let index = index.trim_end_matches('/');
-    index == "https://pypi.org/simple" || index == "https://pypi.python.org/simple"
+    // The public index is `pypi` under a top-level domain, and was once `pypi` of Python's own.
+    let host = index.split("://").nth(1).and_then(|rest| rest.split('/').next());
+    let labels: Vec<_> = host.unwrap_or_default().split('.').collect();
+    matches!(labels[..], ["pypi", _] | ["pypi", "python", _])
 }
 
 fn is_word(text: &str) -> bool {

@@ -159,7 +159,7 @@ mod tests {
         "pipfile-spec": 6,
         "requires": {"python_version": "3.11"},
         "sources": [
-            {"name": "pypi", "url": "https://pypi.org/simple", "verify_ssl": true},
+            {"name": "pypi", "url": "https://pypi.example/simple", "verify_ssl": true},
             {"name": "acme", "url": "https://u:${TOKEN}@pypi.acme.example:8443/simple", "verify_ssl": false}
         ]
     },

@@ -287,7 +287,7 @@ dependencies = [
 ]
 
 [package.optional-dependencies]
-new = [{ name = "idna", version = "3.7", source = { registry = "https://pypi.org/simple" }, marker = "extra == 'extra-8-acme-web-new'" }]
+new = [{ name = "idna", version = "3.7", source = { registry = "https://pypi.example/simple" }, marker = "extra == 'extra-8-acme-web-new'" }]
 vendor = [{ name = "local" }, { name = "flat" }, { name = "private" }]
 
 [package.dev-dependencies]
@@ -310,13 +310,13 @@ source = { git = "https://git.example/gitdep?subdirectory=py&tag=v0.3#d0a9fc48a3
 [[package]]
 name = "h2"
 version = "4.3.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://pypi.example/simple" }
 resolution-markers = ["python_full_version < '3.10'"]
 
 [[package]]
 name = "h2"
 version = "4.4.1"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://pypi.example/simple" }
 resolution-markers = ["python_full_version >= '3.12'", "python_full_version == '3.11.*'"]
 dependencies = [{ name = "httpx" }]
 sdist = { url = "https://files.example/h2-4.4.1.tar.gz", hash = "sha256:4e866ffb00000000000000000000000000000000000000000000000000000000", size = 1, upload-time = "2026-08-03T11:45:09.509Z" }
@@ -332,9 +332,9 @@ source = { editable = "packages/helper" }
 [[package]]
 name = "httpx"
 version = "0.28.1"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://pypi.example/simple" }
 dependencies = [
-    { name = "idna", version = "2.10", source = { registry = "https://pypi.org/simple" }, marker = "extra != 'extra-8-acme-web-new'" },
+    { name = "idna", version = "2.10", source = { registry = "https://pypi.example/simple" }, marker = "extra != 'extra-8-acme-web-new'" },
 ]
 
 [package.optional-dependencies]
@@ -343,12 +343,12 @@ http2 = [{ name = "h2" }]
 [[package]]
 name = "idna"
 version = "2.10"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://pypi.example/simple" }
 
 [[package]]
 name = "idna"
 version = "3.7"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://pypi.example/simple" }
 
 [[package]]
 name = "iniconfig"
@@ -370,7 +370,7 @@ source = { registry = "https://u:p@pypi.acme.example/simple" }
 [[package]]
 name = "pytest"
 version = "9.2.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://pypi.example/simple" }
 
 [[package]]
 name = "tools"

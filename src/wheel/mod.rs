@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(wheel.entry_points[0].name, "run");
         assert_eq!((wheel.file_name(), wheel.dist_info()), (NAME, "demo-1.0.dist-info"));
         // Escaped in another way than the file name, as older tools did.
-        let zip = super::fixture::wheel("Zope.Interface", "1.0.0", &[("z.py", b"")]);
+        let zip = crate::wheel::fixture::wheel("Zope.Interface", "1.0.0", &[("z.py", b"")]);
         take("zope_interface-1.0-py3-none-any.whl", &zip.bytes()).unwrap();
     }
 

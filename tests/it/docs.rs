@@ -111,9 +111,12 @@ fn every_key_is_documented_and_nothing_else_is() -> Result<()> {
 fn every_flag_and_variable_is_documented_and_no_other() -> Result<()> {
     let help = help(&["deb", "--help"])?;
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
-    let flags = lines.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
+    let word =
+        |line: &str| line.split([' ', ',']).find(|word| word.starts_with("--")).map(str::to_owned);
+    let flags = lines.filter_map(|line| Some(word(line)?.trim_end_matches("...").to_owned()));
     let flags: BTreeSet<_> = flags.collect();
     assert!(flags.contains("--output") && flags.len() > 15, "{flags:?}");
+    let flags: BTreeSet<_> = flags.iter().map(String::as_str).collect();
     let readme = read("README.md")?;
     let first_words = rows(&readme).into_iter().filter_map(|cell| cell.split(' ').next());
     let described: BTreeSet<_> = first_words.filter(|word| word.starts_with("--")).collect();

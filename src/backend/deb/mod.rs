@@ -82,6 +82,11 @@ pub fn relation(kind: RelationKind, text: &str, because: &str) -> Result<Relatio
     Ok(Relation { kind, text, because: vec![because.to_owned()] })
 }
 
+/// Refuses what [`write`] would refuse in the fields, before there is a tree.
+pub fn check(meta: &PackageMeta, options: &Options) -> Result<()> {
+    metadata::control(meta, options, 0).map(drop)
+}
+
 /// Writes a package to `out`, which is empty.
 ///
 /// `spool` is empty too and takes the payload meanwhile; keep it beside the output, because `/tmp` may be memory.
@@ -98,7 +103,7 @@ pub fn write(
         return Err(UserError::usage(message).hint("check SOURCE_DATE_EPOCH").into());
     }
     // Once before the payload, which takes time, to find what is wrong with the fields.
-    metadata::control(meta, options, 0)?;
+    check(meta, options)?;
     let scripts = scripts::scripts(meta)?;
     let tree = docs::with_docs(meta, tree)?;
     payload::check(meta, &tree)?;
