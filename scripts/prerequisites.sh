@@ -18,7 +18,7 @@ tests=(
     mmdebstrap util-linux mount                      # root file systems, namespaces
     faketime shellcheck
     binutils file tar xz-utils zstd
-    g++ make pkg-config python3-dev                  # to build the sdists the tests package:
+    g++ make pkgconf python3-dev                     # to build the sdists the tests package:
     libacl1-dev liblz4-dev libssl-dev libxxhash-dev libzstd-dev
 )
 

@@ -185,7 +185,7 @@ fn describe(name: &PackageName, metadata: Option<&Metadata>) -> (String, Vec<Str
     let full = metadata.and_then(|metadata| metadata.summary.as_deref()).map(str::trim);
     let full = full.filter(|text| !text.is_empty());
     let full = full.filter(|text| *text != "UNKNOWN").unwrap_or("Python application");
-    let mut summary = full.trim_end_matches('.').to_owned();
+    let mut summary = without_article(full.trim_end_matches('.')).to_owned();
     // Linters call it a fault when a summary begins with the name everybody sees beside it.
     let lower = summary.to_lowercase();
     if let Some(rest) =
@@ -194,6 +194,7 @@ fn describe(name: &PackageName, metadata: Option<&Metadata>) -> (String, Vec<Str
         let rest = summary[summary.len() - rest.len()..]
             .trim_start_matches([' ', ':', '-', ',', '–', '—']);
         let rest = rest.strip_prefix("is ").unwrap_or(rest).trim();
+        let rest = without_article(rest);
         summary = if rest.is_empty() { "Python application".to_owned() } else { rest.to_owned() };
     }
     let mut description = Vec::new();
@@ -204,6 +205,12 @@ fn describe(name: &PackageName, metadata: Option<&Metadata>) -> (String, Vec<Str
         summary = format!("{}...", cut.trim_end_matches([',', ';', ':']));
     }
     (summary, description)
+}
+
+/// A synopsis should begin without an article (Debian Developer's Reference 6.2.2).
+fn without_article(text: &str) -> &str {
+    let starts = ["A ", "An ", "The ", "a ", "an ", "the "];
+    starts.iter().find_map(|start| text.strip_prefix(start)).unwrap_or(text)
 }
 
 /// What metadata says of the licence, shortest exact statement first; empty when it says nothing.

@@ -30,7 +30,7 @@ pub struct Artifact {
 pub fn prepare(dir: &Path) -> Result<()> {
     let attempt = fs::create_dir_all(dir).and_then(|()| tempfile::tempfile_in(dir).map(drop));
     attempt.map_err(|error| {
-        UserError::usage(format!("cannot write into the directory `{}`: {error}", dir.display()))
+        UserError::input(format!("cannot write into the directory `{}`: {error}", dir.display()))
             .hint("name another with `--output`")
             .into()
     })

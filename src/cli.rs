@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::codec::Compression;
 use crate::report::{Color, Verbosity};
@@ -27,8 +28,8 @@ Exit codes:
 #[command(name = "mkpkg", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// Say more: notes, and what other programs say.
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    verbose: bool,
+    #[arg(short, long, global = true, conflicts_with = "quiet", action = ArgAction::Count)]
+    verbose: u8,
     /// Say nothing but errors.
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -92,6 +93,7 @@ enum InterpreterName {
 
 /// Flags of the commands that build.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct BuildArgs {
     /// Directory of the project.
     #[arg(default_value = ".")]
@@ -115,10 +117,10 @@ pub struct BuildArgs {
     #[arg(long, value_name = "DIR", env = "MKPKG_WHEELHOUSE")]
     pub wheelhouse: Option<PathBuf>,
     /// Use no network.
-    #[arg(long, env = "MKPKG_OFFLINE")]
+    #[arg(long, env = "MKPKG_OFFLINE", value_parser = FalseyValueParser::new())]
     pub offline: bool,
     /// Refuse to resolve; every requirement must be locked with a hash.
-    #[arg(long, env = "MKPKG_LOCKED")]
+    #[arg(long, env = "MKPKG_LOCKED", value_parser = FalseyValueParser::new())]
     pub locked: bool,
     /// Program that resolves and builds wheels.
     #[arg(long, value_enum, default_value_t = InstallerName::Auto, env = "MKPKG_INSTALLER")]
@@ -139,13 +141,13 @@ pub struct BuildArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
     /// Import every module and command of the project before anything is written.
-    #[arg(long, env = "MKPKG_SMOKE")]
+    #[arg(long, env = "MKPKG_SMOKE", value_parser = FalseyValueParser::new())]
     pub smoke: bool,
     /// How much to do at once; default: the number of processors.
     #[arg(long, value_name = "N", env = "MKPKG_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// Neither read nor write the cache.
-    #[arg(long, env = "MKPKG_NO_CACHE")]
+    #[arg(long, env = "MKPKG_NO_CACHE", value_parser = FalseyValueParser::new())]
     pub no_cache: bool,
     /// Print what would be built; write nothing.
     #[arg(long)]
@@ -157,6 +159,7 @@ pub struct BuildArgs {
 
 /// Flags of `mkpkg show`.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct ShowArgs {
     /// The package.
     pub package: PathBuf,
@@ -178,12 +181,17 @@ pub struct InsideArgs {
 }
 
 impl Cli {
+    /// Reads the arguments of the process; ends it when they are wrong, or ask for help.
+    pub fn from_arguments() -> Self {
+        Self::parse()
+    }
+
     /// How much to say.
     pub fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
-            (false, true) => Verbosity::Verbose,
-            (false, false) => Verbosity::Normal,
+            (false, 1..) => Verbosity::Verbose,
+            (false, 0) => Verbosity::Normal,
         }
     }
 
@@ -236,8 +244,10 @@ impl BuildArgs {
         set("interpreter", self.interpreter.map(|InterpreterName::System| "system".to_owned()));
         set("version", self.version.clone());
         set("release", self.release.clone());
+        // Paths typed are relative to where they were typed, those of the configuration to the project.
+        let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
         let files: Vec<_> =
-            self.requirements.iter().map(|file| file.display().to_string()).collect();
+            self.requirements.iter().map(|file| absolute(file).display().to_string()).collect();
         set("requirements", (!files.is_empty()).then(|| format!("{files:?}")));
         set("extras", (!self.extras.is_empty()).then(|| format!("{:?}", self.extras)));
         settings.extend(self.set.iter().cloned());

@@ -156,9 +156,41 @@ pub fn decompress<'a>(input: impl Read + 'a, method: Method) -> io::Result<Box<d
     })
 }
 
-/// Reads a raw DEFLATE stream, as zip members hold it.
-pub fn inflate<R: Read>(input: R) -> impl Read {
-    DeflateDecoder::new(input)
+/// Reads a raw DEFLATE stream of `stored_len` bytes, as zip members hold it; bytes behind its end are an error.
+pub fn inflate<R: Read>(input: R, stored_len: u64) -> impl Read {
+    Inflater { decoder: DeflateDecoder::new(input), stored_len }
+}
+
+struct Inflater<R> {
+    decoder: DeflateDecoder<R>,
+    stored_len: u64,
+}
+
+impl<R: Read> Read for Inflater<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.decoder.read(buffer)?;
+        if count == 0 && !buffer.is_empty() && self.decoder.total_in() != self.stored_len {
+            let message = "compressed data ends before the member does";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(count)
+    }
+}
+
+/// A CRC-32 as zip members carry it, fed piece by piece.
+#[derive(Debug, Default)]
+pub struct Crc32(flate2::Crc);
+
+impl Crc32 {
+    /// Adds `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of everything added.
+    pub fn finish(&self) -> u32 {
+        self.0.sum()
+    }
 }
 
 /// `bytes` as one gzip member without name and time.

@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::error::UserError;
+use crate::redact::redact;
 
 static CHILDREN: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
@@ -76,7 +77,8 @@ pub fn failure(what: &str, finished: &Finished) -> UserError {
     let said: Vec<_> = finished.stderr.lines().chain(stdout.lines()).collect();
     let said: Vec<_> = said.into_iter().filter(|line| !line.trim().is_empty()).collect();
     let tail = said[said.len().saturating_sub(20)..].join("\n    ");
-    UserError::input(format!("{what} failed ({}):\n    {}", finished.status, redact(&tail)))
+    let said = if tail.is_empty() { String::new() } else { format!(":\n    {}", redact(&tail)) };
+    UserError::input(format!("{what} failed ({}){said}", finished.status))
 }
 
 /// Starts `command`; the child ends with us when we are interrupted.
@@ -140,44 +142,4 @@ pub fn on_interrupt(clean_up: impl Fn() + Send + 'static) -> Result<()> {
 
 fn children() -> MutexGuard<'static, Vec<i32>> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// `text` with the user information of every URL masked: `https://user:secret@host` loses what stands before `@`.
-pub fn redact(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        masked.push_str(before);
-        let ends =
-            |at: char| at.is_whitespace() || matches!(at, '/' | '?' | '#' | '"' | '\'' | '<' | '>');
-        let authority = &after[..after.find(ends).unwrap_or(after.len())];
-        if let Some((_, host)) = authority.rsplit_once('@') {
-            masked.push_str("****@");
-            masked.push_str(host);
-        } else {
-            masked.push_str(authority);
-        }
-        rest = &after[authority.len()..];
-    }
-    masked.push_str(rest);
-    masked
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::exec::redact;
-
-    #[test]
-    fn credentials_are_masked() {
-        for (text, expected) in [
-            ("plain", "plain"),
-            ("x https://u:p@h/simple y", "x https://****@h/simple y"),
-            ("git+https://token@h/a@v1", "git+https://****@h/a@v1"),
-            ("https://h/a@b", "https://h/a@b"),
-            ("'https://u:p%40q@h'", "'https://****@h'"),
-        ] {
-            assert_eq!(redact(text), expected);
-        }
-    }
 }

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod package;
 pub mod pep;
 pub mod project;
+pub mod redact;
 pub mod report;
 pub mod scratch;
 pub mod summary;

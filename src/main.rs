@@ -3,15 +3,13 @@
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use mkpkg::cli::Cli;
 use mkpkg::commands;
 use mkpkg::error::{BUG, exit_code};
 use mkpkg::report::Talk;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arguments();
     let outcome = catch_unwind(|| {
         let talk = Talk::new(cli.verbosity(), cli.color());
         let result = commands::run(&cli, &talk);

@@ -191,7 +191,7 @@ impl Content {
             Self::Path { path, .. } => Box::new(File::open(path)?),
             Self::Span { file, offset, stored_len, deflated, .. } => {
                 let span = SpanReader { file, offset: *offset, left: *stored_len };
-                if *deflated { Box::new(inflate(span)) } else { Box::new(span) }
+                if *deflated { Box::new(inflate(span, *stored_len)) } else { Box::new(span) }
             }
         };
         Ok(Box::new(ExactReader { inner: reader, left: self.len() }))

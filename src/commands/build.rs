@@ -62,18 +62,6 @@ pub struct Built {
     pub bundled: Vec<Bundled>,
 }
 
-/// Validates configuration and inputs; builds nothing.
-pub fn check(args: &BuildArgs, talk: &Talk) -> Result<()> {
-    let inputs = inputs(args, talk)?;
-    talk.say(&format!(
-        "`{}` is fine: {}, Python {}",
-        inputs.project.dir.display(),
-        inputs.lock.as_ref().map_or("no lock", |_| "locked"),
-        inputs.interpreter.version
-    ));
-    Ok(())
-}
-
 /// Reads everything a build depends on.
 pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let compression = args.compression()?;

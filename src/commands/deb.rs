@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::app::{App, identify};
 use crate::artifact;
 use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
@@ -14,14 +15,17 @@ use crate::summary;
 /// Builds the package and prints its path.
 pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     let inputs = inputs(args, talk)?;
-    let options = options(&inputs, args.jobs());
-    let configured = configured_relations(&inputs)?;
+    validate(&inputs, args.jobs())?;
     if !args.dry_run {
         artifact::prepare(&args.output)?;
     }
     let built = build(&inputs, args, talk)?;
-    let meta = built.describe(&inputs, relations(&built, configured));
-    let name = deb::file_name(&meta);
+    let meta = PackageMeta {
+        machine: built.machine,
+        bundled: built.bundled.clone(),
+        ..describe(&inputs, built.app.clone(), relations(&built, configured_relations(&inputs)?))
+    };
+    let (name, options) = (deb::file_name(&meta), options(&inputs, args.jobs()));
     if args.dry_run {
         return print(&summary::plan(&meta, &built.tree, &name));
     }
@@ -75,29 +79,39 @@ fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
 
 /// The interpreter, and what the configuration adds. Relations to system libraries join here.
 fn relations(built: &Built, configured: Vec<Relation>) -> Vec<Relation> {
-    let mut relations = deb::relations(Some(&built.interpreter));
+    let mut relations = deb::relations(Some(&built.interpreter), built.machine);
     relations.extend(configured);
     relations.sort_by(|left, right| (left.kind, &left.text).cmp(&(right.kind, &right.text)));
     relations
 }
 
-impl Built {
-    fn describe(&self, inputs: &Inputs, relations: Vec<Relation>) -> PackageMeta {
-        let app = self.app.clone();
-        PackageMeta {
-            name: app.name,
-            version: app.version,
-            release: inputs.project.config.release.clone(),
-            machine: self.machine,
-            summary: app.summary,
-            description: app.description,
-            licence: app.licence,
-            homepage: app.homepage,
-            maintainer: app.maintainer,
-            prefix: app.prefix,
-            epoch: inputs.epoch,
-            relations,
-            bundled: self.bundled.clone(),
-        }
+/// Refuses what the format would refuse, as far as it is known before anything is collected.
+pub fn validate(inputs: &Inputs, threads: usize) -> Result<()> {
+    let configured = configured_relations(inputs)?;
+    let project = &inputs.project;
+    if project.config.name.is_none() && project.stated.name.is_none() {
+        return Ok(());
+    }
+    let app = identify(project, &[])?;
+    let meta = describe(inputs, app, configured);
+    deb::check(&meta, &options(inputs, threads))
+}
+
+/// What the package says of itself, but for what is inside.
+fn describe(inputs: &Inputs, app: App, relations: Vec<Relation>) -> PackageMeta {
+    PackageMeta {
+        name: app.name,
+        version: app.version,
+        release: inputs.project.config.release.clone(),
+        machine: None,
+        summary: app.summary,
+        description: app.description,
+        licence: app.licence,
+        homepage: app.homepage,
+        maintainer: app.maintainer,
+        prefix: app.prefix,
+        epoch: inputs.epoch,
+        relations,
+        bundled: Vec::new(),
     }
 }

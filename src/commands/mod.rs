@@ -1,6 +1,7 @@
 //! The flow of each command, spelled once.
 
 pub mod build;
+pub mod check;
 pub mod deb;
 pub mod show;
 
@@ -14,7 +15,7 @@ use crate::report::{Talk, print};
 pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
     match &cli.command {
         Command::Deb(args) => deb::run(args, talk),
-        Command::Check(args) => build::check(args, talk),
+        Command::Check(args) => check::run(args, talk),
         Command::Show(args) => show::run(args),
         Command::Completions { shell } => print_bytes(cli::completions(*shell)),
         Command::Man => print_bytes(cli::man_page().context("cannot make the man page")?),

@@ -109,7 +109,11 @@ fn ask(executable: &Path) -> Result<Interpreter> {
     question.args(["-S", "-c", QUESTION]).current_dir("/");
     let finished = run(question, &|_| ())?;
     if !finished.status.success() {
-        return Err(failure(&format!("asking `{shown}` for its version"), &finished).into());
+        // Version managers put commands on the path for interpreters that are not installed.
+        let said = failure(&format!("asking `{shown}` for its version"), &finished).message;
+        return Err(UserError::unresolved(said)
+            .hint("install the interpreter, or name another with `--python`")
+            .into());
     }
     if let Some(version) = finished.stdout.strip_prefix(b"too old: ") {
         let version = String::from_utf8_lossy(version).into_owned();

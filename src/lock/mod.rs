@@ -11,24 +11,29 @@ use anyhow::Result;
 use crate::digest::{hex, sha256};
 use crate::error::UserError;
 use crate::lock::pin::{Pin, Source, normalize_path};
-use crate::lock::redact::{located, redact};
 use crate::lock::request::Request;
 use crate::pep::{Environment, normalize_name};
+use crate::redact::{located, redact};
 
 pub mod pin;
-pub mod redact;
 
+mod constraint;
+mod line;
+mod pdm;
+mod pipfile;
+mod poetry;
 mod pylock;
 mod request;
 mod requirements;
 #[cfg(test)]
 mod testing;
+mod uv;
 
 /// Lock files are text; beyond this they are a mistake or an attack.
 const MAX_LEN: u64 = 128 << 20;
 
 /// Where a lock is looked for in a project, best first.
-const NAMES: [&str; 6] =
+pub const NAMES: [&str; 6] =
     ["pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt"];
 
 /// What a project pins.
@@ -104,7 +109,7 @@ pub fn load(
     };
     let mut locks = Vec::new();
     for file in explicit.iter().chain(&found) {
-        let file = normalize_path(file.strip_prefix(project_dir).unwrap_or(file));
+        let file = below(project_dir, file);
         let lock = load_one(project_dir, &file, &roots, environment);
         locks.push(lock.map_err(|error| located("", &error))?);
     }
@@ -274,6 +279,14 @@ fn lines(mut lines: Vec<String>) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
+/// A path as the project sees it: relative when it is below the project.
+fn below(project_dir: &Path, file: &Path) -> PathBuf {
+    let dir = project_dir.canonicalize();
+    let dir = dir.as_deref().unwrap_or(project_dir);
+    let below = file.strip_prefix(project_dir).or(file.strip_prefix(dir));
+    normalize_path(below.unwrap_or(file))
+}
+
 fn load_one(
     project_dir: &Path,
     file: &Path,
@@ -285,23 +298,34 @@ fn load_one(
     let base = file.parent().unwrap_or(Path::new(""));
     let name = file.display().to_string();
     let pyproject = base.join("pyproject.toml");
-    let pyproject = match kind {
-        Kind::Poetry | Kind::Pdm if project_dir.join(&pyproject).is_file() => {
-            Some((read(&project_dir.join(&pyproject), &pyproject)?, pyproject))
-        }
-        _ => None,
+    let is_asked = matches!(kind, Kind::Poetry | Kind::Pdm);
+    let pyproject = match is_asked && project_dir.join(&pyproject).is_file() {
+        true => Some((read(&project_dir.join(&pyproject), &pyproject)?, pyproject)),
+        false => None,
     };
     let project = pyproject.as_ref().map(|(text, _)| text.as_str());
     let request = Request { file: &name, base, roots, environment, pyproject: project };
     let mut lock = match kind {
         Kind::Requirements => {
             let load = |file: &Path| read(&project_dir.join(file), file);
-            return requirements::read(file, environment, &load);
+            requirements::read(file, environment, &load)?
         }
         Kind::Pylock => pylock::read(&text, &request)?,
-        Kind::Uv | Kind::Poetry | Kind::Pdm | Kind::Pipfile => return Err(request.fault("not yet")),
+        Kind::Uv => uv::read(&text, &request)?,
+        Kind::Poetry => poetry::read(&text, &request)?,
+        Kind::Pdm => pdm::read(&text, &request)?,
+        Kind::Pipfile => pipfile::read(&text, &request)?,
     };
-    lock.files.push(file.to_owned());
+    let dir = project_dir.canonicalize();
+    let is_project = |path: &Path| {
+        dir.as_ref()
+            .is_ok_and(|dir| project_dir.join(path).canonicalize().is_ok_and(|path| path == *dir))
+    };
+    // The lock of a workspace names its members, the project among them, by paths from its own directory.
+    lock.pins.retain(|pin| !matches!(&pin.source, Source::Path(path) if is_project(path)));
+    if lock.files.is_empty() {
+        lock.files.push(file.to_owned());
+    }
     lock.files.extend(pyproject.map(|(_, file)| file));
     Ok(lock)
 }
@@ -361,4 +385,207 @@ fn read(path: &Path, name: &Path) -> Result<String> {
     let text = String::from_utf8(bytes)
         .map_err(|_| fault("it is not UTF-8 text").hint("save it as UTF-8"))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use crate::error::{exit_code, hint};
+    use crate::lock::testing::environment;
+    use crate::lock::{Kind, Lock, Pinning, Roots, demand_hashes, load};
+
+    const HASH: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    const PYLOCK: &str = "lock-version = '1.0'\n[[packages]]\nname = 'a'\nversion = '1.0'\n";
+
+    /// Loads from a directory that holds `files`; relative `explicit` paths are separated by spaces.
+    fn read(files: &[(&str, &str)], explicit: &str) -> anyhow::Result<Option<Lock>> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let explicit: Vec<_> = explicit.split_whitespace().map(PathBuf::from).collect();
+        let roots = Roots { name: Some("Acme_Web".to_owned()), extras: Vec::new() };
+        load(dir.path(), &explicit, &roots, &environment())
+    }
+
+    fn requirements(text: &str) -> Lock {
+        read(&[("r.txt", &text.replace("HASH", HASH))], "r.txt").unwrap().unwrap()
+    }
+
+    fn fails(files: &[(&str, &str)], explicit: &str, message: &str) {
+        let error = read(files, explicit).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert!(matches!(exit_code(&error), 2 | 3));
+    }
+
+    #[test]
+    fn discovery() {
+        assert!(read(&[("setup.py", "")], "").unwrap().is_none());
+        let both = [("requirements.txt", "b"), ("pylock.toml", PYLOCK)];
+        assert_eq!(read(&both, "").unwrap().unwrap().kind, Kind::Pylock);
+        let lock = read(&both[..1], "").unwrap().unwrap();
+        assert_eq!(
+            (lock.kind, lock.files),
+            (Kind::Requirements, vec![PathBuf::from("requirements.txt")])
+        );
+        for (name, text, kind) in [
+            ("pylock.web.toml", PYLOCK, Kind::Pylock),
+            ("some.lock", PYLOCK, Kind::Pylock),
+            ("x", "version = 1\n[[package]]\nname='acme-web'\nsource={virtual='.'}", Kind::Uv),
+            (
+                "x",
+                "[[package]]\nname='a'\nversion='1'\ngroups=['main']\n[metadata]\nlock-version='2.1'",
+                Kind::Poetry,
+            ),
+            (
+                "x",
+                "[metadata]\nlock_version='4.5'\n[[package]]\nname='a'\nversion='1'\ngroups=[]",
+                Kind::Pdm,
+            ),
+            ("x", " {\"_meta\": {\"pipfile-spec\": 6}}", Kind::Pipfile),
+            ("x", "\u{feff}a", Kind::Requirements),
+        ] {
+            assert_eq!(read(&[(name, text)], name).unwrap().unwrap().kind, kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn several_files_are_merged() {
+        let b = format!("--pre\nb==2\na==1.0 --hash={HASH}\n");
+        let lock =
+            read(&[("p", PYLOCK), ("r", &b), ("s", "--pre\nc>1\nc<3")], "p r s").unwrap().unwrap();
+        let text = format!("--pre\na==1.0 --hash={HASH}\nb==2\nc<3\nc>1\n");
+        assert_eq!((lock.to_requirements(), lock.kind), (text, Kind::Requirements));
+        assert_eq!(lock.pinning(), Pinning::Loose);
+        fails(
+            &[("p", PYLOCK), ("r", "A==1.1")],
+            "p r",
+            "`a==1.0` and `a==1.1` are both asked for in `p`, `r`",
+        );
+        let urls = "a @ https://u:p@x/a-1.zip\na @ https://u:p@y/a-1.zip";
+        fails(
+            &[("r", urls)],
+            "r",
+            "`a @ https://****@x/a-1.zip` and `a @ https://****@y/a-1.zip` are both asked for in `r`",
+        );
+        assert_eq!(requirements("a==1\na==1.0\na>0").pins.len(), 3);
+    }
+
+    #[test]
+    fn the_project_is_never_a_pin() {
+        let lock = "version = 1\n[[package]]\nname='acme-web'\nsource={editable='web'}\ndependencies=[{name='lib'}]\n[[package]]\nname='lib'\nsource={editable='lib'}\n[[package]]\nname='root'\nsource={virtual='.'}";
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("web")).unwrap();
+        fs::write(dir.path().join("uv.lock"), lock).unwrap();
+        fs::write(
+            dir.path().join("pylock.toml"),
+            format!("{PYLOCK}[[packages]]\nname='acme-web'\ndirectory={{path='web'}}\n"),
+        )
+        .unwrap();
+        let roots = Roots { name: Some("acme-web".to_owned()), extras: Vec::new() };
+        for (file, text) in [("../uv.lock", "./../lib\n"), ("../pylock.toml", "a==1.0\n")] {
+            let project = dir.path().join("web");
+            let lock = load(&project, &[Path::new(file).into()], &roots, &environment()).unwrap();
+            assert_eq!(lock.unwrap().to_requirements(), text);
+        }
+    }
+
+    #[test]
+    fn pinning_and_hashes() {
+        for (text, pinning, closure, batches, message) in [
+            ("", Pinning::Hashed, false, 1, ""),
+            ("a==1 --hash=HASH", Pinning::Hashed, true, 1, ""),
+            ("a==1 --hash=HASH\n./b", Pinning::Exact, true, 2, ""),
+            (
+                "a==1\nb==1 --hash=HASH\nc",
+                Pinning::Loose,
+                false,
+                1,
+                "`a==1` has no hash, nor is another requirement locked",
+            ),
+            ("a==1", Pinning::Exact, false, 1, "`a==1` has no hash"),
+            ("a>=1 --hash=HASH", Pinning::Loose, false, 1, "`a>=1` does not name one version"),
+            (
+                "git+https://u:p@x/a@main#egg=a",
+                Pinning::Loose,
+                false,
+                1,
+                "`a @ git+https://****@x/a@main#egg=a` has no hash",
+            ),
+            ("https://x/a-1.zip", Pinning::Exact, false, 1, "`a @ https://x/a-1.zip` has no hash"),
+        ] {
+            let lock = requirements(text);
+            assert_eq!(
+                (lock.pinning(), lock.is_closure(), lock.batches().len()),
+                (pinning, closure, batches),
+                "{text}"
+            );
+            match demand_hashes(&lock) {
+                Ok(()) => assert_eq!(message, ""),
+                Err(error) => {
+                    assert_eq!((error.to_string().as_str(), exit_code(&error)), (message, 2));
+                    assert!(hint(&error).unwrap().contains("--generate-hashes"));
+                }
+            }
+        }
+        let pylock = read(&[("pylock.toml", PYLOCK)], "").unwrap().unwrap();
+        assert!(
+            pylock.is_closure()
+                && pylock.pinning() == Pinning::Exact
+                && demand_hashes(&pylock).is_err()
+        );
+        fails(&[("r", "--require-hashes\na==1")], "r", "`a==1` has no hash");
+        assert!(requirements("--require-hashes\na==1 --hash=HASH\n./b").options.is_empty());
+    }
+
+    #[test]
+    fn digests() {
+        let one = "--index-url https://u:p@x/s\na[b]==1\nc @ https://v:q@x/c-1.zip\n-c k.txt";
+        let two =
+            "# comment\nc @ https://w:r@x/c-1.zip\n-c k.txt\na[b]==1 # same\n-i https://${T}@x/s";
+        let digest = |name: &str, text: &str| {
+            let constraints = Path::new(name).with_file_name("k.txt");
+            let files = [(name, text), (constraints.to_str().unwrap(), "z<2")];
+            read(&files, name).unwrap().unwrap().digest()
+        };
+        let expected = digest("r.txt", one);
+        assert_eq!(expected.len(), 64);
+        assert_eq!(digest("deep/er/s.txt", two), expected);
+        for other in ["a[b]==1", "==1\nq", "https://y/s"] {
+            assert_ne!(
+                digest(
+                    "r.txt",
+                    &one.replacen("https://u:p@x/s", other, 1).replacen("--index-url a", "a", 1)
+                ),
+                expected
+            );
+        }
+        assert_ne!(digest("r.txt", &one.replace("==1", "==1.1")), expected);
+        assert_ne!(digest("r.txt", &one.replace("-c k.txt", "")), expected);
+    }
+
+    #[test]
+    fn files_that_cannot_be_read() {
+        fails(&[], "gone.txt", "cannot read `gone.txt`: no such file");
+        fails(&[("d/x", "")], "d", "cannot read `d`: it is not a file");
+        fails(&[("pyproject.toml", "")], "pyproject.toml", "`pyproject.toml` is not a lock");
+        fails(
+            &[("pylock.toml", "lock-version = 1")],
+            "",
+            "cannot read `pylock.toml:1:16`: invalid type: integer `1`, expected a string",
+        );
+        fails(
+            &[("pylock.toml", "lock-version = '1.0'\npackages = ['https://u:p@x/']")],
+            "",
+            "cannot read `pylock.toml:2:13`: invalid type: string \"https://****@x/\", expected struct Package",
+        );
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("requirements.txt"), b"\xff\xfea\0").unwrap();
+        let error = load(dir.path(), &[], &Roots::default(), &environment()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read `requirements.txt`: it is not UTF-8 text");
+    }
 }

@@ -9,9 +9,8 @@ use anyhow::Result;
 
 use crate::digest::Hasher;
 use crate::error::UserError;
-use crate::lock::redact::redact;
-use crate::lock::request::is_default;
 use crate::pep::{Version, normalize_name};
+use crate::redact::redact;
 
 /// Suffixes of files an installer unpacks; any other local path is a directory.
 const ARCHIVES: [&str; 7] = [".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar"];
@@ -234,6 +233,14 @@ pub fn normalize_path(path: &Path) -> PathBuf {
 /// Whether a text can stand in a requirements file as one word.
 pub fn is_plain(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|at| at.is_whitespace() || at.is_control())
+}
+
+/// Whether an index is the one installers ask anyway, through whatever mirror is configured.
+pub(crate) fn is_default(index: &str) -> bool {
+    // The public index is `pypi` under a top-level domain, and was once `pypi` of Python's own.
+    let host = index.split("://").nth(1).and_then(|rest| rest.split('/').next());
+    let labels: Vec<_> = host.unwrap_or_default().split('.').collect();
+    matches!(labels[..], ["pypi", _] | ["pypi", "python", _])
 }
 
 fn is_word(text: &str) -> bool {

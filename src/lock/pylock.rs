@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use crate::document::from_toml;
-use crate::lock::pin::Pin;
+use crate::lock::pin::{Pin, is_plain};
 use crate::lock::request::Request;
 use crate::lock::{Kind, Lock};
 use crate::pep::normalize_name;
@@ -176,7 +176,7 @@ fn strong(file: &File) -> Option<String> {
 fn local_dir(package: &Package, request: &Request) -> Option<String> {
     let file = package.wheels.iter().chain(&package.sdist).find(|file| file.url.is_none())?;
     let path = request.path(file.path.as_ref()?);
-    let dir = path.parent()?.to_str().filter(|dir| crate::lock::pin::is_plain(dir))?;
+    let dir = path.parent()?.to_str().filter(|dir| is_plain(dir))?;
     Some(format!("--find-links {dir}"))
 }
 
@@ -266,14 +266,14 @@ directory = { path = "packages/helper", editable = true }
 name = "click"
 version = "8.1.8"
 marker = "python_full_version < '3.10'"
-index = "https://pypi.org/simple"
+index = "https://pypi.example/simple"
 wheels = [{ url = "https://files.example/click-8.1.8-py3-none-any.whl", hashes = { sha256 = "63c132bbbed01578a06712a2d1f497bb62d9c1c0d329b7903a866228027263b2" } }]
 
 [[packages]]
 name = "click"
 version = "8.5.1"
 marker = "python_full_version >= '3.10'"
-index = "https://pypi.org/simple"
+index = "https://pypi.example/simple"
 sdist = { url = "https://files.example/click-8.5.1.tar.gz", upload-time = 2026-11-06T17:37:01Z, size = 1, hashes = { sha256 = "00c132bbbed01578a06712a2d1f497bb62d9c1c0d329b7903a866228027263b2" } }
 wheels = [{ url = "https://files.example/click-8.5.1-py3-none-any.whl", hashes = { md5 = "00", sha256 = "63c132bbbed01578a06712a2d1f497bb62d9c1c0d329b7903a866228027263b2" } }]
 

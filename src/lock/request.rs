@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Error, Result};
 
 use crate::error::UserError;
-use crate::lock::pin::{Pin, normalize_path};
-use crate::lock::redact::{located, redact};
+use crate::lock::pin::{Pin, is_default, is_plain, normalize_path};
 use crate::lock::{Kind, Lock, Roots};
 use crate::pep::{Environment, Version, satisfies};
+use crate::redact::{located, redact};
 
 /// What a reader of one lock file is asked.
 #[derive(Clone, Copy, Debug)]
@@ -141,15 +141,9 @@ impl Request<'_> {
 
     /// Checks the address of an index a lock names.
     pub(crate) fn index(&self, url: &str) -> Result<String> {
-        match crate::lock::pin::is_plain(url) {
+        match is_plain(url) {
             true => Ok(url.to_owned()),
             false => Err(self.fault(&format!("`{}` is not an index", url.escape_debug()))),
         }
     }
-}
-
-/// Whether an index is the one installers ask anyway, through whatever mirror is configured.
-pub(crate) fn is_default(index: &str) -> bool {
-    let index = index.trim_end_matches('/');
-    index == "https://pypi.org/simple" || index == "https://pypi.python.org/simple"
 }

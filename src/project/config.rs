@@ -173,17 +173,32 @@ const LATER: [&str; 5] = ["formats", "rpm", "scripts", "services", "user"];
 /// it: dotted keys with TOML values or plain text, weakest first.
 pub fn load(file: Option<(Table, &str)>, settings: &[(String, String)]) -> Result<Config> {
     let (mut table, name) = file.unwrap_or_default();
-    if let Some(key) = LATER.iter().find(|key| table.contains_key(**key)) {
-        return Err(UserError::usage(format!("`{key}` in `{name}` is not supported yet"))
-            .hint(format!("leave `{key}` out; this version builds applications without it"))
-            .into());
+    let first = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
+    for key in table.keys().cloned().chain(settings.iter().map(|(key, _)| first(key))) {
+        if LATER.contains(&key.as_str()) {
+            return Err(UserError::usage(format!("the key `{key}` is not supported yet"))
+                .hint(format!("leave `{key}` out; this version builds applications without it"))
+                .into());
+        }
     }
     // Once on its own, so that a fault of the file is told apart from one of the command line.
     from_table::<Config>(table.clone(), name)?;
     for (key, text) in settings {
         set(&mut table, key, text)?;
     }
-    from_table(table, "the settings of the command line and environment")
+    let config: Config = from_table(table, "the settings of the command line and environment")?;
+    check_release(&config.release)?;
+    Ok(config)
+}
+
+/// Characters both formats take in a release.
+fn check_release(release: &str) -> Result<()> {
+    let allowed = |at: char| at.is_ascii_alphanumeric() || ".+~".contains(at);
+    if !release.is_empty() && release.chars().all(allowed) {
+        return Ok(());
+    }
+    let message = format!("`{}` is not a valid release of a package", release.escape_debug());
+    Err(UserError::usage(message).hint("use letters, digits, `.`, `+` and `~`, such as `1`").into())
 }
 
 /// The table `[tool.mkpkg]` or the whole of `mkpkg.toml`.
@@ -335,7 +350,8 @@ mod tests {
                 &[("deb.sektion", "x")][..],
                 "cannot read `the settings of the command line and environment`: unknown field `sektion`",
             ),
-            ("[services.web]\nexec = 'x'", &[], "`services` in `mkpkg.toml` is not supported yet"),
+            ("[services.web]\nexec = 'x'", &[], "the key `services` is not supported yet"),
+            ("release = '1/2'", &[], "`1/2` is not a valid release of a package"),
             (
                 "release = 1",
                 &[],

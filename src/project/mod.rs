@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 
 use crate::document::Table;
 use crate::error::UserError;
+use crate::lock;
 use crate::pep::{Version, normalize_name};
 use crate::project::config::Config;
 use crate::project::static_metadata::{PyProject, StaticMetadata, agree, of_setup_cfg};
@@ -42,10 +43,6 @@ pub enum ProjectKind {
     Bare,
 }
 
-/// Lock and requirements files that make a directory a project.
-const LOCKS: [&str; 6] =
-    ["pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt"];
-
 /// Looks at `dir` and reads its configuration, with `settings` (dotted key, value) over it.
 pub fn load(dir: &Path, settings: &[(String, String)]) -> Result<Project> {
     let dir = dir.canonicalize().map_err(|error| {
@@ -65,7 +62,9 @@ pub fn load(dir: &Path, settings: &[(String, String)]) -> Result<Project> {
     let has_setup = dir.join("setup.py").is_file() || of_setup_cfg(&setup_cfg).name.is_some();
     let kind = if pyproject.is_buildable() || has_setup {
         ProjectKind::Buildable
-    } else if !config.requirements.is_empty() || LOCKS.iter().any(|name| dir.join(name).is_file()) {
+    } else if !config.requirements.is_empty()
+        || lock::NAMES.iter().any(|name| dir.join(name).is_file())
+    {
         ProjectKind::Bare
     } else {
         return Err(no_project(&dir).into());

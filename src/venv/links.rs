@@ -72,7 +72,7 @@ fn is_system(name: &str) -> bool {
         })
     };
     SYSTEM.lines().any(|line| line == name)
-        || PYTHON.iter().any(|start| is_python(&start))
+        || PYTHON.iter().any(is_python)
         || ["py3clean", "py3compile", "py3versions", "python3-config"].contains(&name)
 }
 

@@ -85,8 +85,10 @@ pub(super) fn check_wheel_version(archive: &Archive, dirs: &Dirs) -> Result<()> 
     if version.split('.').next() == Some("1") {
         return Ok(());
     }
-    let what = format!("has the `Wheel-Version` `{version}`, and only 1.x is known");
-    Err(archive.refuse_member(&member, &what))
+    let what =
+        format!("has the `Wheel-Version` `{}`, and only 1.x is known", version.escape_debug());
+    let message = format!("member `{member}` of `{}` {what}", archive.name());
+    Err(UserError::input(message).hint("upgrade mkpkg").into())
 }
 
 /// Reads METADATA, which names the same distribution as the file name.
@@ -139,7 +141,7 @@ fn check_listed(listed: Option<&Listed>, len: u64) -> Result<(), String> {
             Err(format!("has a hash in RECORD that is not trusted: `{algorithm}`"))
         }
         Some(Listed::Hashed { len: listed, .. }) if *listed != len => {
-            Err(format!("holds {len} bytes, and RECORD says {listed}"))
+            Err(format!("is of size {len}, and RECORD says {listed}"))
         }
         Some(Listed::Hashed { .. }) => Ok(()),
     }

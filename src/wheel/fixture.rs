@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::codec::Crc32;
 use crate::codec::gzip;
 use crate::digest::{base64url, sha256};
-use crate::wheel::crc32::Crc32;
 
 /// One header of a member, local or central.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl Part {
     }
 
     fn new(name: &str, content: &[u8], method: u16, stored: Vec<u8>) -> Self {
-        let mut crc = Crc32::new();
+        let mut crc = Crc32::default();
         crc.update(content);
         let header = Header {
             name: name.as_bytes().to_vec(),

@@ -73,7 +73,7 @@ pub struct Installed {
     pub notes: Vec<Note>,
 }
 
-/// Lays the files of `wheel` out in `layout`.
+/// Lays the files of `wheel` out in `layout`; the hashes in its record are those [`Wheel::verify`] vouches for.
 pub fn install(wheel: &Wheel, layout: &Layout) -> Result<Installed> {
     let mut installing = Installing::new(wheel, layout)?;
     for (name, member) in wheel.members() {
@@ -255,5 +255,172 @@ impl<'a> Installing<'a> {
         let path = self.site_packages.join(&self.wheel.dirs.member("RECORD"))?;
         let record = Record { path, root: self.site_packages, files: self.files };
         Ok(Installed { tree: self.tree, record, notes: self.notes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tree::{Entry, PkgPath};
+    use crate::wheel::Wheel;
+    use crate::wheel::fixture::{Zip, wheel, write};
+    use crate::wheel::install::{Installed, Layout, install};
+
+    fn take(zip: &Zip) -> anyhow::Result<Installed> {
+        let dir = tempfile::tempdir()?;
+        let wheel = Wheel::open(&write(dir.path(), "demo-1.0-py3-none-any.whl", &zip.bytes()))?;
+        let layout = Layout { prefix: PkgPath::new("/opt/app")?, minor: "3.11".to_owned() };
+        install(&wheel, &layout)
+    }
+
+    fn demo(files: &[(&str, &str)]) -> Zip {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+        wheel("demo", "1.0", &files)
+    }
+
+    fn check(files: &[(&str, &str)], message: &str) {
+        assert_eq!(take(&demo(files)).unwrap_err().to_string(), message);
+    }
+
+    /// `mode path` of every file below the prefix.
+    fn listing(installed: &Installed) -> Vec<String> {
+        let prefix = PkgPath::new("opt/app").unwrap();
+        let line = |(path, _, mode): (&PkgPath, _, u32)| {
+            format!("{mode:o} {}", path.below(&prefix).unwrap())
+        };
+        installed.tree.files().map(line).collect()
+    }
+
+    #[test]
+    fn every_scheme_has_its_place() {
+        let mut zip = demo(&[
+            ("demo/__init__.py", "x"),
+            ("demo/tool.so", "x"),
+            ("demo-1.0.data/purelib/pure.py", "x"),
+            ("demo-1.0.data/platlib/plat.py", "x"),
+            ("demo-1.0.data/headers/demo.h", "x"),
+            ("demo-1.0.data/data/etc/demo.conf", "x"),
+            ("demo-1.0.data/scripts/script", "#!python -E\nx\n"),
+            ("demo-1.0.data/scripts/shell", "#!/bin/sh\n"),
+            ("demo-1.0.data/scripts/run", "#!python\nreplaced\n"),
+            ("demo-1.0.dist-info/entry_points.txt", "[console_scripts]\nrun = demo:main\n"),
+            ("demo-1.0.dist-info/INSTALLER", "pip\n"),
+            ("demo-1.0.dist-info/REQUESTED", ""),
+            ("demo-1.0.dist-info/direct_url.json", "{}"),
+            ("demo-1.0.dist-info/uv_cache.json", "{}"),
+            ("demo-1.0.dist-info/uv_build.json", "{}"),
+        ]);
+        zip.parts[1].mode = 0o100_711;
+        zip.parts[7].mode = 0o100_600;
+        let installed = take(&zip).unwrap();
+        assert_eq!(
+            listing(&installed),
+            [
+                "755 bin/run",
+                "755 bin/script",
+                "755 bin/shell",
+                "644 etc/demo.conf",
+                "644 include/site/python3.11/demo/demo.h",
+                "644 lib/python3.11/site-packages/demo-1.0.dist-info/INSTALLER",
+                "644 lib/python3.11/site-packages/demo-1.0.dist-info/METADATA",
+                "644 lib/python3.11/site-packages/demo-1.0.dist-info/WHEEL",
+                "644 lib/python3.11/site-packages/demo-1.0.dist-info/entry_points.txt",
+                "644 lib/python3.11/site-packages/demo/__init__.py",
+                "755 lib/python3.11/site-packages/demo/tool.so",
+                "644 lib/python3.11/site-packages/plat.py",
+                "644 lib/python3.11/site-packages/pure.py",
+            ]
+        );
+        let text = |path: &str| {
+            let Some(Entry::File { content, origin, .. }) =
+                installed.tree.get(&PkgPath::new(path).unwrap())
+            else {
+                panic!("no file {path}")
+            };
+            assert_eq!(&**origin, "demo 1.0");
+            String::from_utf8(content.read().unwrap_or_default()).unwrap()
+        };
+        assert_eq!(text("opt/app/bin/script"), "#!/opt/app/bin/python3.11\nx\n");
+        assert!(text("opt/app/bin/run").contains("from demo import main\n"));
+    }
+
+    #[test]
+    fn record_is_true_for_every_file() {
+        let installed = take(&demo(&[
+            ("demo.py", "x"),
+            ("demo-1.0.data/scripts/script", "#!python\n"),
+            ("demo-1.0.data/data/share/a,b", "x"),
+        ]))
+        .unwrap();
+        let text = installed.record.to_text();
+        let paths: Vec<_> = text.lines().filter_map(|line| line.split(",sha").next()).collect();
+        assert_eq!(
+            paths,
+            [
+                "\"../../../share/a,b\"",
+                "../../../bin/script",
+                "demo-1.0.dist-info/INSTALLER",
+                "demo-1.0.dist-info/METADATA",
+                "demo-1.0.dist-info/RECORD,,",
+                "demo-1.0.dist-info/WHEEL",
+                "demo.py",
+            ]
+        );
+        assert!(text.contains("demo.py,sha256=LXEWQrcmsEQBYnyp-6wy9chTD7GQPMTbAiWHF5IaSIE,1\n"));
+        for (path, content, _) in installed.tree.files() {
+            assert_eq!(installed.record.files[path].len, content.len());
+        }
+    }
+
+    #[test]
+    fn notes() {
+        let installed = take(&demo(&[
+            ("run.pth", "# c\nimport os\n"),
+            ("path.pth", "lib\nimportant\n"),
+            ("demo/inner.pth", "import os\n"),
+            ("demo-1.0.data/data/etc/x", ""),
+        ]))
+        .unwrap();
+        let notes: Vec<_> = installed.notes.iter().map(|note| format!("{note:?}")).collect();
+        assert_eq!(
+            notes,
+            [
+                "Data(PkgPath(\"opt/app/etc/x\"))",
+                "RunsAtStart(PkgPath(\"opt/app/lib/python3.11/site-packages/run.pth\"))",
+            ]
+        );
+    }
+
+    #[test]
+    fn faults() {
+        let member = |name: &str, what: &str| {
+            format!("member `demo-1.0.data/{name}` of `demo-1.0-py3-none-any.whl` {what}")
+        };
+        for (name, what) in [
+            ("other/x", "is of an unknown scheme: `other`"),
+            ("x", "is of an unknown scheme: `x`"),
+            (
+                "scripts/python3",
+                "cannot be `/opt/app/bin/python3`, which belongs to the environment",
+            ),
+            (
+                "data/bin/activate",
+                "cannot be `/opt/app/bin/activate`, which belongs to the environment",
+            ),
+            (
+                "data/pyvenv.cfg",
+                "cannot be `/opt/app/pyvenv.cfg`, which belongs to the environment",
+            ),
+        ] {
+            check(&[(&format!("demo-1.0.data/{name}"), "x")], &member(name, what));
+        }
+        check(
+            &[("x.py", "1"), ("demo-1.0.data/purelib/x.py", "2")],
+            "`demo 1.0` and `demo 1.0` both install `/opt/app/lib/python3.11/site-packages/x.py`, and differ",
+        );
+        check(
+            &[("x", "1"), ("demo-1.0.data/purelib/x/y", "2")],
+            "a directory and `demo 1.0` both install `/opt/app/lib/python3.11/site-packages/x`, and differ",
+        );
+        assert!(take(&demo(&[("x.py", "1"), ("demo-1.0.data/purelib/x.py", "1")])).is_ok());
     }
 }

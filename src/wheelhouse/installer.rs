@@ -46,12 +46,36 @@ pub fn find_uv(choice: Choice) -> Result<Option<PathBuf>> {
     let found = std::env::split_paths(&path).map(|dir| dir.join("uv")).find(|at| at.is_file());
     match (choice, found) {
         (Choice::Pip, _) => Ok(None),
-        (Choice::Auto, found) => Ok(found),
+        // uv does not read pip's settings: where an index is set for pip, uv would ask another one.
+        (Choice::Auto, found) => Ok(found.filter(|_| !is_pip_configured())),
         (Choice::Uv, Some(uv)) => Ok(Some(uv)),
         (Choice::Uv, None) => Err(UserError::input("`uv` is not installed")
             .hint("install uv, or use `--installer pip`")
             .into()),
     }
+}
+
+/// Whether pip is told where to look for distributions.
+fn is_pip_configured() -> bool {
+    let variables = [
+        "PIP_INDEX_URL",
+        "PIP_EXTRA_INDEX_URL",
+        "PIP_NO_INDEX",
+        "PIP_FIND_LINKS",
+        "PIP_CONFIG_FILE",
+    ];
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let files = [
+        PathBuf::from("/etc/pip.conf"),
+        PathBuf::from("/etc/xdg/pip/pip.conf"),
+        home.join(".config/pip/pip.conf"),
+        home.join(".pip/pip.conf"),
+    ];
+    let names_index = |file: &PathBuf| {
+        std::fs::read_to_string(file)
+            .is_ok_and(|text| text.contains("index") || text.contains("find-links"))
+    };
+    variables.iter().any(|name| std::env::var_os(name).is_some()) || files.iter().any(names_index)
 }
 
 /// The words that start pip for the target interpreter.
@@ -95,7 +119,7 @@ pub fn pip_wheel(
 ) -> Result<Command> {
     let mut pip_command = command(Path::new(&pip[0]));
     pip_command.args(&pip[1..]).arg("wheel").arg("--wheel-dir").arg(out);
-    pip_command.args(["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]);
+    pip_command.args(["--use-pep517", "--disable-pip-version-check", "--progress-bar", "off"]);
     match setting.cache {
         Some(cache) => pip_command.arg("--cache-dir").arg(cache.join("pip")),
         None => pip_command.arg("--no-cache-dir"),

@@ -157,7 +157,6 @@ impl Run<'_> {
             if batch.contains("--hash=") {
                 arguments.push("--require-hashes".into());
             }
-            arguments.extend(indexes(lock));
             built.extend(self.pip_wheel(&pip, &arguments, &dir)?);
         }
         match cache {
@@ -313,12 +312,4 @@ impl Run<'_> {
         whole.extend(parts);
         store::key(&whole)
     }
-}
-
-/// Indexes a lock file names; its hashes make it safe to ask all of them.
-fn indexes(lock: &Lock) -> Vec<OsString> {
-    let mut indexes: Vec<_> = lock.pins.iter().filter_map(|pin| pin.index.as_deref()).collect();
-    indexes.sort_unstable();
-    indexes.dedup();
-    indexes.into_iter().flat_map(|index| ["--extra-index-url".into(), index.into()]).collect()
 }

@@ -16,7 +16,7 @@ fn acme_web_lives() -> Result<()> {
         Check::new("acme --version", "acme 1.4.0 (Django 5.2."),
         Check::new("acme check", "no issues"),
         Check::new("acme stats", "notices: 0 (no database yet"),
-        Check::new("export STATE_DIRECTORY=/tmp && acme migrate && acme stats", "notices: 0"),
+        Check::new("export STATE_DIRECTORY=$PWD && acme migrate && acme stats", "notices: 0"),
         Check::new("acme-serve --check-config && echo loads", "loads"),
         Check::new(
             "/opt/acme-web/bin/python -c 'import psycopg2; print(psycopg2.apilevel)'",
@@ -34,8 +34,12 @@ fn every_kind_of_project_lives() -> Result<()> {
         return Ok(());
     }
     let kinds = [
-        ("bare-requirements", "bare-requirements", "bare 0.3"),
-        ("flit-app", "flit-app", "flit 1.0"),
+        (
+            "bare-requirements",
+            "/opt/bare-requirements/bin/python $(find /opt/bare-requirements -name app.py)",
+            "bare 0.3",
+        ),
+        ("flit-app", "flit-app", "flit 1.0rc2"),
         ("hatchling-app", "hatchling-app", "hatchling 2.1.0"),
         ("maturin-app", "maturin-app", "maturin 0.4.0"),
         ("namespace-app", "namespace-app", "namespace 1.2"),

@@ -96,11 +96,11 @@ install() {
 run_checks() {
     local want command output
     while IFS=$'\t' read -r want command; do
-        output=$(inside timeout 120 bash -c "cd /tmp && $command" 2>&1) ||
+        output=$(inside timeout 120 bash -c "cd \"\$(mktemp -d)\" && $command" 2>&1) ||
             { fault "$1: \`$command\` failed with status $?" "$output"; continue; }
         [[ $output == *"$want"* ]] || fault "$1: \`$command\` did not print \`$want\`" "$output"
         # With other optimisation Python looks for byte code the package does not have, and as root it writes some.
-        inside timeout 120 bash -c "cd /tmp && export PYTHONOPTIMIZE=1 && $command" >/dev/null 2>&1 || true
+        inside timeout 120 bash -c "cd \"\$(mktemp -d)\" && export PYTHONOPTIMIZE=1 && $command" >/dev/null 2>&1 || true
     done <"$checks"
 }
 install install

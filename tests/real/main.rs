@@ -6,6 +6,7 @@ mod apps;
 mod build;
 mod equal;
 mod fixtures;
+mod index;
 mod lifecycle;
 mod lint;
 mod reproducible;

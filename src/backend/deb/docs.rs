@@ -63,7 +63,8 @@ fn copyright(meta: &PackageMeta, tree: &Tree) -> String {
     let mut text = String::from(
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n",
     );
-    text += &format!("Upstream-Name: {}\n", app.map_or(meta.name.as_str(), |app| &app.name));
+    text +=
+        &format!("Upstream-Name: {}\n", one_line(app.map_or(meta.name.as_str(), |app| &app.name)));
     if let Some(homepage) = &meta.homepage {
         text += &format!("Source: {}\n", one_line(homepage));
     }
@@ -163,7 +164,7 @@ fn short_name(statement: &str) -> Option<String> {
 
 fn holder(author: &str, name: &str) -> String {
     let author = one_line(author);
-    if author.is_empty() { format!("the authors of {name}") } else { author }
+    if author.is_empty() { format!("the authors of {}", one_line(name)) } else { author }
 }
 
 /// Text that came with a distribution, fit for one line of a field.
@@ -242,9 +243,8 @@ fn changelog(meta: &PackageMeta) -> String {
 /// lintian prints the path in brackets; `*` matches it whatever the version puts around it.
 fn overrides(meta: &PackageMeta, tree: &Tree) -> String {
     let prefix = meta.prefix.as_str();
-    let has = |part: &str| {
-        tree.iter()
-            .any(|(path, _)| path.below(&meta.prefix).is_some_and(|inner| inner.contains(part)))
+    let has = |is_it: fn(&str) -> bool| {
+        tree.iter().any(|(path, _)| path.below(&meta.prefix).is_some_and(is_it))
     };
     let mut tags = Vec::new();
     if prefix.starts_with("opt/") {
@@ -253,16 +253,22 @@ fn overrides(meta: &PackageMeta, tree: &Tree) -> String {
             format!("dir-or-file-in-opt *{prefix}*"),
         ));
     }
-    if has("bin/") {
+    if has(|inner| inner.starts_with("bin/")) {
         tags.push((
             "Commands start the interpreter of the application's own environment.",
             format!("unusual-interpreter *{prefix}/bin/*"),
         ));
     }
-    if has("__pycache__/") {
+    if has(|inner| inner.contains("__pycache__/")) {
         tags.push((
             "Byte code is part of the package, so that nothing is left when it is removed.",
             format!("package-installs-python-pycache-dir *{prefix}/*"),
+        ));
+    }
+    if has(|inner| inner.ends_with(".js")) {
+        tags.push((
+            "Distributions bring the scripts they were tested with.",
+            format!("embedded-javascript-library *{prefix}/*"),
         ));
     }
     tags.push((

@@ -9,6 +9,7 @@ mod payload;
 mod read;
 mod relations;
 mod scripts;
+mod tarball;
 mod version;
 
 use std::collections::BTreeMap;
@@ -17,8 +18,9 @@ use std::io::{BufWriter, Cursor, Seek, Write};
 
 use anyhow::{Context, Result};
 
-use crate::backend::deb::archive::{ArWriter, TarWriter};
+use crate::backend::deb::archive::ArWriter;
 use crate::backend::deb::payload::Payload;
+use crate::backend::deb::tarball::TarWriter;
 use crate::codec::{Compression, Compressor};
 use crate::error::UserError;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
@@ -67,15 +69,22 @@ pub fn architecture(machine: Option<Machine>) -> &'static str {
     }
 }
 
-/// What a package needs to have its interpreter; nothing when it brings its own.
-pub fn relations(interpreter: Option<&InterpreterNeed>) -> Vec<Relation> {
-    relations::of_interpreter(interpreter)
+/// What a package needs to have its interpreter (nothing when it brings its own) and to run code for `machine`.
+pub fn relations(interpreter: Option<&InterpreterNeed>, machine: Option<Machine>) -> Vec<Relation> {
+    let mut relations = relations::of_interpreter(interpreter);
+    relations.extend(relations::of_machine(machine));
+    relations
 }
 
 /// A relation a user wrote, such as `libpq5 (>= 15) | libpq-dev`, in normal form.
 pub fn relation(kind: RelationKind, text: &str, because: &str) -> Result<Relation> {
     let text = relations::normal(text, relations::grammar(kind))?;
     Ok(Relation { kind, text, because: vec![because.to_owned()] })
+}
+
+/// Refuses what [`write`] would refuse in the fields, before there is a tree.
+pub fn check(meta: &PackageMeta, options: &Options) -> Result<()> {
+    metadata::control(meta, options, 0).map(drop)
 }
 
 /// Writes a package to `out`, which is empty.
@@ -94,7 +103,7 @@ pub fn write(
         return Err(UserError::usage(message).hint("check SOURCE_DATE_EPOCH").into());
     }
     // Once before the payload, which takes time, to find what is wrong with the fields.
-    metadata::control(meta, options, 0)?;
+    check(meta, options)?;
     let scripts = scripts::scripts(meta)?;
     let tree = docs::with_docs(meta, tree)?;
     payload::check(meta, &tree)?;

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Read, Seek, Write};
 
 use anyhow::{Context, Result};
 
-use crate::backend::deb::archive::TarWriter;
+use crate::backend::deb::tarball::TarWriter;
 use crate::codec::{Compression, Compressor};
 use crate::digest::{Hasher, hex};
 use crate::error::UserError;

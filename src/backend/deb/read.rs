@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use crate::backend::deb::archive::{ArMember, Member, MemberKind, TarReader, list_ar};
+use crate::backend::deb::archive::{ArMember, list_ar};
+use crate::backend::deb::tarball::{Member, MemberKind, TarReader};
 use crate::codec::{Method, decompress};
 use crate::error::UserError;
 use crate::package::Package;
@@ -199,23 +200,24 @@ impl Unpack<'_> {
 
     fn add<R: Read>(&mut self, tar: &mut TarReader<R>, member: Member) -> Result<()> {
         let path = PkgPath::new(&member.name)?;
-        let known = self.tree.get(&path);
-        let entry = match (member.kind, known) {
-            (MemberKind::Dir, None | Some(Entry::Dir { .. })) => Entry::Dir { mode: member.mode },
-            (_, Some(_)) => {
-                return Err(UserError::input(format!("`{path}` is there twice")).into());
-            }
-            (MemberKind::File, None) => {
+        match self.tree.get(&path) {
+            None => {}
+            Some(Entry::Dir { .. }) if member.kind == MemberKind::Dir => {}
+            Some(_) => return Err(UserError::input(format!("`{path}` is there twice")).into()),
+        }
+        let entry = match member.kind {
+            MemberKind::Dir => Entry::Dir { mode: member.mode },
+            MemberKind::File => {
                 let content = self.spool(tar, member.len)?;
                 self.file(&path, content, member.mode)
             }
-            (MemberKind::Symlink(target), None) => {
+            MemberKind::Symlink(target) => {
                 if target.is_empty() || target.contains('\0') {
                     return Err(UserError::input(format!("link `{path}` has no target")).into());
                 }
                 Entry::Symlink { target }
             }
-            (MemberKind::Hardlink(target), None) => {
+            MemberKind::Hardlink(target) => {
                 let target = PkgPath::new(&target)?;
                 match self.tree.get(&target) {
                     Some(Entry::File { content, mode, .. }) => {
@@ -263,5 +265,158 @@ impl Write for SpoolWriter<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use crate::backend::deb::archive::ArWriter;
+    use crate::backend::deb::read::{parse_fields, read};
+    use crate::backend::deb::tarball::TarWriter;
+    use crate::codec::gzip;
+    use crate::error::exit_code;
+
+    fn tar(entries: &[(&str, &str)]) -> Vec<u8> {
+        let mut tar = TarWriter::new(Vec::new(), 0);
+        for (name, content) in entries {
+            if name.ends_with('/') {
+                tar.dir(name, 0o755).unwrap();
+            } else if let Some(target) = content.strip_prefix("-> ") {
+                tar.symlink(name, target).unwrap();
+            } else {
+                let len = content.len() as u64;
+                tar.file(name, 0o644, len, &mut content.as_bytes()).unwrap();
+            }
+        }
+        tar.finish().unwrap()
+    }
+
+    /// Reads an archive of these members; `expected` is a part of the error, or nothing.
+    fn check(members: &[(&str, Vec<u8>)], expected: Option<&str>) {
+        let mut input = tempfile::tempfile().unwrap();
+        let mut ar = ArWriter::new(&mut input, 0);
+        for (name, content) in members {
+            ar.append(name, content.len() as u64, Cursor::new(content)).unwrap();
+        }
+        ar.finish().unwrap().flush().unwrap();
+        match (read(input, tempfile::tempfile().unwrap()), expected) {
+            (Ok(_), expected) => assert_eq!(expected, None),
+            (Err(error), None) => panic!("{error:#}"),
+            (Err(error), Some(part)) => {
+                assert!(format!("{error:#}").contains(part), "{error:#}");
+                assert_eq!(exit_code(&error), 3, "{error:#}");
+            }
+        }
+    }
+
+    fn control() -> Vec<u8> {
+        tar(&[("./", ""), ("./control", "Package: a1\nVersion: 1\n")])
+    }
+
+    #[test]
+    fn members() {
+        let (version, data) = (|| b"2.0\n".to_vec(), || tar(&[("./", ""), ("./a", "x")]));
+        let three = |data_name| {
+            [("debian-binary", version()), ("control.tar", control()), (data_name, data())]
+        };
+        check(&three("data.tar"), None);
+        check(&three("data.tar.bz2"), Some("`data.tar.bz2` is compressed with `bz2`"));
+        check(&three("data.tar.lzma"), Some("which is not supported"));
+        check(&three("data.tar.gz"), Some("cannot read member `data.tar.gz`"));
+        check(&three("data.tar.xz"), Some("cannot read member `data.tar.xz`"));
+        check(&three("data.tar.zst"), Some("cannot read member `data.tar.zst`"));
+        check(&three("_data.tar"), Some("member `data.tar` is missing"));
+        check(&three("other"), Some("member `other` is where `data.tar` belongs"));
+        check(&[("debian-binary", b"3.0\n".to_vec())], Some("has version `3.0`"));
+        check(&[("control.tar", control())], Some("is not `debian-binary`"));
+        check(&[], Some("not an ar archive"));
+        let mut signed = three("data.tar").to_vec();
+        signed.insert(1, ("_gpgorigin", b"x".to_vec()));
+        signed[2] = ("control.tar.gz", gzip(&control(), 6));
+        check(&signed, None);
+        let no_control = tar(&[("./", ""), ("./md5sums", "")]);
+        let members =
+            [("debian-binary", version()), ("control.tar", no_control), ("data.tar", data())];
+        check(&members, Some("has no file `control`"));
+    }
+
+    fn check_data(entries: &[(&str, &str)], expected: Option<&str>) {
+        let version = b"2.1\n".to_vec();
+        let members =
+            [("debian-binary", version), ("control.tar", control()), ("data.tar", tar(entries))];
+        check(&members, expected);
+    }
+
+    #[test]
+    fn hostile_names() {
+        check_data(&[("./a/../../etc/passwd", "x")], Some("has the component `..`"));
+        check_data(&[("../x", "x")], Some("has the component `..`"));
+        check_data(&[("/etc/passwd", "x")], Some("name `/etc/passwd` is absolute"));
+        check_data(&[("./a//b", "x")], Some("has an empty component"));
+        check_data(&[("./a\nb", "x")], Some("holds a control character"));
+        check_data(&[("./a", "x"), ("./a", "x")], Some("`/a` is there twice"));
+        check_data(&[("./a", "-> /etc"), ("./a/x", "x")], Some("which is not a directory"));
+        check_data(&[("./a/", ""), ("./a/", ""), ("a/b", "x")], None);
+        check_data(&[("./a", "-> ../../../x")], None);
+    }
+
+    #[test]
+    fn damage_never_panics() {
+        let long = format!("./{}/f", "d".repeat(200));
+        let entries =
+            [("./", ""), ("./a/", ""), ("./a/b", "text"), ("./l", "-> a/b"), (&long, "x")];
+        let mut out = Vec::new();
+        let mut ar = ArWriter::new(&mut out, 0);
+        let version = b"2.0\n".to_vec();
+        for (name, content) in
+            [("debian-binary", version), ("control.tar", control()), ("data.tar", tar(&entries))]
+        {
+            ar.append(name, content.len() as u64, Cursor::new(content)).unwrap();
+        }
+        ar.finish().unwrap();
+        let attempt = |bytes: &[u8]| {
+            let mut input = tempfile::tempfile().unwrap();
+            input.write_all(bytes).unwrap();
+            if let Err(error) = read(input, tempfile::tempfile().unwrap()) {
+                assert_eq!(exit_code(&error), 3, "{error:#}");
+            }
+        };
+        for at in 0..out.len() {
+            if at % 16 == 0 {
+                attempt(&out[..at]);
+            }
+            // Most of a tar stream is padding, which says nothing.
+            if at % 4 == 0 || out[at] != 0 {
+                let mut bad = out.clone();
+                bad[at] ^= 1 << (at % 8);
+                // The checksum of a header is no secret.
+                attempt(&with_checksums(bad));
+            }
+        }
+    }
+
+    /// The archive with the right checksum wherever a GNU header seems to be.
+    fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
+        let magic: Vec<_> =
+            (257..bytes.len() - 255).filter(|at| bytes[*at..].starts_with(b"ustar  ")).collect();
+        for start in magic.into_iter().map(|at| at - 257) {
+            let header = &mut bytes[start..start + 512];
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn fields() {
+        let fields = parse_fields("A: b\nDescription: c\n d\n .\n  e\nX:\n\n").unwrap();
+        let values: Vec<_> = fields.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["b", "c\n d\n .\n  e", ""]);
+        for bad in ["A", " a", "A b: c", ": x"] {
+            assert_eq!(exit_code(&parse_fields(bad).unwrap_err()), 3, "{bad:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 use anyhow::Result;
 
 use crate::error::UserError;
-use crate::package::{InterpreterNeed, PackageName, Relation, RelationKind};
+use crate::package::{InterpreterNeed, Machine, PackageName, Relation, RelationKind};
 
 /// Parts of the standard library that Debian ships apart from `python3.X`, the package each is in, and the
 /// first 3.X that no longer has it.
@@ -45,6 +45,15 @@ pub(super) fn of_interpreter(interpreter: Option<&InterpreterNeed>) -> Vec<Relat
     }
     relations.sort_by(|left, right| left.text.cmp(&right.text));
     relations
+}
+
+/// The C library, which every compiled file needs; nothing when there is none.
+pub(super) fn of_machine(machine: Option<Machine>) -> Option<Relation> {
+    machine.map(|_| Relation {
+        kind: RelationKind::Needs,
+        text: "libc6".to_owned(),
+        because: vec!["the compiled files inside are linked with the C library".to_owned()],
+    })
 }
 
 /// The name of the field for `kind`.

@@ -20,6 +20,8 @@ prefix='@prefix@'
 # Deletes byte code that Python wrote below the prefix and the package does not own, then __pycache__ directories
 # that are empty. Every path of the package is listed twice, so what is listed once is not of the package.
 remove_stray_byte_code() (
+    LC_ALL=C
+    export LC_ALL
     cd "${DPKG_ROOT:-}/"
     [ -d "$prefix" ] && [ ! -h "$prefix" ] || return 0
     owned=$(dpkg-query -L "$package") || return 0
@@ -27,7 +29,7 @@ remove_stray_byte_code() (
         printf '%s\n' "$owned" "$owned"
         find "$prefix" -xdev -type f ! -path '*[[:cntrl:]]*' \
             \( -path '*/__pycache__/*.pyc' -o -path '*/__pycache__/*.pyc.[0-9]*' \) -printf '/%p\n'
-    } | LC_ALL=C sort | LC_ALL=C uniq -u | sed -n "s,^/$prefix/,$prefix/,p" | xargs -r -d '\n' rm -f --
+    } | sort | uniq -u | sed -n "s,^/$prefix/,$prefix/,p" | xargs -r -d '\n' rm -f --
     find "$prefix" -xdev -depth -type d -name __pycache__ -empty -delete
 )
 

@@ -24,7 +24,8 @@ pub(super) fn without_epoch(meta: &PackageMeta) -> String {
 /// dpkg sorts `~` before the end of a version, `+` after the end and before `.`: pre-releases take the first,
 /// post-releases and local versions the second. A development release comes before every pre-release of the
 /// same version, hence its two `~` when it has nothing else to lean on; a local version comes before every
-/// post-release, hence its `0.`.
+/// post-release, hence its `0.`. Within local versions dpkg's own order holds: it has `+1` before `+abc`, and
+/// `+abc9` before `+abc10`, where PEP 440 has the opposite.
 fn upstream(parts: &VersionParts) -> String {
     let numbers: Vec<_> = parts.release.iter().map(ToString::to_string).collect();
     let mut text = numbers.join(".");

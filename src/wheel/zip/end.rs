@@ -155,7 +155,7 @@ fn holds_end(source: &Source, start: u64, end: u64) -> bool {
 /// Why there is no end record at the very end.
 fn missing_end(source: &Source) -> anyhow::Error {
     if source.len == 0 {
-        return source.refuse("is empty");
+        return source.damaged("is empty");
     }
     let len = source.len.min(END_LEN + u64::from(u16::MAX));
     let tail = match source.read(source.len - len, len as usize) {
@@ -171,12 +171,12 @@ fn missing_end(source: &Source) -> anyhow::Error {
             match after.cmp(&usize::from(end.comment_len)) {
                 std::cmp::Ordering::Equal => source.refuse("has an archive comment"),
                 std::cmp::Ordering::Greater => {
-                    source.refuse(format!("has {after} bytes after its end record"))
+                    source.refuse(format!("has bytes after its end record: {after}"))
                 }
-                std::cmp::Ordering::Less => source.refuse("is truncated"),
+                std::cmp::Ordering::Less => source.damaged("is truncated"),
             }
         }
-        None if head == b"PK\x03\x04" => source.refuse("is truncated"),
+        None if head == b"PK\x03\x04" => source.damaged("is truncated"),
         None => source.refuse("is not a zip archive"),
     }
 }

@@ -1,6 +1,6 @@
 //! Extra fields of zip headers: ZIP64 sizes and Unicode paths (APPNOTE 4.5.3 and 4.6.9).
 
-use crate::wheel::crc32::Crc32;
+use crate::codec::Crc32;
 use crate::wheel::zip::source::Fields;
 
 const ZIP64: u16 = 0x0001;
@@ -37,9 +37,17 @@ impl Extra<'_> {
     /// Replaces each of `values` that is saturated by its ZIP64 value.
     ///
     /// APPNOTE 4.5.3: the fields "MUST only appear if the corresponding […] field is set to 0xFFFF or 0xFFFFFFFF".
+    /// Python's `zipfile` leaves them in local headers of members it expected to grow (protobuf, selenium); there
+    /// they repeat what the header says, and readers agree.
     pub(super) fn widen(&self, values: &mut [u64]) -> Result<(), &'static str> {
-        let mut fields = Fields(self.zip64.unwrap_or_default());
-        for value in values.iter_mut().filter(|value| **value == u64::from(u32::MAX)) {
+        let saturated = u64::from(u32::MAX);
+        let zip64 = self.zip64.unwrap_or_default();
+        let repeated = values.iter().flat_map(|value| value.to_le_bytes());
+        if !values.contains(&saturated) && repeated.eq(zip64.iter().copied()) {
+            return Ok(());
+        }
+        let mut fields = Fields(zip64);
+        for value in values.iter_mut().filter(|value| **value == saturated) {
             *value = fields.u64().ok_or("has malformed ZIP64 sizes")?;
         }
         if fields.0.is_empty() { Ok(()) } else { Err("has malformed ZIP64 sizes") }
@@ -50,7 +58,7 @@ impl Extra<'_> {
         let Some(data) = self.unicode_path else {
             return Ok(());
         };
-        let mut crc = Crc32::new();
+        let mut crc = Crc32::default();
         crc.update(name);
         let mut fields = Fields(data);
         let (version, sum) = (fields.bytes(1), fields.u32());

@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 
 use crate::error::UserError;
 
+const FETCH_AGAIN: &str = "fetch it again";
+
 /// An archive file, read with `pread` only.
 #[derive(Clone, Debug)]
 pub(in crate::wheel) struct Source {
@@ -36,7 +38,7 @@ impl Source {
     pub(in crate::wheel) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let in_file = offset.checked_add(len as u64).is_some_and(|end| end <= self.len);
         if !in_file {
-            return Err(self.refuse("is truncated"));
+            return Err(self.damaged("is truncated"));
         }
         let mut bytes = vec![0; len];
         self.file
@@ -48,6 +50,22 @@ impl Source {
     /// A fault of the whole archive.
     pub(in crate::wheel) fn refuse(&self, what: impl Display) -> anyhow::Error {
         UserError::input(format!("`{}` {what}", self.name)).into()
+    }
+
+    /// A fault a download may have.
+    pub(in crate::wheel) fn damaged(&self, what: impl Display) -> anyhow::Error {
+        UserError::input(format!("`{}` {what}", self.name)).hint(FETCH_AGAIN).into()
+    }
+
+    /// A fault of one member a download may have.
+    pub(in crate::wheel) fn damaged_member(
+        &self,
+        member: &str,
+        what: impl Display,
+    ) -> anyhow::Error {
+        let member = member.escape_debug();
+        let message = format!("member `{member}` of `{}` {what}", self.name);
+        UserError::input(message).hint(FETCH_AGAIN).into()
     }
 
     /// A fault of one member.

@@ -53,7 +53,7 @@ pub fn located(place: &str, error: &Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use crate::lock::redact::redact;
+    use crate::redact::redact;
 
     fn check(text: &str, expected: &str) {
         assert_eq!(redact(text), expected);
