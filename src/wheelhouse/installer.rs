@@ -149,7 +149,8 @@ pub fn uv(setting: &Setting<'_>, uv: &Path, arguments: &[OsString]) -> Result<Co
 }
 
 /// Settings under which compilers and build backends give the same bytes anywhere: no debug information (it
-/// holds the build directory), a fixed time, no paths of this host.
+/// holds the build directory; the linker drops what compilers add in spite of `-g0`), a fixed time, no paths of
+/// this host.
 pub fn build_environment(setting: &Setting<'_>, command: &mut Command, epoch: u64) -> Result<()> {
     let temporary = setting.scratch.join("tmp");
     std::fs::create_dir_all(&temporary)?;
@@ -166,6 +167,7 @@ pub fn build_environment(setting: &Setting<'_>, command: &mut Command, epoch: u6
     }
     command.env("SOURCE_DATE_EPOCH", epoch.to_string()).env("TMPDIR", &temporary);
     command.env("CFLAGS", appended("CFLAGS", "-g0")).env("CXXFLAGS", appended("CXXFLAGS", "-g0"));
+    command.env("LDFLAGS", appended("LDFLAGS", "-Wl,--strip-debug"));
     command
         .env("RUSTFLAGS", appended("RUSTFLAGS", &remap))
         .env("PYTHONHASHSEED", "0")
