@@ -170,8 +170,7 @@ fn a_segment_must_be_aligned_to_a_page() {
     let elf = Elf { load: [0x10, 0x2020, 0x10], ..Elf::SOUND };
     sandbox.wheel(&rocket().file("rocket/_native.so", elf.bytes()));
     let outcome = sandbox.run(sandbox.deb(&[]));
-    // FIXME: ld.so refuses it, so we should.
-    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
 }
 
 #[test]
