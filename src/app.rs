@@ -187,15 +187,16 @@ fn describe(name: &PackageName, metadata: Option<&Metadata>) -> (String, Vec<Str
     let full = full.filter(|text| *text != "UNKNOWN").unwrap_or("Python application");
     let mut summary = without_article(full.trim_end_matches('.')).to_owned();
     // Linters call it a fault when a summary begins with the name everybody sees beside it.
-    let lower = summary.to_lowercase();
-    if let Some(rest) =
-        lower.strip_prefix(name.as_str()).filter(|rest| !rest.starts_with(char::is_alphanumeric))
+    if let Some((start, rest)) = summary.split_at_checked(name.as_str().len())
+        && start.eq_ignore_ascii_case(name.as_str())
+        && !rest.starts_with(char::is_alphanumeric)
     {
-        let rest = summary[summary.len() - rest.len()..]
-            .trim_start_matches([' ', ':', '-', ',', '–', '—']);
+        let rest = rest.trim_start_matches([' ', ':', '-', ',', '–', '—']);
         let rest = rest.strip_prefix("is ").unwrap_or(rest).trim();
-        let rest = without_article(rest);
-        summary = if rest.is_empty() { "Python application".to_owned() } else { rest.to_owned() };
+        summary = without_article(rest).to_owned();
+    }
+    if summary.is_empty() {
+        summary = "Python application".to_owned();
     }
     let mut description = Vec::new();
     if summary.chars().count() > MAX_SUMMARY {

@@ -130,7 +130,9 @@ impl Drop for Running {
 #[expect(clippy::exit, reason = "a signal handler has no caller to return to")]
 pub fn on_interrupt(clean_up: impl Fn() + Send + 'static) -> Result<()> {
     ctrlc::set_handler(move || {
-        for child in children().iter() {
+        // Held to the end: who waits for a child then waits for us, and calls no interrupt a failure.
+        let children = children();
+        for child in children.iter() {
             // It may be gone already.
             let _ = kill(Pid::from_raw(*child), Signal::SIGTERM);
         }

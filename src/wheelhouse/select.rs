@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::digest::{Hasher, hex};
 use crate::error::UserError;
 use crate::lock::Lock;
 use crate::lock::pin::Pin;
 use crate::pep::normalize_name;
 use crate::wheel::filename::WheelName;
 use crate::wheel::tags::{Tag, fits};
-use crate::wheelhouse::store::file_sha256;
+use crate::wheelhouse::store::file_digest;
 
 /// Wheels of one distribution, with what their names say.
 type Candidates<'a> = BTreeMap<String, Vec<(WheelName, &'a Path)>>;
@@ -79,10 +80,7 @@ fn matching<'a>(
     let mut trusted = Vec::new();
     let first = of_version[0].1.to_owned();
     for (name, path) in of_version {
-        let hash = format!("sha256:{}", file_sha256(path)?);
-        // Other algorithms are rare in locks; a pin that has only those is left to them.
-        if pin.hashes.contains(&hash) || !pin.hashes.iter().any(|hash| hash.starts_with("sha256:"))
-        {
+        if is_one_of(path, &pin.hashes)? {
             trusted.push((name, path));
         }
     }
@@ -94,6 +92,21 @@ fn matching<'a>(
             .into());
     }
     Ok(trusted)
+}
+
+/// Whether a file has one of `hashes`, each `algorithm:hex`.
+fn is_one_of(path: &Path, hashes: &[String]) -> Result<bool> {
+    for algorithm in ["sha256", "sha384", "sha512"] {
+        let start = format!("{algorithm}:");
+        let Some(hasher) = Hasher::strong(algorithm) else { continue };
+        if hashes.iter().any(|hash| hash.starts_with(&start)) {
+            let digest = hex(&file_digest(path, hasher)?);
+            if hashes.iter().any(|hash| hash.strip_prefix(&start) == Some(&digest)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The candidate that fits best; an error that names them when none does, or when versions differ.

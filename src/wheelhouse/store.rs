@@ -65,11 +65,11 @@ pub fn wheels(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(wheels)
 }
 
-/// SHA-256 of a file, hexadecimal.
-pub fn file_sha256(path: &Path) -> Result<String> {
+/// Digest of a file.
+pub fn file_digest(path: &Path, hasher: Hasher) -> Result<Vec<u8>> {
     let fault = || format!("cannot read `{}`", path.display());
     let mut file = fs::File::open(path).with_context(fault)?;
-    Ok(hex(&Hasher::sha256().read(&mut file).with_context(fault)?.0))
+    Ok(hasher.read(&mut file).with_context(fault)?.0)
 }
 
 fn describe(dir: &Path) -> Result<String> {
@@ -77,7 +77,7 @@ fn describe(dir: &Path) -> Result<String> {
     for wheel in wheels(dir)? {
         let name =
             wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        manifest.push_str(&format!("{} {name}\n", file_sha256(&wheel)?));
+        manifest.push_str(&format!("{} {name}\n", hex(&file_digest(&wheel, Hasher::sha256())?)));
     }
     Ok(manifest)
 }

@@ -93,7 +93,6 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
     ("prefix that is empty", "prefix = ''"),
     ("prefix of the system", "prefix = '/usr/lib'"),
     ("prefix at the top", "prefix = '/opt'"),
-    // FIXME: exit 2 and a hint, here and wherever the configuration has a path that is none.
     ("prefix that climbs", "prefix = '/opt/../etc'"),
     ("prefix with two slashes", "prefix = '/opt//acme'"),
     ("maintainer without address", "maintainer = 'Ann'"),
@@ -107,6 +106,7 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
     ("relation that is two", "[dependencies]\nadd = ['a1, b1']"),
     ("exclude that is no pattern", "exclude = ['[']"),
     ("bin of a command that is not there", "bin = ['acne']"),
+    // FIXME: exit 2 and a hint, here and for the path of `files` that climbs.
     ("bin with a path", "bin = ['../acme']"),
     (
         "files to a place of the system",
@@ -257,11 +257,7 @@ fn prefixes_a_package_cannot_have() {
     });
     let built: Vec<_> =
         prefixes.iter().zip(built).filter(|(_, built)| *built).map(|(prefix, _)| *prefix).collect();
-    // FIXME: nothing should be built for any of these.
-    assert_eq!(
-        built,
-        ["/opt/", "/etc/", "/lib/acme", "/bin/acme", "/dev/acme", "/proc/acme", "/run/acme"]
-    );
+    assert_eq!(built, [""; 0]);
 }
 
 /// On Debian 12 these are in `/bin`, so dpkg does not notice when a package has them in `/usr/bin`.

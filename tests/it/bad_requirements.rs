@@ -1,6 +1,6 @@
 //! Locks and requirements that cannot be met from the wheelhouse.
 
-use crate::digest::{hex, sha256};
+use crate::digest::{hex, sha256, sha512};
 use crate::sandbox::{Failures, Sandbox};
 use crate::wheel::Wheel;
 
@@ -157,10 +157,12 @@ fn another_version_is_warned_of() {
 #[test]
 fn a_sha512_that_does_not_match_is_refused() {
     let sandbox = project();
-    sandbox.file("requirements.txt", format!("rocket==2.0 --hash=sha512:{}\n", "0".repeat(128)));
+    let lock = |hash: &str| format!("rocket==2.0 --hash=sha512:{hash}\n");
+    sandbox.file("requirements.txt", lock(&"0".repeat(128)));
     let outcome = sandbox.run(sandbox.deb(&["--locked"]));
-    // FIXME: nobody looks at it; it should be refused.
-    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
+    sandbox.file("requirements.txt", lock(&hex(&sha512(&rocket().bytes()))));
+    sandbox.build(&["--locked"]);
 }
 
 /// What a requirement asks for through an extra of another distribution is needed, too.

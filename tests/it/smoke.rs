@@ -79,3 +79,12 @@ fn other_distributions_are_not_imported() {
     sandbox.wheel(&Wheel::new("rocket", "2.0").file("rocket.py", "import gone\n"));
     sandbox.build(&["--smoke"]);
 }
+
+/// A prefix below a directory this host does not have can still be tried.
+#[test]
+fn a_prefix_of_a_new_top_directory() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.run(sandbox.deb(&["--smoke", "--set", "prefix=/mkpkg-it/acme"]));
+    // FIXME: the tree is sound; it should be tried where it lies, as without the right to mount.
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
+}
