@@ -133,8 +133,9 @@ pub fn on_interrupt(clean_up: impl Fn() + Send + 'static) -> Result<()> {
         // Held to the end: who waits for a child then waits for us, and calls no interrupt a failure.
         let children = children();
         for child in children.iter() {
-            // It may be gone already.
+            // It may be gone already, and leads a group of its own only when it runs what we do not know.
             let _ = kill(Pid::from_raw(*child), Signal::SIGTERM);
+            let _ = kill(Pid::from_raw(-*child), Signal::SIGTERM);
         }
         clean_up();
         std::process::exit(130);

@@ -67,7 +67,8 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let compression = args.compression()?;
     let settings = args.settings(&|name| std::env::var(name).ok());
     let project = project::load(&args.project, &settings)?;
-    let sources = list(&project.dir)?;
+    venv::check_config(&project.config)?;
+    let sources = list(&project.dir, &products(args))?;
     let variable = std::env::var("SOURCE_DATE_EPOCH").ok();
     let epoch = epoch::of_project(&project.dir, &sources, variable.as_deref())?;
     let release = release_of(args)?;
@@ -80,6 +81,12 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
         lock::load(&project.dir, &project.config.requirements, &roots, &interpreter.environment)?;
     demand_lock(args, lock.as_ref(), talk)?;
     Ok(Inputs { project, sources, release, interpreter, tags, lock, epoch, compression })
+}
+
+/// Directories that packages and wheels go to or come from; they are no part of a project they lie in.
+fn products(args: &BuildArgs) -> Vec<PathBuf> {
+    let dirs = std::iter::once(&args.output).chain(&args.wheelhouse);
+    dirs.filter_map(|dir| dir.canonicalize().ok()).collect()
 }
 
 fn release_of(args: &BuildArgs) -> Result<Option<Release>> {
@@ -228,7 +235,8 @@ fn gates(
         let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
         let machine = loadable::check(&report, target)?;
         let unique = vec![scratch.path().to_owned()];
-        let common = vec![inputs.project.dir.clone()];
+        let typed = std::path::absolute(&args.project).unwrap_or_else(|_| args.project.clone());
+        let common = vec![inputs.project.dir.clone(), typed];
         leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;
         Ok(machine)
     })?;

@@ -27,7 +27,8 @@ pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     };
     let (name, options) = (deb::file_name(&meta), options(&inputs, args.jobs()));
     if args.dry_run {
-        return print(&summary::plan(&meta, &built.tree, &name));
+        let json = || summary::json(&meta, None, talk);
+        return print(&if args.json { json()? } else { summary::plan(&meta, &built.tree, &name) });
     }
     let artifact = talk.stage("written", || {
         artifact::write(&args.output, &name, |out| {
@@ -37,7 +38,7 @@ pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     })?;
     summary::say(&meta, &artifact, talk);
     print(&if args.json {
-        summary::json(&meta, &artifact, talk)?
+        summary::json(&meta, Some(&artifact), talk)?
     } else {
         summary::path(&artifact)
     })

@@ -12,6 +12,7 @@ use crate::cli::ShowArgs;
 use crate::digest::{Hasher, hex};
 use crate::document::to_json;
 use crate::error::UserError;
+use crate::exec::on_interrupt;
 use crate::package::Package;
 use crate::report::print;
 use crate::scratch::{Scratch, Sweeper};
@@ -22,7 +23,10 @@ pub fn run(args: &ShowArgs) -> Result<()> {
     let input = File::open(&args.package).map_err(|error| {
         UserError::input(format!("cannot open `{}`: {error}", args.package.display()))
     })?;
-    let scratch = Scratch::new(&Sweeper::default())?;
+    let sweeper = Sweeper::default();
+    let at_interrupt = sweeper.clone();
+    on_interrupt(move || at_interrupt.sweep())?;
+    let scratch = Scratch::new(&sweeper)?;
     let package = deb::read(input, scratch.spool()?)
         .with_context(|| format!("cannot read `{}`", args.package.display()))?;
     let files = files(&package.tree)?;
@@ -73,7 +77,7 @@ fn files(tree: &Tree) -> Result<Vec<Shown>> {
 fn text(package: &Package, files: &[Shown]) -> String {
     let mut text = String::new();
     for (name, value) in &package.fields {
-        let _ = writeln!(text, "{name}: {}", value.trim_end().replace('\n', "\n "));
+        let _ = writeln!(text, "{name}: {}", value.trim_end());
     }
     let _ = writeln!(text, "\ncompression: {}", package.compression);
     for (name, script) in &package.scripts {

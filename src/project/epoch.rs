@@ -26,8 +26,9 @@ pub fn of_project(dir: &Path, files: &[SourceFile], variable: Option<&str>) -> R
 }
 
 fn parse(text: &str) -> Result<u64> {
+    let digits = text.bytes().all(|at| at.is_ascii_digit());
     match text.parse() {
-        Ok(epoch) if epoch <= MAX => Ok(epoch),
+        Ok(epoch) if epoch <= MAX && digits => Ok(epoch),
         Ok(_) | Err(_) => Err(UserError::usage(format!(
             "SOURCE_DATE_EPOCH is {text:?}, not a number of seconds since 1970"
         ))
@@ -70,7 +71,7 @@ mod tests {
     fn garbage_is_refused() {
         assert_eq!(parse("0").unwrap(), 0);
         assert_eq!(parse("1700000000").unwrap(), 1_700_000_000);
-        for bad in ["", "-1", "1e9", "4294967296", "now"] {
+        for bad in ["", "-1", "+5", "1e9", "4294967296", "now"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

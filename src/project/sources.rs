@@ -51,8 +51,8 @@ const TOOL_DIRS: [&str; 14] = [
     "__pycache__",
 ];
 
-/// Lists the sources below `dir`, sorted by path.
-pub fn list(dir: &Path) -> Result<Vec<SourceFile>> {
+/// Lists the sources below `dir`, sorted by path; what is below one of `skipped` (absolute paths) is none.
+pub fn list(dir: &Path, skipped: &[PathBuf]) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     let mut pending = vec![PathBuf::new()];
     while let Some(relative) = pending.pop() {
@@ -65,7 +65,8 @@ pub fn list(dir: &Path) -> Result<Vec<SourceFile>> {
             let kind =
                 entry.file_type().with_context(|| format!("cannot read `{}`", path.display()))?;
             if kind.is_dir() {
-                if !is_left_over(&entry.path(), relative.as_os_str().is_empty()) {
+                let is_skipped = skipped.contains(&entry.path());
+                if !is_skipped && !is_left_over(&entry.path(), relative.as_os_str().is_empty()) {
                     pending.push(path);
                 }
             } else if let Some(file) = source(&entry.path(), path)? {
@@ -202,12 +203,12 @@ mod tests {
             fs::create_dir_all(at.parent().unwrap()).unwrap();
             fs::write(at, path).unwrap();
         }
-        let files = list(dir.path()).unwrap();
+        let files = list(dir.path(), &[]).unwrap();
         let paths: Vec<_> = files.iter().map(|file| file.path.to_str().unwrap()).collect();
         assert_eq!(paths, [".env", "pkg/__init__.py", "src/build/mod.py"]);
         let copied = tempfile::tempdir().unwrap();
         copy(dir.path(), &files, copied.path()).unwrap();
-        let again = list(copied.path()).unwrap();
+        let again = list(copied.path(), &[]).unwrap();
         assert_eq!(digest(dir.path(), &files).unwrap(), digest(copied.path(), &again).unwrap());
         fs::write(copied.path().join("pkg/__init__.py"), "changed").unwrap();
         assert_ne!(digest(dir.path(), &files).unwrap(), digest(copied.path(), &again).unwrap());

@@ -60,7 +60,8 @@ fn configured_file(
     project: &Project,
     layout: &Layout,
 ) -> Result<(PkgPath, Entry)> {
-    let path = PkgPath::new(&rule.target)?;
+    let path = PkgPath::new(&rule.target)
+        .map_err(|error| UserError::usage(format!("`files` cannot use its target: {error}")))?;
     let is_below = |dir: &str| PkgPath::new(dir).is_ok_and(|dir| path.below(&dir).is_some());
     if !rule.target.starts_with('/')
         || path.below(&layout.prefix).is_none() && !ALLOWED.into_iter().any(is_below)
@@ -71,6 +72,16 @@ fn configured_file(
             rule.target
         ))
         .hint(format!("use a path below {}, {}", layout.prefix, places.join(", ")))
+        .into());
+    }
+    // What lies right in `/etc` and has no package, such as `/etc/passwd`, dpkg would replace without a word.
+    let of_etc = path.as_str().strip_prefix("etc/").filter(|rest| !rest.contains('/'));
+    if of_etc.is_some_and(|name| !name.starts_with(layout.prefix.file_name())) {
+        return Err(UserError::usage(format!(
+            "`files` puts `{}` among the files of the system",
+            rule.target
+        ))
+        .hint(format!("use a path below `/etc/{}`", layout.prefix.file_name()))
         .into());
     }
     let source = project.dir.join(&rule.source);

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -81,7 +82,7 @@ struct Place {
 impl Place {
     fn new(tree: &Tree, prefix: &PkgPath, dir: &Path, inside: Option<&Path>) -> Result<Self> {
         let real = dir.join(prefix.as_str());
-        let inside = inside.filter(|program| can_show(program, dir));
+        let inside = inside.filter(|program| can_show(program, dir, prefix));
         let seen = match inside {
             Some(_) => PathBuf::from(prefix.absolute()),
             None => real.clone(),
@@ -104,15 +105,17 @@ impl Place {
         let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned());
         command.args(&words[1..]).env("PATH", format!("{}/bin:{path}", self.seen.display()));
         command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir("/");
+        // A group of its own, so that what a check starts ends with it when we are interrupted.
+        command.process_group(0);
         command
     }
 }
 
-/// Whether a mount namespace can be made here.
-fn can_show(program: &Path, dir: &Path) -> bool {
+/// Whether a mount namespace can be made here, with something at `prefix`.
+fn can_show(program: &Path, dir: &Path, prefix: &PkgPath) -> bool {
     let probe = dir.join("probe");
     let mut attempt = command(program);
-    attempt.arg("run-inside").arg(&probe).arg("/opt/mkpkg-probe").args(["--", "/bin/true"]);
+    attempt.arg("run-inside").arg(&probe).arg(prefix.absolute()).args(["--", "/bin/true"]);
     fs::create_dir_all(&probe).is_ok()
         && run(attempt, &|_| ()).is_ok_and(|done| done.status.success())
 }

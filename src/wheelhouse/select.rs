@@ -41,20 +41,33 @@ pub fn given(
     if let Some(lock) = lock {
         let mut wanted = Candidates::new();
         for pin in &lock.pins {
-            let Some(name) = &pin.name else { continue };
+            let name = pin.name.as_ref().ok_or_else(|| nameless(pin))?;
             let of_one = candidates.remove(name).unwrap_or_default();
             wanted.insert(name.clone(), matching(pin, of_one)?);
         }
-        let of_own = own.and_then(|own| candidates.remove_entry(&own));
-        wanted.extend(of_own);
+        if lock.is_closure() {
+            wanted.extend(own.and_then(|own| candidates.remove_entry(&own)));
+        } else {
+            // What such requirements require themselves is in the directory, and not in the file.
+            wanted.append(&mut candidates);
+        }
         candidates = wanted;
     }
     candidates.values().map(|of_one| best(of_one, tags)).collect()
 }
 
+fn nameless(pin: &Pin) -> UserError {
+    UserError::usage(format!("`{pin}` does not say which distribution it is"))
+        .hint("write it as `NAME @ URL`, so that its wheel can be told")
+}
+
 fn candidates(wheels: &[PathBuf]) -> Result<Candidates<'_>> {
     let mut candidates = Candidates::new();
     for path in wheels {
+        if !path.is_file() {
+            let message = format!("{} is not a regular file", shown(path));
+            return Err(UserError::input(message).hint("take it out of the wheelhouse").into());
+        }
         let name = path.file_name().unwrap_or_default().to_string_lossy().parse::<WheelName>()?;
         candidates.entry(name.name.clone()).or_default().push((name, path));
     }

@@ -162,8 +162,8 @@ fn standard_output() {
     let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     let outcome = sandbox.run_with_stdout(&mut command, full);
     assert_eq!(outcome.code(), 3);
-    // FIXME: it should say what could not be written.
-    assert_eq!(outcome.error(), "error: No space left on device (os error 28)\n");
+    let full = "error: cannot write to standard output: No space left on device (os error 28)\n";
+    assert_eq!(outcome.error(), full);
     let mut command = sandbox.deb(&[]);
     let (reader, writer) = std::io::pipe().expect("pipes can be made");
     drop(reader);

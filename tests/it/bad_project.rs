@@ -33,7 +33,6 @@ fn projects() {
             ("no project", &[("main.py", "")], &[]),
             ("only tools configured", &[("pyproject.toml", "[tool.black]\n")], &[]),
             ("no such directory", &[], &["../gone"]),
-            // FIXME: exit 2, and a hint, as for a directory that is not there.
             ("a file", &[("acme.py", "")], &["acme.py"]),
             ("malformed TOML", &[("pyproject.toml", "[project\nname = 'acme'\n")], &[]),
             ("TOML of another shape", &[("pyproject.toml", "project = 'acme'\n")], &[]),
@@ -106,7 +105,6 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
     ("relation that is two", "[dependencies]\nadd = ['a1, b1']"),
     ("exclude that is no pattern", "exclude = ['[']"),
     ("bin of a command that is not there", "bin = ['acne']"),
-    // FIXME: exit 2 and a hint, here and for the path of `files` that climbs.
     ("bin with a path", "bin = ['../acme']"),
     (
         "files to a place of the system",
@@ -232,8 +230,7 @@ fn check_finds_faults_of_the_configuration() {
         let outcome = sandbox.run(command);
         found.extend((outcome.code() == 0).then_some(setting));
     }
-    // FIXME: neither of these is fine.
-    assert_eq!(found, ["exclude=[", "bin=pip"]);
+    assert_eq!(found, [""; 0]);
 }
 
 /// Directories that belong to the system, to links of the system, or to the kernel.
@@ -282,6 +279,5 @@ fn commands_every_host_has_in_bin() {
         sandbox.wheel(&Wheel::acme().command(&format!("{name} = acme.cli:main")));
         taken.extend((sandbox.run(sandbox.deb(&[])).code() == 0).then_some(name));
     }
-    // FIXME: none of these may be taken.
-    assert_eq!(taken, ["ip", "ss", "ps", "kmod", "ping", "systemctl", "journalctl", "udevadm"]);
+    assert_eq!(taken, [""; 0]);
 }
