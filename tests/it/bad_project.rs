@@ -114,7 +114,7 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
     ("files that are not there", "[[files]]\nsource = 'gone'\ntarget = '/etc/acme'"),
     (
         "files with a setuid bit",
-        "[[files]]\nsource = 'mkpkg.toml'\ntarget = '/etc/a'\nmode = '4755'",
+        "[[files]]\nsource = 'mkpkg.toml'\ntarget = '/etc/acme.conf'\nmode = '4755'",
     ),
     (
         "files over the interpreter",
