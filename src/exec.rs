@@ -3,10 +3,13 @@
 //! Also keeps the list of children, so that an interrupt ends them with us.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
@@ -106,7 +109,7 @@ impl Running {
     pub fn wait(&mut self) -> std::io::Result<ExitStatus> {
         let status = self.0.wait();
         self.forget();
-        status
+        status.inspect(note_interrupt)
     }
 
     fn forget(&self) {
@@ -120,9 +123,26 @@ impl Drop for Running {
         if matches!(self.0.try_wait(), Ok(None)) {
             // The child may have ended in between; there is nothing left to kill then.
             let _ = self.0.kill();
-            let _ = self.0.wait();
         }
-        self.forget();
+        let _ = self.wait();
+    }
+}
+
+/// Whether a child was ended by a signal that is meant for us, too.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn note_interrupt(status: &ExitStatus) {
+    let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].map(|signal| signal as i32);
+    if status.signal().is_some_and(|signal| signals.contains(&signal)) {
+        INTERRUPTED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Gives our own interrupt the time to end the process, when a child has already ended by the same signal: a
+/// terminal interrupts all at once, and a child's end is not the failure it looks like.
+pub fn yield_to_interrupt() {
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(500));
     }
 }
 

@@ -164,8 +164,9 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     let scratch = Scratch::new(&sweeper)?;
     let wheels = wheels(inputs, args, &scratch, talk)?;
     let app = identify(&inputs.project, &wheels)?;
-    let missing =
-        requirements::check(&wheels, &app, &inputs.project, &inputs.interpreter.environment)?;
+    let environment = &inputs.interpreter.environment;
+    let lock = inputs.lock.as_ref();
+    let missing = requirements::check(&wheels, &app, &inputs.project, lock, environment)?;
     let spool = scratch.spool()?;
     let staged = talk.stage("installed and compiled", || {
         let request = venv::Request {

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::app::App;
 use crate::error::UserError;
+use crate::lock::Lock;
 use crate::pep::{Environment, Requirement, normalize_name, satisfies};
 use crate::project::Project;
 use crate::wheel::Wheel;
@@ -16,6 +17,7 @@ pub fn check(
     wheels: &[Wheel],
     app: &App,
     project: &Project,
+    lock: Option<&Lock>,
     environment: &Environment,
 ) -> Result<Vec<String>> {
     wheels.iter().try_for_each(|wheel| check_python(wheel, environment))?;
@@ -24,8 +26,14 @@ pub fn check(
     let config = &project.config;
     let allowed =
         config.allow_missing.iter().map(|name| normalize_name(name)).collect::<Result<Vec<_>>>()?;
-    let own = app.distribution.iter().map(|name| (name.clone(), config.extras.clone())).collect();
-    let extras = extras(wheels, own, environment)?;
+    let own = app.distribution.iter().map(|name| (name.clone(), config.extras.clone()));
+    let pins = lock.iter().flat_map(|lock| &lock.pins);
+    let pinned = pins.filter_map(|pin| Some((pin.name.clone()?, pin.extras.clone())));
+    let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, extras) in own.chain(pinned) {
+        asked.entry(name).or_default().extend(extras);
+    }
+    let extras = extras(wheels, asked, environment)?;
     let (mut missing, mut warnings) = (Vec::new(), Vec::new());
     for wheel in wheels {
         let asked = extras.get(&wheel.name.name).map(Vec::as_slice).unwrap_or_default();
@@ -73,13 +81,13 @@ fn check_python(wheel: &Wheel, environment: &Environment) -> Result<()> {
     .into())
 }
 
-/// The extras somebody asks of each distribution, beginning with those of the application.
+/// The extras somebody asks of each distribution, beginning with those the user `asked` for.
 fn extras(
     wheels: &[Wheel],
-    own: BTreeMap<String, Vec<String>>,
+    asked: BTreeMap<String, Vec<String>>,
     environment: &Environment,
 ) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut extras = own;
+    let mut extras = asked;
     loop {
         let mut more = Vec::new();
         for wheel in wheels {
