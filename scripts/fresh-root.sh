@@ -48,6 +48,8 @@ done
 cp -a "$("$repo/scripts/rootfs.sh" bookworm)" "$root"
 rm -f "$root/etc/resolv.conf"
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
+# A root that is no mount point cannot make namespaces of its own.
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t sysfs -o ro sysfs "$root/sys" 2>/dev/null || mount --rbind /sys "$root/sys"
