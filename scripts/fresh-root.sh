@@ -27,6 +27,7 @@ leave() {
     trap - EXIT
     cd /
     umount --recursive --lazy "$root"/{proc,sys,dev,tmp,opt/rust/{rustup,cargo/registry}} 2>/dev/null || true
+    umount --recursive --lazy "$root" 2>/dev/null || true
     if [ -n "$keep" ]; then
         echo "kept: $root" >&2
     else
