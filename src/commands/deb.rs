@@ -93,7 +93,7 @@ pub fn validate(inputs: &Inputs, threads: usize) -> Result<()> {
     if project.config.name.is_none() && project.stated.name.is_none() {
         return Ok(());
     }
-    let app = identify(project, &[])?;
+    let app = identify(project, &[], None)?;
     let meta = describe(inputs, app, configured);
     deb::check(&meta, &options(inputs, threads))
 }

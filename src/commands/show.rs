@@ -30,7 +30,7 @@ pub fn run(args: &ShowArgs) -> Result<()> {
     let package = deb::read(input, scratch.spool()?)
         .with_context(|| format!("cannot read `{}`", args.package.display()))?;
     let files = files(&package.tree)?;
-    print(&if args.json { json(&package, &files)? } else { text(&package, &files) })
+    print(&if args.json { json(&package, &files)? } else { plain(&text(&package, &files)) })
 }
 
 /// One entry of a package, as it is shown.
@@ -71,6 +71,14 @@ fn files(tree: &Tree) -> Result<Vec<Shown>> {
                 }
             })
         })
+        .collect()
+}
+
+/// The text without control characters, which a terminal would obey.
+fn plain(text: &str) -> String {
+    let is_plain = |at: char| !at.is_control() || matches!(at, '\n' | '\t');
+    text.chars()
+        .map(|at| if is_plain(at) { at.to_string() } else { at.escape_debug().to_string() })
         .collect()
 }
 

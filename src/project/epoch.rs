@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::error::UserError;
-use crate::exec::{command, run};
+use crate::project::repository::last_commit;
 use crate::project::sources::{SourceFile, newest};
 
 /// Latest time both formats can hold: an unsigned 32-bit number of seconds.
@@ -35,32 +35,6 @@ fn parse(text: &str) -> Result<u64> {
         .hint("unset it, or set it to `$(git log -1 --format=%ct)`")
         .into()),
     }
-}
-
-/// Time of the last commit of the repository `dir` is in.
-fn last_commit(dir: &Path) -> Option<u64> {
-    dir.ancestors().find(|dir| dir.join(".git").exists())?;
-    git(dir, &["log", "-1", "--format=%ct"])?.parse().ok()
-}
-
-/// What identifies the state of the repository for tools that take a version from it; empty outside of one.
-pub fn revision(dir: &Path) -> String {
-    if dir.join(".git").exists() {
-        git(dir, &["describe", "--tags", "--always", "--long", "--dirty"]).unwrap_or_default()
-    } else {
-        String::new()
-    }
-}
-
-fn git(dir: &Path, arguments: &[&str]) -> Option<String> {
-    let mut git = command(Path::new("git"));
-    git.arg("-C").arg(dir).args(arguments).env("GIT_OPTIONAL_LOCKS", "0");
-    // A repository of another user (a container's mount) is read only for its last commit.
-    git.env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "safe.directory")
-        .env("GIT_CONFIG_VALUE_0", "*");
-    let finished = run(git, &|_| ()).ok()?;
-    finished.status.success().then(|| String::from_utf8_lossy(&finished.stdout).trim().to_owned())
 }
 
 #[cfg(test)]

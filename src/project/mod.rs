@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod epoch;
+pub mod repository;
 pub mod sources;
 pub mod static_metadata;
 

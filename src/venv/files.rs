@@ -55,6 +55,20 @@ pub fn configured(rules: &[FileRule], project: &Project, layout: &Layout) -> Res
     Ok(tree)
 }
 
+/// Directories in `/etc` that decide who may do what on a host, or what it runs.
+const GUARDED: [&str; 9] =
+    ["sudoers.d", "pam.d", "security", "ssh", "ssl", "apt", "dpkg", "ld.so.conf.d", "modprobe.d"];
+
+/// Whether a path below `/etc` is not one an application called `name` may have.
+fn is_of_system(below_etc: &str, name: &str) -> bool {
+    match below_etc.split_once('/') {
+        Some((dir, _)) => GUARDED.contains(&dir),
+        None => !below_etc
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])),
+    }
+}
+
 fn configured_file(
     rule: &FileRule,
     project: &Project,
@@ -75,8 +89,11 @@ fn configured_file(
         .into());
     }
     // What lies right in `/etc` and has no package, such as `/etc/passwd`, dpkg would replace without a word.
-    let of_etc = path.as_str().strip_prefix("etc/").filter(|rest| !rest.contains('/'));
-    if of_etc.is_some_and(|name| !name.starts_with(layout.prefix.file_name())) {
+    if path
+        .as_str()
+        .strip_prefix("etc/")
+        .is_some_and(|rest| is_of_system(rest, layout.prefix.file_name()))
+    {
         return Err(UserError::usage(format!(
             "`files` puts `{}` among the files of the system",
             rule.target
@@ -98,6 +115,8 @@ fn configured_file(
     let bytes =
         std::fs::read(&source).with_context(|| format!("cannot read `{}`", source.display()))?;
     let role = match rule.role {
+        // Debian Policy 10.7: every file in `/etc` is configuration.
+        FileRole::Plain if path.as_str().starts_with("etc/") => Role::Config,
         FileRole::Plain => Role::Plain,
         FileRole::Config => Role::Config,
         FileRole::Doc => Role::Doc,

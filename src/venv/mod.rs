@@ -3,6 +3,7 @@
 //! Values in, a new value out; nothing is written but byte code to the spool.
 
 pub mod bare;
+pub mod credentials;
 pub mod files;
 pub mod leaks;
 pub mod links;
@@ -123,9 +124,11 @@ pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
     let notes = installs.iter().flat_map(|installed| installed.notes.iter().map(note)).collect();
     let infos: Vec<_> = installs.iter().map(|installed| installed.record.path.clone()).collect();
     let (mut tree, records) = merge(installs)?;
+    let mut secrets = Vec::new();
     if request.project.kind == ProjectKind::Bare {
         let code = bare::code(request.project, request.sources, request.app, &layout)?;
         let names = code.iter().map(|(path, _)| path);
+        secrets = bare::secrets(&code);
         own.modules.extend(top_level(names, &layout.prefix.join(bare::DIR)?));
         tree.extend(code)?;
     }
@@ -149,7 +152,7 @@ pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
         true => compile_tree(&tree, request, &layout, spool)?,
         false => Compiled::default(),
     };
-    let warnings = compiled.warnings.clone();
+    let warnings = compiled.warnings.iter().cloned().chain(secrets).collect();
     let split_modules = split::needed(&compiled.imports, &own.files, &tree);
     let tree = complete(tree, records, compiled)?;
     let bundled = bundled(request, &tree, &infos);

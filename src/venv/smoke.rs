@@ -7,13 +7,12 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::exec::{command, failure, run};
+use crate::exec::{command, failure, run, run_alone};
 use crate::tree::{Content, Entry, PkgPath, Tree};
 
 /// What must succeed.
@@ -62,7 +61,7 @@ pub fn check(tree: &Tree, trial: &Trial<'_>, dir: &Path, inside: Option<&Path>) 
 }
 
 fn succeed(command: Command, what: &str) -> Result<()> {
-    let finished = run(command, &|_| ())?;
+    let finished = run_alone(command)?;
     if finished.status.success() {
         return Ok(());
     }
@@ -105,8 +104,6 @@ impl Place {
         let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned());
         command.args(&words[1..]).env("PATH", format!("{}/bin:{path}", self.seen.display()));
         command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir("/");
-        // A group of its own, so that what a check starts ends with it when we are interrupted.
-        command.process_group(0);
         command
     }
 }
@@ -145,9 +142,13 @@ fn write(at: &Path, content: &Content, (from, to): &(String, String)) -> Result<
     if from != to && content.len() < MAX_SCRIPT {
         let bytes = content.read()?;
         let text = String::from_utf8_lossy(&bytes);
-        match text.strip_prefix(&format!("#!{from}/")) {
-            Some(rest) => file.write_all(format!("#!{to}/{rest}").as_bytes())?,
-            None => file.write_all(&bytes)?,
+        let is_path_file = at.extension().is_some_and(|end| end == "pth");
+        let starts = [format!("#!{from}/"), format!("{from}/")];
+        let [script, path] = starts.map(|start| text.strip_prefix(&start));
+        match (script, path.filter(|_| is_path_file)) {
+            (Some(rest), _) => file.write_all(format!("#!{to}/{rest}").as_bytes())?,
+            (None, Some(rest)) => file.write_all(format!("{to}/{rest}").as_bytes())?,
+            (None, None) => file.write_all(&bytes)?,
         }
     } else {
         std::io::copy(&mut content.open()?, &mut file)?;

@@ -84,7 +84,10 @@ pub fn find_pip(interpreter: &Interpreter, uv: Option<&Path>) -> Result<Vec<OsSt
     let words = |words: &[&std::ffi::OsStr]| {
         words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
     };
-    let mut ways = vec![words(&[python, "-m".as_ref(), "pip".as_ref()])];
+    // Without the current directory on the import path: a project may have a `pip.py`.
+    let safely =
+        if interpreter.stdlib.is_empty() || interpreter.minor == "3.10" { "-I" } else { "-P" };
+    let mut ways = vec![words(&[python, safely.as_ref(), "-m".as_ref(), "pip".as_ref()])];
     // `--python` is known since pip 22.3; an older one fails here and the next way is tried.
     ways.push(words(&["pip".as_ref(), "--python".as_ref(), python]));
     if let Some(uv) = uv {
@@ -166,6 +169,8 @@ pub fn build_environment(setting: &Setting<'_>, command: &mut Command, epoch: u6
         remap = format!("--remap-path-prefix={}=/cargo {remap}", home.display());
     }
     command.env("SOURCE_DATE_EPOCH", epoch.to_string()).env("TMPDIR", &temporary);
+    // Looking at the state of a repository must not write into it.
+    command.env("GIT_OPTIONAL_LOCKS", "0");
     command.env("CFLAGS", appended("CFLAGS", "-g0")).env("CXXFLAGS", appended("CXXFLAGS", "-g0"));
     command.env("LDFLAGS", appended("LDFLAGS", "-Wl,--strip-debug"));
     command

@@ -9,7 +9,6 @@ use crate::digest::{Hasher, hex};
 use crate::error::UserError;
 use crate::lock::Lock;
 use crate::lock::pin::Pin;
-use crate::pep::normalize_name;
 use crate::wheel::filename::WheelName;
 use crate::wheel::tags::{Tag, fits};
 use crate::wheelhouse::store::file_digest;
@@ -22,6 +21,24 @@ pub fn pinned(wheels: &[PathBuf], tags: &[Tag]) -> Result<Vec<PathBuf>> {
     candidates(wheels)?.values().map(|of_one| best(of_one, tags)).collect()
 }
 
+/// The distribution that `lock` does not list, or that nothing is said of: the project's own, when there is exactly
+/// one such.
+pub fn unlisted(wheels: &[PathBuf], lock: Option<&Lock>) -> Result<String> {
+    let names = candidates(wheels)?.into_keys();
+    let is_listed = |name: &String| {
+        lock.is_some_and(|lock| lock.pins.iter().any(|pin| pin.name.as_ref() == Some(name)))
+    };
+    let unlisted: Vec<_> = names.filter(|name| !is_listed(name)).collect();
+    match unlisted.as_slice() {
+        [own] => Ok(own.clone()),
+        _ => Err(UserError::usage(
+            "the project does not state its name, so its wheel cannot be told",
+        )
+        .hint("state `name` in `pyproject.toml` or `setup.cfg`")
+        .into()),
+    }
+}
+
 /// One wheel of each distribution in a directory a user made: what `lock` pins and the project's `own`, or all.
 pub fn given(
     wheels: &[PathBuf],
@@ -30,8 +47,7 @@ pub fn given(
     tags: &[Tag],
 ) -> Result<Vec<PathBuf>> {
     let mut candidates = candidates(wheels)?;
-    let own = own.map(normalize_name).transpose()?;
-    if let Some(own) = own.as_ref().filter(|own| !candidates.contains_key(*own)) {
+    if let Some(own) = own.filter(|own| !candidates.contains_key(*own)) {
         return Err(UserError::input(format!(
             "the wheelhouse has no wheel of the project itself, `{own}`"
         ))
@@ -46,7 +62,7 @@ pub fn given(
             wanted.insert(name.clone(), matching(pin, of_one)?);
         }
         if lock.is_closure() {
-            wanted.extend(own.and_then(|own| candidates.remove_entry(&own)));
+            wanted.extend(own.and_then(|own| candidates.remove_entry(own)));
         } else {
             // What such requirements require themselves is in the directory, and not in the file.
             wanted.append(&mut candidates);

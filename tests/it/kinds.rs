@@ -24,12 +24,21 @@ fn buildable() {
             &[("pyproject.toml", "[build-system]\nrequires = []\n[tool.poetry]\nname = 'acme'\n")],
         ),
         ("setup.cfg", &[("setup.cfg", "[metadata]\nname = acme\nversion = attr: acme.V\n")]),
-        ("setup.py", &[("setup.py", "raise SystemExit('not run')\n")]),
+        ("setup.py", &[("setup.py", "setup(name='acme')\nraise SystemExit('not run')\n")]),
         (
             "setup.py and setup.cfg",
-            &[("setup.py", ""), ("setup.cfg", "[bdist_wheel]\nuniversal = 1\n")],
+            &[
+                ("setup.py", "setup(name=\"acme\")"),
+                ("setup.cfg", "[bdist_wheel]\nuniversal = 1\n"),
+            ],
         ),
-        ("both", &[("pyproject.toml", "[build-system]\nrequires = []\n"), ("setup.py", "")]),
+        (
+            "both",
+            &[
+                ("pyproject.toml", "[build-system]\nrequires = []\n"),
+                ("setup.py", "setup(name = 'acme')"),
+            ],
+        ),
     ] {
         let sandbox = Sandbox::empty();
         sandbox.wheel(&Wheel::acme().metadata("Requires-Dist: rocket\n"));
