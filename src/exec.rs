@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
@@ -62,8 +62,9 @@ pub fn run(mut command: Command, listen: &dyn Fn(&str)) -> Result<Finished> {
     Ok(Finished { status, stdout, stderr: talk })
 }
 
-/// Runs `command` in a process group of its own, and ends what it started when it ends itself.
-pub fn run_alone(mut command: Command) -> Result<Finished> {
+/// Runs `command` in a process group of its own, and ends what it started when it ends itself, or when it takes
+/// longer than `limit`.
+pub fn run_alone(mut command: Command, limit: Duration) -> Result<Finished> {
     let program = command.get_program().to_string_lossy().into_owned();
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn(&mut command)?;
@@ -71,11 +72,24 @@ pub fn run_alone(mut command: Command) -> Result<Finished> {
     let stdout = child.0.stdout.take().expect("stdout was piped above");
     let stderr = child.0.stderr.take().expect("stderr was piped above");
     let readers = [drain(Box::new(stdout)), drain(Box::new(stderr))];
-    let status = child.wait().with_context(|| format!("cannot wait for `{program}`"))?;
+    let start = Instant::now();
+    let fault = || format!("cannot wait for `{program}`");
+    while child.0.try_wait().with_context(fault)?.is_none() && start.elapsed() < limit {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let is_late = child.0.try_wait().with_context(fault)?.is_none();
+    if is_late {
+        // It may have ended just now.
+        let _ = kill(group, Signal::SIGKILL);
+    }
+    let status = child.wait().with_context(fault)?;
     // Usually nobody is left; who is holds the pipes open.
     let _ = kill(group, Signal::SIGKILL);
     let [stdout, stderr] = readers.map(|reader| reader.join().expect("the reader does not panic"));
-    let stderr = redact(&String::from_utf8_lossy(&stderr?));
+    let mut stderr = redact(&String::from_utf8_lossy(&stderr?));
+    if is_late {
+        stderr.push_str(&format!("it did not end within {} s\n", limit.as_secs()));
+    }
     Ok(Finished { status, stdout: stdout?, stderr })
 }
 

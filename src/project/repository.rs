@@ -12,10 +12,11 @@ pub fn last_commit(dir: &Path) -> Option<u64> {
     git(dir, &["log", "-1", "--format=%ct"])?.parse().ok()
 }
 
-/// What identifies the state of the repository for tools that take a version from it; empty outside of one.
+/// What tools take a version from; empty outside of a repository. Whether files were changed is not asked: that
+/// rewrites the repository's index.
 pub fn revision(dir: &Path) -> String {
     if dir.ancestors().any(|dir| dir.join(".git").exists()) {
-        git(dir, &["describe", "--tags", "--always", "--long", "--dirty"]).unwrap_or_default()
+        git(dir, &["describe", "--tags", "--always", "--long"]).unwrap_or_default()
     } else {
         String::new()
     }

@@ -145,7 +145,7 @@ pub fn digest(dir: &Path, files: &[SourceFile]) -> Result<String> {
     Ok(hex(&hasher.finish()))
 }
 
-/// Copies `files` to `to`, with fixed modes, and lets `.git` there lead to the project's own.
+/// Copies `files` to `to`, with fixed modes, and what makes a repository of it, if it is one.
 pub fn copy(dir: &Path, files: &[SourceFile], to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot make `{}`", to.display()))?;
     for file in files {
@@ -165,9 +165,29 @@ pub fn copy(dir: &Path, files: &[SourceFile], to: &Path) -> Result<()> {
             }
         }
     }
-    let git = dir.join(".git");
-    if git.exists() && !to.join(".git").exists() {
-        symlink(&git, to.join(".git")).context("cannot link to the project's `.git`")?;
+    if dir.join(".git").exists() && !to.join(".git").exists() {
+        copy_git(&dir.join(".git"), &to.join(".git"))
+            .context("cannot copy the project's `.git`")?;
+    }
+    Ok(())
+}
+
+/// A `.git` that shares the history and has an index of its own, because looking at the state of a repository
+/// rewrites its index.
+fn copy_git(git: &Path, to: &Path) -> Result<()> {
+    if !git.is_dir() {
+        fs::copy(git, to)?;
+        return Ok(());
+    }
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(git)? {
+        let entry = entry?;
+        let at = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            symlink(entry.path(), at)?;
+        } else if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), at)?;
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -27,6 +28,12 @@ pub struct Trial<'a> {
     /// Shell commands.
     pub checks: &'a [String],
 }
+
+/// An import that takes longer waits for something that will not come.
+const IMPORT_LIMIT: Duration = Duration::from_secs(120);
+
+/// Checks may be whole test suites.
+const CHECK_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Imports every module and command target it is given, and says all that fail at once.
 const IMPORTER: &str = r#"
@@ -52,16 +59,17 @@ pub fn check(tree: &Tree, trial: &Trial<'_>, dir: &Path, inside: Option<&Path>) 
     if !names.is_empty() {
         let mut import = place.command(&[place.python.as_str(), "-B", "-c", IMPORTER]);
         import.args(names);
-        succeed(import, "importing the application")?;
+        succeed(import, "importing the application", IMPORT_LIMIT)?;
     }
     for text in trial.checks {
-        succeed(place.command(&["/bin/sh", "-c", text]), &format!("the check `{text}`"))?;
+        let check = place.command(&["/bin/sh", "-c", text]);
+        succeed(check, &format!("the check `{text}`"), CHECK_LIMIT)?;
     }
     Ok(())
 }
 
-fn succeed(command: Command, what: &str) -> Result<()> {
-    let finished = run_alone(command)?;
+fn succeed(command: Command, what: &str, limit: Duration) -> Result<()> {
+    let finished = run_alone(command, limit)?;
     if finished.status.success() {
         return Ok(());
     }

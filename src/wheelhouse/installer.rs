@@ -169,8 +169,6 @@ pub fn build_environment(setting: &Setting<'_>, command: &mut Command, epoch: u6
         remap = format!("--remap-path-prefix={}=/cargo {remap}", home.display());
     }
     command.env("SOURCE_DATE_EPOCH", epoch.to_string()).env("TMPDIR", &temporary);
-    // Looking at the state of a repository must not write into it.
-    command.env("GIT_OPTIONAL_LOCKS", "0");
     command.env("CFLAGS", appended("CFLAGS", "-g0")).env("CXXFLAGS", appended("CXXFLAGS", "-g0"));
     command.env("LDFLAGS", appended("LDFLAGS", "-Wl,--strip-debug"));
     command
