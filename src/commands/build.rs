@@ -224,7 +224,7 @@ fn gates(
     talk: &Talk,
 ) -> Result<Option<Machine>> {
     let machine = talk.stage("checked", || {
-        let report = elf::scan(&staged.tree)?;
+        let report = elf::scan(&staged.tree, args.jobs())?;
         let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
         let machine = loadable::check(&report, target)?;
         let unique = vec![scratch.path().to_owned()];
