@@ -182,7 +182,7 @@ pub fn abi(head: &[u8]) -> Option<Abi> {
 
 #[cfg(test)]
 mod tests {
-    use crate::elf::{ElfKind, facts};
+    use crate::elf::{Dynamic, ElfKind, Symbol, abi, facts};
     use crate::package::Machine;
 
     /// A 64-bit little-endian header for x86-64 with one PT_LOAD segment.
@@ -235,21 +235,90 @@ mod tests {
         assert_eq!((object.kind, object.machine), (ElfKind::Other, Some(Machine::X86_64)));
     }
 
+    const BASE: &[u8] = include_bytes!("../../fixtures/elf/libbase.so.1");
+    const USER: &[u8] = include_bytes!("../../fixtures/elf/user.so");
+    const OLD: &[u8] = include_bytes!("../../fixtures/elf/old.so");
+    const PROGRAM: &[u8] = include_bytes!("../../fixtures/elf/program");
+
+    /// Undefined symbols as `name@version`, weak ones with a `?`, sorted.
+    fn undefined(dynamic: &Dynamic) -> Vec<String> {
+        let version = |(need, version): (usize, usize)| {
+            format!("@{}", dynamic.version_needs[need].versions[version].0)
+        };
+        let text = |symbol: &Symbol| {
+            let version = symbol.version.map(version).unwrap_or_default();
+            format!("{}{version}{}", symbol.name, if symbol.is_weak { "?" } else { "" })
+        };
+        let mut texts: Vec<_> = dynamic.undefined.iter().map(text).collect();
+        texts.sort();
+        texts
+    }
+
     #[test]
-    fn mutated_headers_never_panic() {
-        let good = file(3, 0x1000, 0x3000);
+    fn dynamic_facts() {
+        let base = facts(BASE).unwrap();
+        assert_eq!(base.dynamic.soname.as_deref(), Some("libbase.so.1"));
+        assert_eq!(base.dynamic.version_definitions, ["BASE_1", "BASE_2"]);
+        assert!(base.dynamic.needed.is_empty() && base.dynamic.undefined.is_empty());
+        for (bytes, machine, lists) in [
+            (USER, Machine::X86_64, (None, Some("$ORIGIN/../lib"))),
+            (OLD, Machine::I686, (Some("$ORIGIN/../lib"), None)),
+        ] {
+            let facts = facts(bytes).unwrap();
+            let dynamic = &facts.dynamic;
+            assert_eq!(facts.machine, Some(machine));
+            assert_eq!((dynamic.rpath.as_deref(), dynamic.runpath.as_deref()), lists);
+            assert_eq!(dynamic.needed, ["libbase.so.1"]);
+            assert_eq!(undefined(dynamic), ["base_one@BASE_1", "base_two@BASE_2", "maybe?"]);
+            assert_eq!(facts.has_executable_stack, Some(false));
+            assert!(!dynamic.has_text_relocations && facts.troubles.is_empty());
+            assert_eq!(abi(bytes), Some(facts.abi));
+        }
+        let program = facts(PROGRAM).unwrap();
+        assert_eq!(program.interpreter.as_deref(), Some("/lib64/ld-linux-x86-64.so.2"));
+        assert_eq!(undefined(&program.dynamic), ["base_data@BASE_1", "base_one@BASE_1"]);
+        assert_eq!(program.has_executable_stack, Some(true));
+    }
+
+    #[test]
+    fn section_headers_are_not_needed() {
+        for bytes in [BASE, USER, OLD, PROGRAM] {
+            let mut bare = bytes.to_vec();
+            let (start, numbers) =
+                if bytes[4] == 2 { (0x28..0x30, 0x3a) } else { (0x20..0x24, 0x2e) };
+            bare[start].fill(0);
+            bare[numbers..numbers + 6].fill(0);
+            assert_eq!(facts(&bare), facts(bytes));
+        }
+    }
+
+    #[test]
+    fn trouble_is_said() {
+        let mut bytes = USER.to_vec();
+        let names = bytes.windows(10).position(|at| at == b"\0base_one\0").unwrap();
+        bytes.truncate(names);
+        let facts = facts(&bytes).unwrap();
+        assert!(!facts.troubles.is_empty() && !facts.load_faults.is_empty(), "{facts:?}");
+    }
+
+    #[test]
+    fn mutated_files_never_panic() {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        for _ in 0..20_000 {
-            let mut bytes = good.clone();
-            for _ in 0..3 {
+        let good = file(3, 0x1000, 0x3000);
+        for round in 0..40_000 {
+            let mut bytes = [&good, BASE, USER, OLD, PROGRAM][round % 5].to_vec();
+            for _ in 0..1 + round % 8 {
                 state ^= state << 13;
                 state ^= state >> 7;
                 state ^= state << 17;
                 let at = (state >> 8) as usize % bytes.len();
-                bytes[at] = state as u8;
+                // Extreme values find more than random ones.
+                bytes[at] = [state as u8, 0, 0xff, 0x80, 1][(state >> 40) as usize % 5];
             }
-            bytes.truncate(4 + (state >> 20) as usize % good.len());
-            let _ = facts(&bytes);
+            if round % 4 == 0 {
+                bytes.truncate(4 + (state >> 20) as usize % bytes.len());
+            }
+            let _ = (facts(&bytes), abi(&bytes));
         }
     }
 }
