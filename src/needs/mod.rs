@@ -105,6 +105,7 @@ pub fn resolve(report: ElfReport, tree: &Tree, rules: &Rules<'_>) -> Needs {
     }
     let count = |paths: &[PkgPath]| match paths {
         [one] => format!("`{one}` needs"),
+        [first, _] => format!("`{first}` and 1 more file need"),
         [first, rest @ ..] => format!("`{first}` and {} more files need", rest.len()),
         [] => String::new(),
     };
@@ -322,4 +323,192 @@ fn symbols(facts: &ElfFacts, libraries: &[Library]) -> Vec<SymbolNeed> {
         version: symbol.version.map(|(need, version)| Arc::clone(&names[need][version])),
     };
     outside.map(need).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use crate::elf::{Abi, Dynamic, ElfFacts, ElfFile, ElfKind, ElfReport, Symbol, VersionNeed};
+    use crate::needs::{Needs, Rules, matches, resolve};
+    use crate::package::Machine;
+    use crate::tree::{Content, Entry, PkgPath, Tree};
+
+    /// Files `path soname needed rpath runpath origin`, `-` for none; needed with commas. Links `path -> target`.
+    fn inside(lines: &[&str]) -> (ElfReport, Tree) {
+        let (mut report, mut tree) = (ElfReport::default(), Tree::new());
+        for line in lines {
+            let words: Vec<_> = line.split(' ').collect();
+            let path = PkgPath::new(words[0]).unwrap();
+            if words[1] == "->" {
+                tree.insert(path, Entry::Symlink { target: words[2].to_owned() }).unwrap();
+                continue;
+            }
+            let text = |at: usize| (words[at] != "-").then(|| words[at].to_owned());
+            let class = if words[5].ends_with("32") { 1 } else { 2 };
+            let dynamic = Dynamic {
+                soname: text(1),
+                needed: text(2)
+                    .iter()
+                    .flat_map(|list| list.split(','))
+                    .map(str::to_owned)
+                    .collect(),
+                rpath: text(3),
+                runpath: text(4),
+                ..Dynamic::default()
+            };
+            let facts = ElfFacts {
+                kind: ElfKind::Loadable,
+                abi: Abi { class, data: 1, machine: 62, flags: 0 },
+                machine: Some(Machine::X86_64),
+                load_faults: Vec::new(),
+                interpreter: None,
+                has_executable_stack: None,
+                dynamic,
+                troubles: Vec::new(),
+            };
+            let entry = Entry::file(Content::bytes(*line), 0o644, &Arc::from(words[5]));
+            tree.insert(path.clone(), entry).unwrap();
+            report.files.push(ElfFile { path, facts: Ok(facts) });
+        }
+        (report, tree)
+    }
+
+    fn needs(lines: &[&str], rules: Option<Rules<'_>>) -> Needs {
+        let rename = BTreeMap::new();
+        let (report, tree) = inside(lines);
+        let none = Rules { ignore: &[], weak: &[], rename: &rename };
+        resolve(report, &tree, &rules.unwrap_or(none))
+    }
+
+    /// What is left for the system, as `file name`, with `(spare)` where the package has one of that name.
+    fn check(lines: &[&str], expected: &[&str]) {
+        let needs = needs(lines, None);
+        let mut left = Vec::new();
+        for file in &needs.files {
+            for library in &file.libraries {
+                let spare = library.spare.as_ref().map(|_| " (spare)").unwrap_or_default();
+                left.push(format!("{} {}{spare}", file.path, library.soname));
+            }
+        }
+        assert_eq!(left, expected, "{lines:?}");
+    }
+
+    #[test]
+    fn directories_a_file_names() {
+        check(
+            &["o/a/x.so - l.so,libc.so.6 - $ORIGIN/../lib w", "o/lib/l.so l.so - - - w"],
+            &["/o/a/x.so libc.so.6"],
+        );
+        check(&["o/a/x.so - l.so ${ORIGIN}/../lib - w", "o/lib/l.so - - - - w"], &[]);
+        check(&["o/x.so - l.so - /o/$LIB w", "o/lib64/l.so - - - - w"], &[]);
+        check(&["o/x.so - l.so - /o/$LIB/$PLATFORM w", "o/lib/x86_64/l.so - - - - w"], &[]);
+        check(&["o/x.so - l.so - lib w", "o/lib/l.so - - - - w"], &["/o/x.so l.so (spare)"]);
+        check(&["o/x.so - /o/lib/l.so - - w", "o/lib/l.so - - - - w"], &[]);
+        // A RUNPATH makes the loader forget the RPATH.
+        check(
+            &["o/x.so - l.so $ORIGIN/lib $ORIGIN/no w", "o/lib/l.so - - - - w"],
+            &["/o/x.so l.so (spare)"],
+        );
+        // Another ABI does not count.
+        check(&["o/x.so - l.so - $ORIGIN w", "o/l.so l.so - - - w32"], &["/o/x.so l.so"]);
+    }
+
+    #[test]
+    fn links_are_followed() {
+        check(
+            &[
+                "o/x.so - l.so.1 - $ORIGIN/here w",
+                "o/here -> ../o/there",
+                "o/there/l.so.1 -> l.so.1.2",
+                "o/there/l.so.1.2 l.so.1 - - - w",
+            ],
+            &[],
+        );
+        check(&["o/x.so - l.so - $ORIGIN w", "o/l.so -> l.so"], &["/o/x.so l.so"]);
+    }
+
+    #[test]
+    fn the_search_path_of_loaders() {
+        let gfortran = "o/y/fortran.so fortran.so quad.so - - w";
+        let quad = "o/y/quad.so quad.so - - - w";
+        check(&["o/x.so - fortran.so $ORIGIN/y - w", gfortran, quad], &[]);
+        // RUNPATH is not inherited, and what has one does not inherit.
+        check(
+            &["o/x.so - fortran.so - $ORIGIN/y w", gfortran, quad],
+            &["/o/y/fortran.so quad.so (spare)"],
+        );
+        check(
+            &["o/x.so - f.so $ORIGIN/y - w", "o/y/f.so - quad.so - /none w", quad],
+            &["/o/y/f.so quad.so (spare)"],
+        );
+        // Through two loaders, of which the nearer one was found through the farther one.
+        check(&["o/x.so - b.so $ORIGIN/y - w", "o/y/b.so - fortran.so - - w", gfortran, quad], &[]);
+    }
+
+    #[test]
+    fn libraries_of_the_same_wheel() {
+        let quad = "o/scipy.libs/quad.so quad.so - - - w";
+        check(&["o/scipy.libs/f.so f.so quad.so - - w", quad], &[]);
+        check(&["o/z.so - quad.so - - other", quad], &["/o/z.so quad.so (spare)"]);
+    }
+
+    #[test]
+    fn symbols_bound_inside_are_private() {
+        let (mut report, tree) =
+            inside(&["o/x.so - l.so,libc.so.6 - $ORIGIN w", "o/l.so - - - - w"]);
+        let dynamic = &mut report.files[0].facts.as_mut().unwrap().dynamic;
+        for (soname, version) in [("l.so", "L_1"), ("libc.so.6", "GLIBC_2.34")] {
+            let versions = vec![(version.to_owned(), false)];
+            dynamic.version_needs.push(VersionNeed { soname: soname.to_owned(), versions });
+        }
+        for (name, version) in [("inner", Some((0, 0))), ("outer", Some((1, 0))), ("bare", None)] {
+            let name = name.to_owned();
+            dynamic.undefined.push(Symbol { name, version, is_weak: false });
+        }
+        let rename = BTreeMap::new();
+        let needs = resolve(report, &tree, &Rules { ignore: &[], weak: &[], rename: &rename });
+        let file = &needs.files[0];
+        let names: Vec<_> = file.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
+        assert_eq!(names, ["outer", "bare"]);
+        assert_eq!(file.libraries[0].versions, [("GLIBC_2.34".to_owned(), false)]);
+    }
+
+    #[test]
+    fn rules_are_applied_and_reported() {
+        let rename = BTreeMap::from([("libr.so.*".to_owned(), "libr9".to_owned())]);
+        let list = |texts: &[&str]| texts.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let (ignore, weak) = (list(&["libi.so.1", "never"]), list(&["libw.so.?"]));
+        let rules = Rules { ignore: &ignore, weak: &weak, rename: &rename };
+        let lines = ["o/x.so - libi.so.1,libw.so.1,libr.so.2 - - w", "o/y.so - libi.so.1 - - w"];
+        let needs = needs(&lines, Some(rules));
+        assert_eq!(needs.files.len(), 1);
+        let [weak, renamed] = &needs.files[0].libraries[..] else { panic!("{needs:?}") };
+        assert!(weak.is_optional && weak.renamed.is_none() && !renamed.is_optional);
+        assert_eq!(renamed.renamed.as_deref(), Some("libr9"));
+        assert_eq!(
+            needs.warnings,
+            [
+                "`/o/x.so` and 1 more file need `libi.so.1`, which is ignored",
+                "`dependencies.ignore` lists `never`, which no file needs from the system",
+            ]
+        );
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, expected) in [
+            ("libpq.so.5", "libpq.so.5", true),
+            ("libpq.so.*", "libpq.so.5", true),
+            ("lib*.so.?", "libpq.so.5", true),
+            ("lib*.so.?", "libpq.so.15", false),
+            ("*", "", true),
+            ("", "x", false),
+            ("libpq.so", "libpq.so.5", false),
+            ("lib?q", "libäq", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
 }
