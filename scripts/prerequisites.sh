@@ -14,7 +14,7 @@ build=(
     python3 python3-pip python3-venv                 # the target interpreter, and pip to fetch wheels
 )
 tests=(
-    dpkg apt-utils debsums lintian                   # judges of a package
+    dpkg dpkg-dev apt-utils debsums lintian          # judges of a package
     mmdebstrap util-linux mount                      # root file systems, namespaces
     faketime shellcheck
     binutils file tar xz-utils zstd

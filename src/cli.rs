@@ -8,6 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::codec::Compression;
+use crate::package::Floor;
 use crate::report::{Color, Verbosity};
 use crate::wheelhouse::installer::Choice;
 
@@ -91,6 +92,15 @@ enum InterpreterName {
     System,
 }
 
+/// How exact the versions of relations to libraries are.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FloorName {
+    /// As the distribution's own tool has them.
+    Exact,
+    /// The least that will do for code linked elsewhere.
+    Portable,
+}
+
 /// Flags of the commands that build.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -128,6 +138,12 @@ pub struct BuildArgs {
     /// Release the package is for, such as debian:12; default: the host's.
     #[arg(long, value_name = "RELEASE", env = "MKPKG_TARGET")]
     pub target: Option<String>,
+    /// Root file system with the libraries and packages to relate to.
+    #[arg(long, value_name = "DIR", default_value = "/", env = "MKPKG_SYSROOT")]
+    pub sysroot: PathBuf,
+    /// How exact the versions of relations to libraries are.
+    #[arg(long, value_enum, default_value_t = FloorName::Portable, env = "MKPKG_FLOOR")]
+    floor: FloorName,
     /// Compression: auto, zstd[:N], xz[:N] or gzip[:N].
     #[arg(long, value_name = "METHOD", default_value = "auto", env = "MKPKG_COMPRESSION")]
     pub compression: String,
@@ -212,6 +228,14 @@ impl BuildArgs {
             InstallerName::Auto => Choice::Auto,
             InstallerName::Pip => Choice::Pip,
             InstallerName::Uv => Choice::Uv,
+        }
+    }
+
+    /// How exact the versions of relations to libraries are.
+    pub fn floor(&self) -> Floor {
+        match self.floor {
+            FloorName::Exact => Floor::Exact,
+            FloorName::Portable => Floor::Portable,
         }
     }
 

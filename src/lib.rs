@@ -16,6 +16,7 @@ pub mod exec;
 pub mod host;
 pub mod inside;
 pub mod lock;
+pub mod needs;
 pub mod package;
 pub mod pep;
 pub mod project;

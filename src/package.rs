@@ -90,6 +90,15 @@ pub enum RelationKind {
     Provides,
 }
 
+/// How exact the versions of relations to libraries are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Floor {
+    /// As the distribution's own tool has them.
+    Exact,
+    /// The least that will do for code linked elsewhere.
+    Portable,
+}
+
 /// One relation, in the grammar of the format it is for, with the reasons it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relation {

@@ -7,13 +7,15 @@ use anyhow::Result;
 use crate::app::{App, identify};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
-use crate::elf;
+use crate::elf::{self, ElfFile};
 use crate::error::UserError;
 use crate::exec::on_interrupt;
 use crate::host::interpreter::{self, Interpreter};
 use crate::host::release::{self, Release};
 use crate::lock::{self, Lock, Pinning, Roots};
+use crate::needs::{Needs, Rules, resolve};
 use crate::package::{Bundled, InterpreterNeed, Machine};
+use crate::project::config::{Config, Dependencies};
 use crate::project::sources::{SourceFile, list};
 use crate::project::{self, Project, epoch};
 use crate::report::Talk;
@@ -35,6 +37,8 @@ pub struct Inputs {
     pub sources: Vec<SourceFile>,
     /// The release the package is for, where it is a known one.
     pub release: Option<Release>,
+    /// Whether that is the host's.
+    pub is_host: bool,
     /// The interpreter the package is for.
     pub interpreter: Interpreter,
     /// Tags of wheels that fit, best first.
@@ -58,6 +62,8 @@ pub struct Built {
     pub machine: Option<Machine>,
     /// The interpreter it needs.
     pub interpreter: InterpreterNeed,
+    /// What its compiled files need from the system.
+    pub needs: Needs,
     /// The distributions inside.
     pub bundled: Vec<Bundled>,
 }
@@ -71,7 +77,8 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let sources = list(&project.dir, &products(args))?;
     let variable = std::env::var("SOURCE_DATE_EPOCH").ok();
     let epoch = epoch::of_project(&project.dir, &sources, variable.as_deref())?;
-    let release = release_of(args)?;
+    let host = host_release();
+    let release = args.target.as_deref().map(release::find).transpose()?.or(host);
     let minor = release.map(|release| release.python);
     let interpreter = interpreter::find(project.config.python.as_deref(), minor)?;
     ships(release, &interpreter)?;
@@ -80,7 +87,8 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let lock =
         lock::load(&project.dir, &project.config.requirements, &roots, &interpreter.environment)?;
     demand_lock(args, lock.as_ref(), talk)?;
-    Ok(Inputs { project, sources, release, interpreter, tags, lock, epoch, compression })
+    let is_host = release == host;
+    Ok(Inputs { project, sources, release, is_host, interpreter, tags, lock, epoch, compression })
 }
 
 /// Directories that packages and wheels go to or come from; they are no part of a project they lie in.
@@ -89,13 +97,8 @@ fn products(args: &BuildArgs) -> Vec<PathBuf> {
     dirs.filter_map(|dir| dir.canonicalize().ok()).collect()
 }
 
-fn release_of(args: &BuildArgs) -> Result<Option<Release>> {
-    match &args.target {
-        Some(name) => release::find(name).map(Some),
-        None => Ok(std::fs::read_to_string("/etc/os-release")
-            .ok()
-            .and_then(|text| release::of_host(&text))),
-    }
+fn host_release() -> Option<Release> {
+    std::fs::read_to_string("/etc/os-release").ok().and_then(|text| release::of_host(&text))
 }
 
 /// The package will need `/usr/bin/python3.X`; a release without it could not install the package.
@@ -194,9 +197,9 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     for note in &staged.notes {
         talk.note(note);
     }
-    let machine = gates(inputs, args, &scratch, (&app, &staged), talk)?;
+    let (machine, needs) = gates(inputs, args, &scratch, (&app, &staged), talk)?;
     let Staged { tree, interpreter, bundled, .. } = staged;
-    Ok(Built { app, tree, machine, interpreter, bundled })
+    Ok(Built { app, tree, machine, interpreter, needs, bundled })
 }
 
 fn wheels(
@@ -245,17 +248,21 @@ fn gates(
     scratch: &Scratch,
     (app, staged): (&App, &Staged),
     talk: &Talk,
-) -> Result<Option<Machine>> {
-    let machine = talk.stage("checked", || {
-        let report = elf::scan(&staged.tree)?;
+) -> Result<(Option<Machine>, Needs)> {
+    let (machine, needs, troubles) = talk.stage("checked", || {
+        let report = elf::scan(&staged.tree, args.jobs())?;
         let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
         let machine = loadable::check(&report, target)?;
         let unique = [Some(scratch.path().to_owned()), cache_dir()].into_iter().flatten().collect();
         let typed = std::path::absolute(&args.project).unwrap_or_else(|_| args.project.clone());
         let common = vec![inputs.project.dir.clone(), typed];
         leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;
-        Ok(machine)
+        let troubles = report.files.iter().flat_map(trouble).collect::<Vec<_>>();
+        Ok((machine, resolve(report, &staged.tree, &rules(&inputs.project.config)), troubles))
     })?;
+    for warning in troubles.iter().chain(&needs.warnings) {
+        talk.warn(warning);
+    }
     let checks = &inputs.project.config.check;
     if args.smoke || !checks.is_empty() {
         let trial = Trial {
@@ -268,5 +275,16 @@ fn gates(
         let program = std::env::current_exe().ok();
         talk.stage("tried", || smoke::check(&staged.tree, &trial, &dir, program.as_deref()))?;
     }
-    Ok(machine)
+    Ok((machine, needs))
+}
+
+fn rules(config: &Config) -> Rules<'_> {
+    let Dependencies { ignore, weak, rename, .. } = &config.dependencies;
+    Rules { ignore, weak, rename }
+}
+
+/// What could not be read of a file that is loaded nevertheless.
+fn trouble(file: &ElfFile) -> Vec<String> {
+    let troubles = file.facts.iter().flat_map(|facts| &facts.troubles);
+    troubles.map(|trouble| format!("`{}` is not read whole: {trouble}", file.path)).collect()
 }

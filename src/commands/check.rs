@@ -11,7 +11,7 @@ use crate::report::Talk;
 /// Validates configuration and inputs.
 pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     let inputs = inputs(args, talk)?;
-    deb::validate(&inputs, args.jobs())?;
+    deb::validate(&inputs, args)?;
     let lock = match inputs.lock.as_ref().map(Lock::pinning) {
         Some(Pinning::Hashed) => "locked with hashes",
         Some(Pinning::Exact) => "locked, not all with hashes",

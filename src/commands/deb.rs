@@ -1,13 +1,17 @@
 //! `mkpkg deb`: a project goes in, a `.deb` comes out.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::app::{App, identify};
 use crate::artifact;
+use crate::backend::deb::libraries::Request;
 use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, build, inputs};
+use crate::error::UserError;
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::report::{Talk, print};
 use crate::summary;
@@ -15,15 +19,16 @@ use crate::summary;
 /// Builds the package and prints its path.
 pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     let inputs = inputs(args, talk)?;
-    validate(&inputs, args.jobs())?;
+    validate(&inputs, args)?;
     if !args.dry_run {
         artifact::prepare(&args.output)?;
     }
     let built = build(&inputs, args, talk)?;
+    let relations = relations(&inputs, &built, args, talk)?;
     let meta = PackageMeta {
         machine: built.machine,
         bundled: built.bundled.clone(),
-        ..describe(&inputs, built.app.clone(), relations(&built, configured_relations(&inputs)?))
+        ..describe(&inputs, built.app.clone(), relations)
     };
     let (name, options) = (deb::file_name(&meta), options(&inputs, args.jobs()));
     if args.dry_run {
@@ -78,24 +83,62 @@ fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
     Ok(relations)
 }
 
-/// The interpreter, and what the configuration adds. Relations to system libraries join here.
-fn relations(built: &Built, configured: Vec<Relation>) -> Vec<Relation> {
-    let mut relations = deb::relations(Some(&built.interpreter), built.machine);
-    relations.extend(configured);
-    relations.sort_by(|left, right| (left.kind, &left.text).cmp(&(right.kind, &right.text)));
-    relations
+/// The interpreter, libraries, and what the configuration adds.
+fn relations(
+    inputs: &Inputs,
+    built: &Built,
+    args: &BuildArgs,
+    talk: &Talk,
+) -> Result<Vec<Relation>> {
+    let mut relations = deb::relations(Some(&built.interpreter));
+    if !built.needs.files.is_empty() {
+        relations.extend(libraries(inputs, built, args, talk)?);
+    }
+    relations.extend(configured_relations(inputs)?);
+    Ok(deb::simplify(relations))
+}
+
+fn libraries(
+    inputs: &Inputs,
+    built: &Built,
+    args: &BuildArgs,
+    talk: &Talk,
+) -> Result<Vec<Relation>> {
+    let (root, floor) = (args.sysroot.as_path(), args.floor());
+    if let Some(release) = inputs.release.filter(|_| !inputs.is_host && root == Path::new("/")) {
+        let name = release.name;
+        talk.warn(format!(
+            "libraries are looked up among the packages of this host: name a root file system of {name} with `--sysroot`"
+        ));
+    }
+    let request = Request { root, floor, machine: built.machine };
+    let derived = talk.stage("resolved", || deb::libraries(&built.needs, &request))?;
+    for warning in &derived.warnings {
+        talk.warn(warning);
+    }
+    Ok(derived.relations)
 }
 
 /// Refuses what the format would refuse, as far as it is known before anything is collected.
-pub fn validate(inputs: &Inputs, threads: usize) -> Result<()> {
+pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
     let configured = configured_relations(inputs)?;
     let project = &inputs.project;
+    for package in project.config.dependencies.rename.values() {
+        deb::relation(RelationKind::Needs, package, "`dependencies.rename` names it")?;
+    }
+    let root = args.sysroot.as_path();
+    if root != Path::new("/") && !deb::has_packages(root) {
+        let message = format!("no packages are installed in `{}`", root.display());
+        return Err(UserError::usage(message)
+            .hint("name the root file system of a Debian or Ubuntu release with `--sysroot`")
+            .into());
+    }
     if project.config.name.is_none() && project.stated.name.is_none() {
         return Ok(());
     }
     let app = identify(project, &[], None)?;
     let meta = describe(inputs, app, configured);
-    deb::check(&meta, &options(inputs, threads))
+    deb::check(&meta, &options(inputs, args.jobs()))
 }
 
 /// What the package says of itself, but for what is inside.

@@ -2,22 +2,21 @@
 //!
 //! The only module that knows goblin. A file is ELF by its first four bytes, whatever its name.
 
+mod dynamic;
+mod header;
+mod versions;
+
 use std::io::Read;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use anyhow::{Context, Result};
-use goblin::container::{Container, Ctx, Endian};
-use goblin::elf::header::{
-    EI_CLASS, EI_DATA, ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELFMAG,
-};
-use goblin::elf::header::{
-    EM_386, EM_AARCH64, EM_ARM, EM_LOONGARCH, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64,
-};
-use goblin::elf::header::{ET_DYN, ET_EXEC, ET_REL, header32, header64};
-use goblin::elf::program_header::PT_LOAD;
-use goblin::elf::{Elf, Header, ProgramHeader};
 
 use crate::package::Machine;
 use crate::tree::{Content, PkgPath, Tree};
+
+const MAGIC: &[u8] = b"\x7fELF";
 
 /// What the ELF files of a tree say of themselves, sorted by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,15 +34,38 @@ pub struct ElfFile {
     pub facts: Result<ElfFacts, String>,
 }
 
-/// Facts from the headers of an ELF file.
+/// Facts from an ELF file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElfFacts {
     /// Whether it is loaded at run time, or only linked into something else.
     pub kind: ElfKind,
+    /// What it can be loaded beside.
+    pub abi: Abi,
     /// The machine it is for; `None` for one packages are not made for.
     pub machine: Option<Machine>,
     /// Why the loader would refuse it, one sentence a fault.
     pub load_faults: Vec<String>,
+    /// The program that runs it (`PT_INTERP`).
+    pub interpreter: Option<String>,
+    /// Whether it asks for a stack that can be executed; `None` when it does not say.
+    pub has_executable_stack: Option<bool>,
+    /// What it tells the loader.
+    pub dynamic: Dynamic,
+    /// What could not be read of it, one sentence each; the rest of the facts holds.
+    pub troubles: Vec<String>,
+}
+
+/// What must be equal for two files to be loaded into one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Abi {
+    /// `EI_CLASS`: 1 is 32 bit, 2 is 64 bit.
+    pub class: u8,
+    /// `EI_DATA`: 1 is little endian, 2 is big endian.
+    pub data: u8,
+    /// `e_machine`.
+    pub machine: u16,
+    /// Those of `e_flags` that tell ABIs of one machine apart.
+    pub flags: u32,
 }
 
 /// What an ELF file is for.
@@ -55,119 +77,112 @@ pub enum ElfKind {
     Other,
 }
 
-/// Reads the headers of every ELF file in `tree`.
-pub fn scan(tree: &Tree) -> Result<ElfReport> {
-    let mut files = Vec::new();
-    for (path, content, _) in tree.files() {
-        if content.len() < 4 {
-            continue;
-        }
-        let head = head(content).with_context(|| format!("cannot read `{path}`"))?;
-        if head.starts_with(ELFMAG) {
-            files.push(ElfFile { path: path.clone(), facts: facts(&head, content.len()) });
-        }
-    }
+/// The dynamic section and the tables it points to. Names that are not UTF-8 have U+FFFD in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dynamic {
+    /// `DT_SONAME`.
+    pub soname: Option<String>,
+    /// `DT_NEEDED`, in order.
+    pub needed: Vec<String>,
+    /// `DT_RPATH` as written, directories with `:` between.
+    pub rpath: Option<String>,
+    /// `DT_RUNPATH` as written.
+    pub runpath: Option<String>,
+    /// The versions it demands, by library, in order.
+    pub version_needs: Vec<VersionNeed>,
+    /// The versions it offers, but for the one that repeats its name.
+    pub version_definitions: Vec<String>,
+    /// Symbols others must define; those it copies at start (`R_*_COPY`) are among them.
+    pub undefined: Vec<Symbol>,
+    /// Whether code must be changed when it is loaded.
+    pub has_text_relocations: bool,
+}
+
+/// The versions an ELF file demands of one library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionNeed {
+    /// The library.
+    pub soname: String,
+    /// Names of versions, such as `GLIBC_2.34`, each with whether it may be missing.
+    pub versions: Vec<(String, bool)>,
+}
+
+/// A symbol of the dynamic symbol table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Its name.
+    pub name: String,
+    /// Place of its version, `(need, version)`, in [`Dynamic::version_needs`]; `None` when it has none.
+    pub version: Option<(usize, usize)>,
+    /// Whether it may be missing.
+    pub is_weak: bool,
+}
+
+/// Reads every ELF file in `tree`, `jobs` at a time.
+pub fn scan(tree: &Tree, jobs: usize) -> Result<ElfReport> {
+    let files: Vec<_> = tree.files().filter(|(_, content, _)| content.len() >= 4).collect();
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        let work = || -> Result<()> {
+            while let Some((path, content, _)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let read = read(content).with_context(|| format!("cannot read `{path}`"))?;
+                if let Some(bytes) = read {
+                    let file = ElfFile { path: (*path).clone(), facts: facts(&bytes) };
+                    found.lock().expect("no worker panics").push(file);
+                }
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+    })?;
+    let mut files = found.into_inner().expect("no worker panics");
+    files.sort_by(|left, right| left.path.cmp(&right.path));
     Ok(ElfReport { files })
 }
 
-/// Program headers lie right behind the file header in everything linkers write; far ones are a fault.
-const HEAD: u64 = 64 * 1024;
-
-fn head(content: &Content) -> std::io::Result<Vec<u8>> {
+/// The whole content when it begins as ELF.
+fn read(content: &Content) -> std::io::Result<Option<Vec<u8>>> {
     let mut reader = content.open()?;
-    let mut head = vec![0; 4];
-    reader.read_exact(&mut head)?;
-    if head == ELFMAG {
-        reader.take(HEAD - 4).read_to_end(&mut head)?;
+    let mut bytes = vec![0; 4];
+    reader.read_exact(&mut bytes)?;
+    if bytes != MAGIC {
+        return Ok(None);
     }
-    Ok(head)
+    bytes.reserve_exact(usize::try_from(content.len()).unwrap_or(0).min(1 << 30));
+    reader.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
-/// Facts of a file of `len` bytes that begins with `head`, or why there are none.
-pub fn facts(head: &[u8], len: u64) -> Result<ElfFacts, String> {
-    let (container, size) = match head.get(EI_CLASS) {
-        Some(&ELFCLASS32) => (Container::Little, header32::SIZEOF_EHDR),
-        Some(&ELFCLASS64) => (Container::Big, header64::SIZEOF_EHDR),
-        Some(_) | None => return Err("its class is neither 32 nor 64 bit".to_owned()),
+/// The facts of one file, or why there are none.
+pub fn facts(bytes: &[u8]) -> Result<ElfFacts, String> {
+    let header = header::read(bytes)?;
+    let mut troubles = Vec::new();
+    let dynamic = match header.kind {
+        ElfKind::Loadable => dynamic::read(bytes, &header, &mut troubles),
+        ElfKind::Other => Dynamic::default(),
     };
-    let endian = match head.get(EI_DATA) {
-        Some(&ELFDATA2LSB) => Endian::Little,
-        Some(&ELFDATA2MSB) => Endian::Big,
-        Some(_) | None => return Err("its byte order is not known".to_owned()),
-    };
-    if head.len() < size {
-        return Err(format!("it ends inside its header, after {} bytes", head.len()));
-    }
-    let header =
-        Elf::parse_header(head).map_err(|error| format!("its header is malformed: {error}"))?;
-    let kind = match header.e_type {
-        ET_DYN | ET_EXEC => ElfKind::Loadable,
-        _ => ElfKind::Other,
-    };
-    let mut load_faults = Vec::new();
-    if kind == ElfKind::Loadable && header.e_type != ET_REL {
-        load_faults = segment_faults(head, &header, Ctx::new(container, endian), len)?;
-    }
-    Ok(ElfFacts { kind, machine: machine(&header, container, endian), load_faults })
+    Ok(ElfFacts {
+        kind: header.kind,
+        abi: header.abi,
+        machine: header.machine,
+        load_faults: header.load_faults(bytes.len() as u64),
+        interpreter: header.interpreter(bytes),
+        has_executable_stack: header.has_executable_stack(),
+        dynamic,
+        troubles,
+    })
 }
 
-fn segment_faults(head: &[u8], header: &Header, ctx: Ctx, len: u64) -> Result<Vec<String>, String> {
-    let (offset, count) = (header.e_phoff, u64::from(header.e_phnum));
-    let end = offset.checked_add(count.saturating_mul(u64::from(header.e_phentsize)));
-    if count == 0 || end.is_none_or(|end| end > head.len() as u64) {
-        return Err("its program headers are missing or out of reach".to_owned());
-    }
-    let offset =
-        usize::try_from(offset).map_err(|_| "its program headers are out of reach".to_owned())?;
-    let segments = ProgramHeader::parse(head, offset, usize::from(header.e_phnum), ctx)
-        .map_err(|error| format!("its program headers are malformed: {error}"))?;
-    let loads: Vec<_> = segments.iter().filter(|segment| segment.p_type == PT_LOAD).collect();
-    if loads.is_empty() {
-        return Err("it has nothing to load".to_owned());
-    }
-    let faults = loads.iter().enumerate().filter_map(|(index, load)| load_fault(index, load, len));
-    Ok(faults.collect())
-}
-
-/// Smallest page of the machines packages are made for; what a segment says of alignment cannot go below it.
-const PAGE: u64 = 4096;
-
-/// ELF: "p_vaddr should equal p_offset, modulo p_align"; the kernel maps whole pages and refuses anything else.
-fn load_fault(index: usize, load: &ProgramHeader, len: u64) -> Option<String> {
-    let align = load.p_align.max(1);
-    if !align.is_power_of_two() {
-        return Some(format!("segment {index} has the alignment {align}, not a power of two"));
-    }
-    let align = align.max(PAGE);
-    if load.p_offset % align != load.p_vaddr % align {
-        return Some(format!(
-            "segment {index} lies at offset {:#x} and is to be loaded at {:#x}, which differ modulo {align:#x}",
-            load.p_offset, load.p_vaddr
-        ));
-    }
-    let end = load.p_offset.checked_add(load.p_filesz);
-    end.is_none_or(|end| end > len)
-        .then(|| format!("segment {index} ends after the end of the file"))
-}
-
-fn machine(header: &Header, container: Container, endian: Endian) -> Option<Machine> {
-    let is_little = endian == Endian::Little;
-    match (header.e_machine, container) {
-        (EM_X86_64, Container::Big) => Some(Machine::X86_64),
-        (EM_AARCH64, Container::Big) => Some(Machine::Aarch64),
-        (EM_ARM, Container::Little) => Some(Machine::Armv7l),
-        (EM_386, Container::Little) => Some(Machine::I686),
-        (EM_PPC64, Container::Big) if is_little => Some(Machine::Ppc64le),
-        (EM_S390, Container::Big) => Some(Machine::S390x),
-        (EM_RISCV, Container::Big) => Some(Machine::Riscv64),
-        (EM_LOONGARCH, Container::Big) => Some(Machine::Loongarch64),
-        _ => None,
-    }
+/// The ABI of the file that begins with `head`; `None` when it is not ELF. Sixty-four bytes are enough.
+pub fn abi(head: &[u8]) -> Option<Abi> {
+    header::abi(head)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::elf::{ElfKind, facts};
+    use crate::elf::{Dynamic, ElfKind, Symbol, abi, facts};
     use crate::package::Machine;
 
     /// A 64-bit little-endian header for x86-64 with one PT_LOAD segment.
@@ -193,7 +208,11 @@ mod tests {
     }
 
     fn check(bytes: &[u8], expected: Result<&[&str], &str>) {
-        let facts = facts(bytes, 0x2000);
+        let mut bytes = bytes.to_vec();
+        if bytes.len() >= 64 + 56 {
+            bytes.resize(0x2000, 0);
+        }
+        let facts = facts(&bytes);
         let faults =
             facts.as_ref().map(|facts| facts.load_faults.iter().map(String::as_str).collect());
         assert_eq!(faults.map_err(String::as_str), expected.map(<[&str]>::to_vec));
@@ -212,25 +231,94 @@ mod tests {
         check(&file(3, 0, 0)[..70], Err("its program headers are missing or out of reach"));
         check(b"\x7fELF", Err("its class is neither 32 nor 64 bit"));
         check(&file(3, 0, 0)[..40], Err("it ends inside its header, after 40 bytes"));
-        let object = facts(&file(1, 0x1200, 0x3000), 0).unwrap();
+        let object = facts(&file(1, 0x1200, 0x3000)).unwrap();
         assert_eq!((object.kind, object.machine), (ElfKind::Other, Some(Machine::X86_64)));
     }
 
+    const BASE: &[u8] = include_bytes!("../../fixtures/elf/libbase.so.1");
+    const USER: &[u8] = include_bytes!("../../fixtures/elf/user.so");
+    const OLD: &[u8] = include_bytes!("../../fixtures/elf/old.so");
+    const PROGRAM: &[u8] = include_bytes!("../../fixtures/elf/program");
+
+    /// Undefined symbols as `name@version`, weak ones with a `?`, sorted.
+    fn undefined(dynamic: &Dynamic) -> Vec<String> {
+        let version = |(need, version): (usize, usize)| {
+            format!("@{}", dynamic.version_needs[need].versions[version].0)
+        };
+        let text = |symbol: &Symbol| {
+            let version = symbol.version.map(version).unwrap_or_default();
+            format!("{}{version}{}", symbol.name, if symbol.is_weak { "?" } else { "" })
+        };
+        let mut texts: Vec<_> = dynamic.undefined.iter().map(text).collect();
+        texts.sort();
+        texts
+    }
+
     #[test]
-    fn mutated_headers_never_panic() {
-        let good = file(3, 0x1000, 0x3000);
+    fn dynamic_facts() {
+        let base = facts(BASE).unwrap();
+        assert_eq!(base.dynamic.soname.as_deref(), Some("libbase.so.1"));
+        assert_eq!(base.dynamic.version_definitions, ["BASE_1", "BASE_2"]);
+        assert!(base.dynamic.needed.is_empty() && base.dynamic.undefined.is_empty());
+        for (bytes, machine, lists) in [
+            (USER, Machine::X86_64, (None, Some("$ORIGIN/../lib"))),
+            (OLD, Machine::I686, (Some("$ORIGIN/../lib"), None)),
+        ] {
+            let facts = facts(bytes).unwrap();
+            let dynamic = &facts.dynamic;
+            assert_eq!(facts.machine, Some(machine));
+            assert_eq!((dynamic.rpath.as_deref(), dynamic.runpath.as_deref()), lists);
+            assert_eq!(dynamic.needed, ["libbase.so.1"]);
+            assert_eq!(undefined(dynamic), ["base_one@BASE_1", "base_two@BASE_2", "maybe?"]);
+            assert_eq!(facts.has_executable_stack, Some(false));
+            assert!(!dynamic.has_text_relocations && facts.troubles.is_empty());
+            assert_eq!(abi(bytes), Some(facts.abi));
+        }
+        let program = facts(PROGRAM).unwrap();
+        assert_eq!(program.interpreter.as_deref(), Some("/lib64/ld-linux-x86-64.so.2"));
+        assert_eq!(undefined(&program.dynamic), ["base_data@BASE_1", "base_one@BASE_1"]);
+        assert_eq!(program.has_executable_stack, Some(true));
+    }
+
+    #[test]
+    fn section_headers_are_not_needed() {
+        for bytes in [BASE, USER, OLD, PROGRAM] {
+            let mut bare = bytes.to_vec();
+            let (start, numbers) =
+                if bytes[4] == 2 { (0x28..0x30, 0x3a) } else { (0x20..0x24, 0x2e) };
+            bare[start].fill(0);
+            bare[numbers..numbers + 6].fill(0);
+            assert_eq!(facts(&bare), facts(bytes));
+        }
+    }
+
+    #[test]
+    fn trouble_is_said() {
+        let mut bytes = USER.to_vec();
+        let names = bytes.windows(10).position(|at| at == b"\0base_one\0").unwrap();
+        bytes.truncate(names);
+        let facts = facts(&bytes).unwrap();
+        assert!(!facts.troubles.is_empty() && !facts.load_faults.is_empty(), "{facts:?}");
+    }
+
+    #[test]
+    fn mutated_files_never_panic() {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        for _ in 0..20_000 {
-            let mut bytes = good.clone();
-            for _ in 0..3 {
+        let good = file(3, 0x1000, 0x3000);
+        for round in 0..40_000 {
+            let mut bytes = [&good, BASE, USER, OLD, PROGRAM][round % 5].to_vec();
+            for _ in 0..1 + round % 8 {
                 state ^= state << 13;
                 state ^= state >> 7;
                 state ^= state << 17;
                 let at = (state >> 8) as usize % bytes.len();
-                bytes[at] = state as u8;
+                // Extreme values find more than random ones.
+                bytes[at] = [state as u8, 0, 0xff, 0x80, 1][(state >> 40) as usize % 5];
             }
-            bytes.truncate(4 + (state >> 20) as usize % good.len());
-            let _ = facts(&bytes, 1 << 40);
+            if round % 4 == 0 {
+                bytes.truncate(4 + (state >> 20) as usize % bytes.len());
+            }
+            let _ = (facts(&bytes), abi(&bytes));
         }
     }
 }

@@ -91,6 +91,12 @@ pub enum InterpreterMode {
 pub struct Dependencies {
     /// Packages that are needed, for every format.
     pub add: Vec<String>,
+    /// Libraries of the system to forget, by name or pattern.
+    pub ignore: Vec<String>,
+    /// Libraries the application works without.
+    pub weak: Vec<String>,
+    /// Libraries with the package that stands for each.
+    pub rename: std::collections::BTreeMap<String, String>,
 }
 
 /// A file to install beside the environment.
@@ -242,6 +248,8 @@ fn is_list(key: &str) -> bool {
             | "check"
             | "allow-missing"
             | "add"
+            | "ignore"
+            | "weak"
             | "recommends"
             | "suggests"
             | "conflicts"

@@ -48,14 +48,23 @@ fn fault(facts: &ElfFacts, target: Option<Machine>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::elf::{ElfFacts, ElfFile, ElfKind, ElfReport};
+    use crate::elf::{Abi, Dynamic, ElfFacts, ElfFile, ElfKind, ElfReport};
     use crate::package::Machine;
     use crate::tree::PkgPath;
     use crate::venv::loadable;
 
     fn check(kind: ElfKind, machine: Machine, faults: &[&str]) -> Result<Option<Machine>, String> {
         let load_faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
-        let facts = Ok(ElfFacts { kind, machine: Some(machine), load_faults });
+        let facts = Ok(ElfFacts {
+            kind,
+            abi: Abi { class: 2, data: 1, machine: 62, flags: 0 },
+            machine: Some(machine),
+            load_faults,
+            interpreter: None,
+            has_executable_stack: None,
+            dynamic: Dynamic::default(),
+            troubles: Vec::new(),
+        });
         let name = if kind == ElfKind::Other { "x.o" } else { "x.so" };
         let files = vec![ElfFile { path: PkgPath::new(name).unwrap(), facts }];
         loadable::check(&ElfReport { files }, Some(Machine::X86_64))

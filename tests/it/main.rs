@@ -13,6 +13,7 @@ mod golden;
 mod injection;
 mod interrupt;
 mod kinds;
+mod libraries;
 mod properties;
 mod sandbox;
 mod smoke;

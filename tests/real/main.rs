@@ -7,6 +7,7 @@ mod build;
 mod equal;
 mod fixtures;
 mod index;
+mod libraries;
 mod lifecycle;
 mod lint;
 mod reproducible;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use crate::backend::deb::relations;
+use crate::backend::deb::simplify::by_package;
 use crate::backend::deb::{Options, architecture, version};
 use crate::error::UserError;
 use crate::package::PackageMeta;
@@ -110,8 +111,8 @@ fn own_fields(
 
 fn relation_fields(meta: &PackageMeta) -> Result<Vec<(String, String)>> {
     let mut fields: Vec<(String, String)> = Vec::new();
-    let mut relations: Vec<_> = meta.relations.iter().collect();
-    relations.sort_by(|left, right| (left.kind, &left.text).cmp(&(right.kind, &right.text)));
+    let mut relations = meta.relations.clone();
+    relations.sort_by(by_package);
     let mut seen = BTreeSet::new();
     for relation in relations {
         let name = relations::field(relation.kind);

@@ -4,25 +4,31 @@
 
 mod archive;
 mod docs;
+pub mod libraries;
 mod metadata;
+mod order;
 mod payload;
 mod read;
 mod relations;
 mod scripts;
+mod simplify;
 mod tarball;
 mod version;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Cursor, Seek, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::backend::deb::archive::ArWriter;
+use crate::backend::deb::libraries::{Derived, Request};
 use crate::backend::deb::payload::Payload;
 use crate::backend::deb::tarball::TarWriter;
 use crate::codec::{Compression, Compressor};
 use crate::error::UserError;
+use crate::needs::Needs;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
 use crate::tree::Tree;
 
@@ -69,11 +75,35 @@ pub fn architecture(machine: Option<Machine>) -> &'static str {
     }
 }
 
-/// What a package needs to have its interpreter (nothing when it brings its own) and to run code for `machine`.
-pub fn relations(interpreter: Option<&InterpreterNeed>, machine: Option<Machine>) -> Vec<Relation> {
-    let mut relations = relations::of_interpreter(interpreter);
-    relations.extend(relations::of_machine(machine));
-    relations
+/// What a package needs to have its interpreter; nothing when it brings its own.
+pub fn relations(interpreter: Option<&InterpreterNeed>) -> Vec<Relation> {
+    relations::of_interpreter(interpreter)
+}
+
+/// Whether packages of this format are installed in the root file system at `dir`.
+pub fn has_packages(dir: &Path) -> bool {
+    libraries::has_packages(dir)
+}
+
+/// What a package needs to have the libraries of `needs`.
+///
+/// Where no packages of this format are installed nobody knows which package has a library: the C library then stands
+/// for all.
+pub fn libraries(needs: &Needs, request: &Request<'_>) -> Result<Derived> {
+    if let Some(derived) = libraries::derive(needs, request)? {
+        return Ok(derived);
+    }
+    let relations: Vec<_> = relations::of_machine(request.machine).into_iter().collect();
+    let root = request.root.display();
+    let warning = format!(
+        "no packages are installed in `{root}`: which ones have the libraries that are needed is not known"
+    );
+    Ok(Derived { relations, warnings: vec![warning] })
+}
+
+/// Relations in dpkg's order, those that others imply merged into them.
+pub fn simplify(relations: Vec<Relation>) -> Vec<Relation> {
+    simplify::simplify(relations)
 }
 
 /// A relation a user wrote, such as `libpq5 (>= 15) | libpq-dev`, in normal form.

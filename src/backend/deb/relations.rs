@@ -1,6 +1,6 @@
 //! Relations in Debian's grammar: the one an interpreter implies, and the check of those a user writes.
 //!
-//! Knows nothing of libraries; whoever resolves those hands in text.
+//! Knows nothing of libraries but that there is a C library.
 
 use anyhow::Result;
 
@@ -47,7 +47,7 @@ pub(super) fn of_interpreter(interpreter: Option<&InterpreterNeed>) -> Vec<Relat
     relations
 }
 
-/// The C library, which every compiled file needs; nothing when there is none.
+/// The C library, which every compiled file needs, where nothing better is known; nothing when there is none.
 pub(super) fn of_machine(machine: Option<Machine>) -> Option<Relation> {
     machine.map(|_| Relation {
         kind: RelationKind::Needs,

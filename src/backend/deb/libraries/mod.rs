@@ -1,0 +1,570 @@
+//! Relations to the packages whose libraries a package needs, as dpkg-shlibdeps(1) finds them: symbols files, then
+//! shlibs files, of the packages installed in a root file system.
+//!
+//! Reads that root and writes nothing. Runs no program of dpkg.
+
+mod database;
+mod floors;
+mod root;
+mod shlibs;
+mod symbols;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::backend::deb::architecture;
+use crate::backend::deb::libraries::database::{Database, STATUS};
+use crate::backend::deb::libraries::floors::Floors;
+use crate::backend::deb::libraries::root::{Found, Root};
+use crate::backend::deb::libraries::symbols::Object;
+use crate::backend::deb::simplify::by_package;
+use crate::elf::{self, Abi};
+use crate::error::UserError;
+use crate::needs::{FileNeeds, Library, Needs, SymbolNeed};
+use crate::package::{Floor, Machine, Relation, RelationKind};
+
+/// Where packages are looked up, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The root file system with the packages.
+    pub root: &'a Path,
+    /// How exact versions are.
+    pub floor: Floor,
+    /// The machine the package is for.
+    pub machine: Option<Machine>,
+}
+
+/// Relations, and what is to be said of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Derived {
+    /// One for each package and bound, in dpkg's order.
+    pub relations: Vec<Relation>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Whether packages of this format are installed in the root file system at `dir`.
+pub(super) fn has_packages(dir: &Path) -> bool {
+    Root::new(dir).real(STATUS).is_some()
+}
+
+/// What `needs` means in packages; `None` when the root has no database.
+pub(super) fn derive(needs: &Needs, request: &Request<'_>) -> Result<Option<Derived>> {
+    let root = Root::new(request.root);
+    let places = Places::find(&root, needs);
+    let paths = places.paths();
+    let Some(database) = Database::open(&root, architecture(request.machine), &paths) else {
+        return Ok(None);
+    };
+    let adds_versions = request.floor == Floor::Exact && floors::adds_versions(&root);
+    let mut resolver = Resolver {
+        request,
+        root: &root,
+        places,
+        database,
+        floors: Floors::default(),
+        warnings: BTreeSet::new(),
+        offers: BTreeMap::new(),
+        adds_versions,
+    };
+    for file in &needs.files {
+        resolver.file(file)?;
+    }
+    let mut relations = resolver.floors.relations()?;
+    relations.sort_by(by_package);
+    Ok(Some(Derived { relations, warnings: resolver.warnings.into_iter().collect() }))
+}
+
+/// Where each library was found.
+struct Places {
+    dirs: Vec<String>,
+    found: BTreeMap<(String, Vec<String>, Abi), Vec<Found>>,
+}
+
+impl Places {
+    fn find(root: &Root, needs: &Needs) -> Self {
+        let mut places = Self { dirs: root.library_dirs(), found: BTreeMap::new() };
+        for file in &needs.files {
+            for library in file.libraries.iter().filter(|library| library.renamed.is_none()) {
+                let dirs = file.dirs.iter().chain(&places.dirs).map(String::as_str);
+                let dirs: Vec<_> = dirs.collect();
+                let key = (library.soname.clone(), file.dirs.clone(), file.abi);
+                places
+                    .found
+                    .entry(key)
+                    .or_insert_with(|| root.find(&library.soname, &dirs, file.abi));
+            }
+        }
+        places
+    }
+
+    fn of(&self, file: &FileNeeds, library: &Library) -> &[Found] {
+        let key = (library.soname.clone(), file.dirs.clone(), file.abi);
+        self.found.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every path under which the database may know one of them.
+    fn paths(&self) -> BTreeSet<String> {
+        self.found.values().flatten().flat_map(names).collect()
+    }
+}
+
+/// Paths a database may have for a library: as it was found, as links lead, and either with and without the `/usr` that
+/// systems with merged directories add.
+fn names(found: &Found) -> Vec<String> {
+    let alias = |path: &str| match path.strip_prefix("/usr/lib") {
+        Some(rest) => Some(format!("/lib{rest}")),
+        None => path.starts_with("/lib").then(|| format!("/usr{path}")),
+    };
+    let mut names = vec![found.path.clone(), found.real.clone()];
+    names.extend([alias(&found.path), alias(&found.real)].into_iter().flatten());
+    names
+}
+
+struct Resolver<'r> {
+    request: &'r Request<'r>,
+    root: &'r Root,
+    places: Places,
+    database: Database<'r>,
+    floors: Floors,
+    warnings: BTreeSet<String>,
+    /// What libraries say of themselves, by path: whether they have a name, and their versions.
+    offers: BTreeMap<String, (bool, Vec<String>)>,
+    /// Whether the dpkg of the root takes versions for symbols.
+    adds_versions: bool,
+}
+
+/// What is known of a library through its symbols file, and the kind of relation it makes.
+type Known<'n> = (&'n Library, RelationKind, Object);
+
+impl Resolver<'_> {
+    fn file(&mut self, file: &FileNeeds) -> Result<()> {
+        let mut known: Vec<Known<'_>> = Vec::new();
+        for library in &file.libraries {
+            let kind =
+                if library.is_optional { RelationKind::Recommends } else { RelationKind::Needs };
+            if let Some(package) = &library.renamed {
+                self.floors.add(kind, package, file, library);
+                continue;
+            }
+            if let Some(object) = self.library(file, library, kind)? {
+                known.push((library, kind, object));
+            }
+        }
+        for symbol in &file.symbols {
+            let version = symbol.version.as_deref().unwrap_or("Base");
+            self.symbol(file, symbol, version, &known);
+        }
+        let used: BTreeSet<_> =
+            file.symbols.iter().filter_map(|symbol| symbol.version.as_deref()).collect();
+        let versions = file.libraries.iter().flat_map(|library| &library.versions);
+        for (version, _) in versions {
+            // Some versions have no symbols and stand for what the loader can do, as GLIBC_ABI_DT_RELR does.
+            let is_added = match self.request.floor {
+                Floor::Exact => self.adds_versions,
+                Floor::Portable => !used.contains(version.as_str()),
+            };
+            if is_added {
+                let symbol = SymbolNeed { name: version.clone(), version: None };
+                self.symbol(file, &symbol, version, &known);
+            }
+        }
+        Ok(())
+    }
+
+    /// The relations of one library. Its symbols file, when it has one, tells more.
+    fn library(
+        &mut self,
+        file: &FileNeeds,
+        library: &Library,
+        kind: RelationKind,
+    ) -> Result<Option<Object>> {
+        let places = self.places.of(file, library).to_vec();
+        let Some(first) = places.first() else {
+            return if library.is_optional || library.spare.is_some() {
+                self.absent(file, library);
+                Ok(None)
+            } else {
+                Err(self.missing(file, library))
+            };
+        };
+        self.versions(file, library, first)?;
+        for place in &places {
+            let owners = self.database.owners(&names(place)).to_vec();
+            let packages: Vec<_> = match owners.is_empty() {
+                true => vec![None],
+                false => owners.iter().map(|owner| Some(owner.as_str())).collect(),
+            };
+            for package in packages {
+                let object = package.and_then(|name| self.database.symbols(name, &library.soname));
+                if let Some(object) = object {
+                    let smallest = object.smallest().map(str::to_owned);
+                    if let (Some(template), Some(smallest)) = (object.templates.first(), smallest) {
+                        self.floors.raise(kind, template, &smallest, (file, library, None));
+                    }
+                    return Ok(Some(object));
+                }
+                let has_name = self.offers(&place.real).0;
+                let text = self.database.shlibs(package, &library.soname);
+                if let Some(text) = text.filter(|_| has_name) {
+                    for template in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+                        self.floors.add(kind, template, file, library);
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+        Err(self.unknown(file, library, first))
+    }
+
+    /// What the library at `real` says of itself.
+    fn offers(&mut self, real: &str) -> &(bool, Vec<String>) {
+        let root = self.root;
+        self.offers.entry(real.to_owned()).or_insert_with(|| {
+            let bytes = root.read(real).unwrap_or_default();
+            let dynamic = elf::facts(&bytes).map(|facts| facts.dynamic).unwrap_or_default();
+            (dynamic.soname.is_some(), dynamic.version_definitions)
+        })
+    }
+
+    /// ld.so refuses a file that needs a version its library does not have, unless the library has none at all.
+    fn versions(&mut self, file: &FileNeeds, library: &Library, place: &Found) -> Result<()> {
+        let (_, offered) = self.offers(&place.real);
+        let must = library.versions.iter().filter(|(_, is_weak)| !is_weak);
+        let absent = must.map(|(version, _)| version).find(|version| !offered.contains(version));
+        let Some(version) = absent.filter(|_| !offered.is_empty()) else {
+            return Ok(());
+        };
+        let message = format!(
+            "{} needs the version `{version}` of `{}`, which `{}` does not have",
+            who(file),
+            library.soname,
+            place.path
+        );
+        Err(UserError::unresolved(message)
+            .hint("get a wheel for older systems, or build for a newer release")
+            .into())
+    }
+
+    fn symbol(
+        &mut self,
+        file: &FileNeeds,
+        symbol: &SymbolNeed,
+        version: &str,
+        known: &[Known<'_>],
+    ) {
+        let hit = known.iter().find_map(|(library, kind, object)| {
+            Some((*library, *kind, object, object.symbol(&symbol.name, version)?))
+        });
+        let Some((library, kind, object, mut line)) = hit else { return };
+        // A symbol of glibc that old code was linked with asks for a new glibc where its meaning has grown. Code that
+        // was linked with an old one does without.
+        if self.request.floor == Floor::Portable && is_numbered(version) {
+            line = object.symbol(version, version).unwrap_or(line);
+        }
+        if let Some(template) = object.templates.get(line.template) {
+            let symbol = format!("{}@{version}", symbol.name);
+            self.floors.raise(kind, template, &line.minimal, (file, library, Some(&symbol)));
+        }
+    }
+
+    fn absent(&mut self, file: &FileNeeds, library: &Library) {
+        let soname = &library.soname;
+        self.warnings.insert(match &library.spare {
+            Some(spare) => format!(
+                "`{}` does not say where to find `{soname}`; it is taken to be `{spare}`, loaded before",
+                file.path
+            ),
+            None => format!(
+                "`{}` needs `{soname}`, which is listed as weak and is not installed here: no package is recommended",
+                file.path
+            ),
+        });
+    }
+
+    fn missing(&self, file: &FileNeeds, library: &Library) -> anyhow::Error {
+        let soname = &library.soname;
+        let message = format!(
+            "{} needs the library `{soname}`, which is neither in the package nor in `{}`",
+            who(file),
+            self.request.root.display()
+        );
+        UserError::unresolved(message)
+            .hint(format!(
+                "install the package that has it, or list `{soname}` in `dependencies.rename` or `dependencies.ignore`"
+            ))
+            .into()
+    }
+
+    fn unknown(&self, file: &FileNeeds, library: &Library, place: &Found) -> anyhow::Error {
+        let soname = &library.soname;
+        let message = format!(
+            "{} needs the library `{soname}`, and no installed package answers for `{}`",
+            who(file),
+            place.path
+        );
+        UserError::unresolved(message)
+            .hint(format!(
+                "install the package that has it, or list `{soname}` in `dependencies.rename` or `dependencies.ignore`"
+            ))
+            .into()
+    }
+}
+
+/// The file, and who brought it.
+fn who(file: &FileNeeds) -> String {
+    // What no distribution brought has a single word there.
+    match file.origin.contains(' ') {
+        true => format!("`{}` of `{}`", file.path, file.origin),
+        false => format!("`{}`", file.path),
+    }
+}
+
+/// Whether a version is one of glibc's that a later one contains.
+fn is_numbered(version: &str) -> bool {
+    let number = version.strip_prefix("GLIBC_");
+    number.is_some_and(|number| number.starts_with(|at: char| at.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use crate::backend::deb::libraries::{Request, derive};
+    use crate::elf::{Abi, facts};
+    use crate::error::{exit_code, hint};
+    use crate::needs::{FileNeeds, Library, Needs, SymbolNeed};
+    use crate::package::{Floor, Machine, RelationKind};
+    use crate::tree::PkgPath;
+
+    const BASE: &[u8] = include_bytes!("../../../../fixtures/elf/libbase.so.1");
+    const LIB: &str = "usr/lib/x86_64-linux-gnu";
+
+    /// A root with merged directories and `libbase.so.1`, called by some other names, too.
+    fn root() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, content: &[u8]| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        };
+        for name in ["libbase.so.1.0", "alt/liby.so.3.0", "libz.so.9", "libn.so.1", "libc.so.6"] {
+            write(&format!("{LIB}/{name}"), BASE);
+        }
+        for (path, text) in [
+            ("etc/ld.so.conf", "/lib/x86_64-linux-gnu\n/usr/lib/x86_64-linux-gnu\n".to_owned()),
+            ("etc/dpkg/shlibs.override", "libo 1 override1\n".to_owned()),
+            ("var/lib/dpkg/status", "Package: dpkg\nVersion: 1.21.22\n".to_owned()),
+            (
+                "var/lib/dpkg/diversions",
+                format!("/{LIB}/libd.so.1\n/{LIB}/libd.so.1.real\ndiverter\n"),
+            ),
+            ("var/lib/dpkg/info/base1:amd64.list", format!("/.\n/{LIB}/libbase.so.1.0\n")),
+            (
+                "var/lib/dpkg/info/base1:amd64.symbols",
+                "libbase.so.1 base1 #MINVER#\n| base1 (>> 1.9), base1 (<< 2~)\n* Build-Depends-Package: x\n \
+                 base_one@BASE_1 1.2\n base_two@BASE_2 1.4-1\n inner@BASE_2 0 1\n"
+                    .to_owned(),
+            ),
+            // The database knows the path before directories were merged.
+            ("var/lib/dpkg/info/y3.list", "/lib/x86_64-linux-gnu/alt/liby.so.3.0\n".to_owned()),
+            ("var/lib/dpkg/info/y3.shlibs", "liby 3 y3 (>= 3.1) | y-virtual, y-data\n".to_owned()),
+            ("var/lib/dpkg/info/z9.list", format!("/{LIB}/libz.so.9\n")),
+            ("var/lib/dpkg/info/diverted.list", format!("/{LIB}/libd.so.1\n/{LIB}/libo.so.1\n")),
+            ("var/lib/dpkg/info/diverted.shlibs", "libd 1 diverted\n".to_owned()),
+            ("var/lib/dpkg/info/diverter.list", format!("/{LIB}/libd.so.1\n")),
+            ("var/lib/dpkg/info/diverter.shlibs", "libd 1 diverter\n".to_owned()),
+            ("var/lib/dpkg/info/libc6.list", format!("/{LIB}/libc.so.6\n")),
+            (
+                "var/lib/dpkg/info/libc6.symbols",
+                "libc.so.6 libc6 #MINVER#\n GLIBC_2.2@GLIBC_2.2 2.2\n BASE_2@BASE_2 2.36\n sysconf@GLIBC_2.2 2.34\n".to_owned(),
+            ),
+        ] {
+            write(path, text.as_bytes());
+        }
+        for name in ["libd.so.1", "libo.so.1"] {
+            write(&format!("{LIB}/{name}"), BASE);
+        }
+        for (target, link) in [
+            ("usr/lib", "lib".to_owned()),
+            ("libbase.so.1.0", format!("{LIB}/libbase.so.1")),
+            ("/etc/alternatives/liby", format!("{LIB}/liby.so.3")),
+        ] {
+            symlink(target, root.path().join(link)).unwrap();
+        }
+        fs::create_dir(root.path().join("etc/alternatives")).unwrap();
+        let alternative = root.path().join("etc/alternatives/liby");
+        symlink(format!("/{LIB}/alt/liby.so.3.0"), alternative).unwrap();
+        root
+    }
+
+    fn library(soname: &str) -> Library {
+        let soname = soname.to_owned();
+        Library { soname, versions: Vec::new(), spare: None, is_optional: false, renamed: None }
+    }
+
+    fn file(path: &str, libraries: Vec<Library>, symbols: &[(&str, &str)]) -> FileNeeds {
+        let symbol = |(name, version): &(&str, &str)| SymbolNeed {
+            name: (*name).to_owned(),
+            version: (!version.is_empty()).then(|| Arc::from(*version)),
+        };
+        let abi = facts(BASE).unwrap().abi;
+        FileNeeds {
+            path: PkgPath::new(path).unwrap(),
+            origin: Arc::from("rocket 2.0"),
+            abi,
+            dirs: Vec::new(),
+            libraries,
+            symbols: symbols.iter().map(symbol).collect(),
+        }
+    }
+
+    fn run(root: &Path, floor: Floor, files: Vec<FileNeeds>) -> Result<Vec<String>, String> {
+        let request = Request { root, floor, machine: Some(Machine::X86_64) };
+        let derived = derive(&Needs { files, warnings: Vec::new() }, &request);
+        let derived = derived.map_err(|error| {
+            assert_eq!(exit_code(&error), 4);
+            format!("{error} / {}", hint(&error).unwrap_or_default())
+        });
+        let relations = derived?.ok_or("no database")?.relations.into_iter();
+        let text = |relation: crate::package::Relation| {
+            let kind = if relation.kind == RelationKind::Needs { "" } else { "recommends " };
+            format!("{kind}{}: {}", relation.text, relation.because.join("; "))
+        };
+        Ok(relations.map(text).collect())
+    }
+
+    fn check(files: Vec<FileNeeds>, expected: &[&str]) {
+        let root = root();
+        assert_eq!(run(root.path(), Floor::Exact, files).unwrap(), expected);
+    }
+
+    #[test]
+    fn symbols_set_the_floor() {
+        let base = || vec![library("libbase.so.1")];
+        check(vec![file("a", base(), &[])], &["base1 (>= 1.2): `/a` needs `libbase.so.1`"]);
+        check(
+            vec![
+                file("a", base(), &[("base_one", "BASE_1"), ("base_two", "BASE_1")]),
+                file("b", base(), &[("base_two", "BASE_2"), ("unknown", "")]),
+                file("c", base(), &[("base_two", "BASE_2")]),
+            ],
+            &[
+                "base1 (>= 1.4-1): `/a` and 2 more files need `libbase.so.1`; `/b` uses `base_two@BASE_2`",
+            ],
+        );
+        check(
+            vec![file("a", base(), &[("inner", "BASE_2")])],
+            &[
+                "base1 (>= 1.2): `/a` needs `libbase.so.1`",
+                "base1 (>> 1.9): `/a` needs `libbase.so.1`",
+                "base1 (<< 2~): `/a` needs `libbase.so.1`",
+            ],
+        );
+    }
+
+    #[test]
+    fn shlibs_links_overrides_and_diversions() {
+        let names = ["liby.so.3", "libd.so.1", "libo.so.1"];
+        check(
+            vec![file("a", names.map(library).to_vec(), &[])],
+            &[
+                "diverter: `/a` needs `libd.so.1`",
+                "override1: `/a` needs `libo.so.1`",
+                "y-data: `/a` needs `liby.so.3`",
+                "y3 (>= 3.1) | y-virtual: `/a` needs `liby.so.3`",
+            ],
+        );
+    }
+
+    #[test]
+    fn weak_and_renamed() {
+        let weak = |soname| Library { is_optional: true, ..library(soname) };
+        let renamed = Library { renamed: Some("r9 (>= 2)".to_owned()), ..library("libgone.so.1") };
+        check(
+            vec![file("a", vec![weak("libbase.so.1"), weak("libgone.so.2"), renamed], &[])],
+            &[
+                "r9 (>= 2): `/a` needs `libgone.so.1`; `dependencies.rename` lists it",
+                "recommends base1 (>= 1.2): `/a` needs `libbase.so.1`; `dependencies.weak` lists it",
+            ],
+        );
+        let spare =
+            Library { spare: Some(PkgPath::new("l.so").unwrap()), ..library("libgone.so.1") };
+        check(vec![file("a", vec![spare], &[])], &[]);
+    }
+
+    #[test]
+    fn portable_floors_are_those_of_versions() {
+        let root = root();
+        for (floor, version) in [(Floor::Exact, "2.34"), (Floor::Portable, "2.2")] {
+            let files = vec![file("a", vec![library("libc.so.6")], &[("sysconf", "GLIBC_2.2")])];
+            let found = run(root.path(), floor, files).unwrap();
+            assert!(found[0].starts_with(&format!("libc6 (>= {version}): ")), "{found:?}");
+        }
+        // A version without symbols counts where dpkg counts it.
+        let status = root.path().join("var/lib/dpkg/status");
+        let check = |floor, dpkg: &str, version: &str| {
+            fs::write(&status, format!("Package: dpkg\nVersion: {dpkg}\n")).unwrap();
+            let versions = vec![("BASE_2".to_owned(), false)];
+            let library = Library { versions, ..library("libc.so.6") };
+            let found = run(root.path(), floor, vec![file("a", vec![library], &[])]).unwrap();
+            assert!(found[0].starts_with(&format!("libc6 (>= {version}): ")), "{found:?}");
+        };
+        check(Floor::Exact, "1.21.22", "2.2");
+        check(Floor::Exact, "1.22.22", "2.36");
+        check(Floor::Portable, "1.21.22", "2.36");
+    }
+
+    #[test]
+    fn what_is_missing_is_an_error() {
+        let root = root();
+        let check = |library: Library, abi: Option<Abi>, expected: &str| {
+            let mut file = file("opt/a/x.so", vec![library], &[]);
+            file.abi = abi.unwrap_or(file.abi);
+            let error = run(root.path(), Floor::Portable, vec![file]).unwrap_err();
+            let error = error.replace(root.path().to_str().unwrap(), "[ROOT]");
+            assert!(error.starts_with(expected), "{error}");
+        };
+        check(
+            library("libgone.so.1"),
+            None,
+            "`/opt/a/x.so` of `rocket 2.0` needs the library `libgone.so.1`, which is neither in the package nor in \
+             `[ROOT]` / install the package that has it, or list `libgone.so.1` in",
+        );
+        let other = Abi { class: 1, data: 1, machine: 3, flags: 0 };
+        check(
+            library("libbase.so.1"),
+            Some(other),
+            "`/opt/a/x.so` of `rocket 2.0` needs the library",
+        );
+        let unlisted = "`/opt/a/x.so` of `rocket 2.0` needs the library `libn.so.1`, and no installed package answers \
+                        for `/lib/x86_64-linux-gnu/libn.so.1`";
+        check(library("libn.so.1"), None, unlisted);
+        check(
+            library("libz.so.9"),
+            None,
+            "`/opt/a/x.so` of `rocket 2.0` needs the library `libz.so.9`, and no",
+        );
+        let versions = vec![("BASE_1".to_owned(), false), ("BASE_3".to_owned(), true)];
+        let fine = Library { versions: versions.clone(), ..library("libbase.so.1") };
+        assert!(run(root.path(), Floor::Exact, vec![file("a", vec![fine], &[])]).is_ok());
+        let versions = versions.into_iter().map(|(version, _)| (version, false)).collect();
+        check(
+            Library { versions, ..library("libbase.so.1") },
+            None,
+            "`/opt/a/x.so` of `rocket 2.0` needs the version `BASE_3` of `libbase.so.1`, which \
+             `/lib/x86_64-linux-gnu/libbase.so.1` does not have",
+        );
+    }
+
+    #[test]
+    fn a_root_without_packages_is_told_apart() {
+        let empty = tempfile::tempdir().unwrap();
+        assert_eq!(run(empty.path(), Floor::Exact, Vec::new()), Err("no database".to_owned()));
+    }
+}

@@ -1,0 +1,235 @@
+//! The dynamic section: names of libraries, search paths, versions and symbols.
+//!
+//! Takes what the loader takes: addresses of the dynamic section, mapped through the segments. Section headers only
+//! tell how many symbols there are, which nothing else tells for sure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use goblin::elf::dynamic::{
+    DF_TEXTREL, DT_FLAGS, DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_NEEDED, DT_PLTREL, DT_PLTRELSZ,
+    DT_REL, DT_RELA, DT_RELASZ, DT_RELSZ, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB,
+    DT_SYMTAB, DT_TEXTREL, DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM,
+};
+use goblin::elf::header::{
+    EM_386, EM_AARCH64, EM_ARM, EM_LOONGARCH, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64,
+};
+use goblin::elf::section_header::{SHN_UNDEF, SHT_DYNSYM};
+use goblin::elf::sym::{STB_LOCAL, STB_WEAK, Symtab};
+use goblin::elf::{Dynamic as Section, RelocSection, SectionHeader, Sym};
+
+use crate::elf::header::Headers;
+use crate::elf::versions::{Indices, Table, definitions, needs, text};
+use crate::elf::{Dynamic, Symbol};
+
+/// A file, and the entries of its dynamic section.
+struct Reader<'a> {
+    bytes: &'a [u8],
+    headers: &'a Headers,
+    strings: &'a [u8],
+    /// The last value of each tag.
+    tags: BTreeMap<u64, u64>,
+}
+
+/// Reads what the dynamic section leads to. What cannot be read is said in `troubles`.
+pub(super) fn read(bytes: &[u8], headers: &Headers, troubles: &mut Vec<String>) -> Dynamic {
+    let section = match Section::parse(bytes, &headers.segments, headers.ctx) {
+        Ok(Some(section)) => section,
+        // It needs nothing: it is linked statically.
+        Ok(None) => return Dynamic::default(),
+        Err(error) => {
+            troubles.push(format!("its dynamic section is malformed: {error}"));
+            return Dynamic::default();
+        }
+    };
+    let tags: BTreeMap<_, _> =
+        section.dyns.iter().map(|entry| (entry.d_tag, entry.d_val)).collect();
+    let mut reader = Reader { bytes, headers, strings: &[], tags };
+    reader.strings = reader.strings().unwrap_or_default();
+    let mut names = |tag: u64| -> Vec<String> {
+        let values = section.dyns.iter().filter(|entry| entry.d_tag == tag);
+        let name = |at: u64| text(reader.strings, usize::try_from(at).ok()?);
+        let found: Vec<_> = values.map(|entry| name(entry.d_val)).collect();
+        if found.contains(&None) {
+            troubles.push("a name in its dynamic section is out of reach".to_owned());
+        }
+        found.into_iter().flatten().collect()
+    };
+    let (needed, soname) = (names(DT_NEEDED), names(DT_SONAME).pop());
+    let (rpath, runpath) = (names(DT_RPATH).pop(), names(DT_RUNPATH).pop());
+    let mut dynamic = Dynamic { soname, needed, rpath, runpath, ..Dynamic::default() };
+    dynamic.has_text_relocations = reader.tags.contains_key(&DT_TEXTREL)
+        || reader.tags.get(&DT_FLAGS).is_some_and(|flags| flags & DF_TEXTREL != 0);
+    let indices = reader.versions(&mut dynamic, troubles);
+    dynamic.undefined = reader.undefined(&indices, troubles);
+    dynamic
+}
+
+impl<'a> Reader<'a> {
+    fn value(&self, tag: u64) -> Option<usize> {
+        usize::try_from(*self.tags.get(&tag)?).ok()
+    }
+
+    /// The place in the file of the table that `tag` gives the address of.
+    fn place(&self, tag: u64) -> Option<usize> {
+        self.headers.offset(*self.tags.get(&tag)?)
+    }
+
+    fn strings(&self) -> Option<&'a [u8]> {
+        let start = self.place(DT_STRTAB)?;
+        let end = start.checked_add(self.value(DT_STRSZ)?)?;
+        self.bytes.get(start..end.min(self.bytes.len()))
+    }
+
+    fn table(&self, count_tag: u64) -> Table<'a> {
+        let count = self.tags.get(&count_tag).copied().unwrap_or(0);
+        Table { bytes: self.bytes, strings: self.strings, ctx: self.headers.ctx, count }
+    }
+
+    fn versions(&self, dynamic: &mut Dynamic, troubles: &mut Vec<String>) -> Indices {
+        let mut indices = Indices::new();
+        if self.tags.contains_key(&DT_VERNEED) {
+            let table = self.table(DT_VERNEEDNUM);
+            match self.place(DT_VERNEED).and_then(|offset| needs(&table, offset)) {
+                Some(found) => (dynamic.version_needs, indices) = found,
+                None => troubles.push("the versions it needs are out of reach".to_owned()),
+            }
+        }
+        if self.tags.contains_key(&DT_VERDEF) {
+            let table = self.table(DT_VERDEFNUM);
+            match self.place(DT_VERDEF).and_then(|offset| definitions(&table, offset)) {
+                Some(found) => dynamic.version_definitions = found,
+                None => troubles.push("the versions it defines are out of reach".to_owned()),
+            }
+        }
+        indices
+    }
+
+    fn undefined(&self, indices: &Indices, troubles: &mut Vec<String>) -> Vec<Symbol> {
+        let Some(start) = self.place(DT_SYMTAB) else {
+            return Vec::new();
+        };
+        let size = Sym::size(self.headers.ctx.container);
+        let room = self.bytes.len().saturating_sub(start) / size;
+        let copied = self.copied();
+        let count = self.symbol_count(start, copied.last_symbol).min(room);
+        let Ok(symbols) = Symtab::parse(self.bytes, start, count, self.headers.ctx) else {
+            troubles.push("its symbols are out of reach".to_owned());
+            return Vec::new();
+        };
+        let versions = self.place(DT_VERSYM);
+        let table = self.table(DT_VERNEEDNUM);
+        let mut found = Vec::new();
+        for (index, symbol) in symbols.iter().enumerate().skip(1) {
+            let is_defined = symbol.st_shndx != SHN_UNDEF as usize;
+            if symbol.st_bind() == STB_LOCAL || is_defined && !copied.symbols.contains(&index) {
+                continue;
+            }
+            let Some(name) = text(self.strings, symbol.st_name).filter(|name| !name.is_empty())
+            else {
+                continue;
+            };
+            let version = versions.and_then(|start| table.half(start, index.checked_mul(2)?));
+            let version = version.and_then(|version| indices.get(&(version & 0x7fff)).copied());
+            found.push(Symbol { name, version, is_weak: symbol.st_bind() == STB_WEAK });
+        }
+        found
+    }
+
+    /// The number of symbols: by the section headers, else by hash tables and relocations.
+    fn symbol_count(&self, start: usize, last_symbol: usize) -> usize {
+        let file = &self.headers.file;
+        let sections = usize::try_from(file.e_shoff).ok().and_then(|offset| {
+            let count = usize::from(file.e_shnum);
+            let size = usize::from(file.e_shentsize).checked_mul(count)?;
+            let is_there = offset != 0 && offset.checked_add(size)? <= self.bytes.len();
+            is_there
+                .then(|| SectionHeader::parse(self.bytes, offset, count, self.headers.ctx).ok())?
+        });
+        let own = sections.into_iter().flatten().find(|section| {
+            section.sh_type == SHT_DYNSYM && usize::try_from(section.sh_offset) == Ok(start)
+        });
+        if let Some(own) = own {
+            let size = Sym::size(self.headers.ctx.container) as u64;
+            return usize::try_from(own.sh_size / size).unwrap_or(usize::MAX);
+        }
+        let hashed = self.hash_count().or_else(|| self.gnu_hash_count()).unwrap_or(0);
+        hashed.max(last_symbol.saturating_add(1))
+    }
+
+    /// gABI, "Hash Table": `nchain` equals the number of symbols.
+    fn hash_count(&self) -> Option<usize> {
+        // The entries of this table have 64 bits on s390x.
+        let is_wide = self.headers.file.e_machine == EM_S390 && self.headers.ctx.is_big();
+        let at = self.place(DT_HASH)?;
+        self.table(0).word(at, if is_wide { 12 } else { 4 })
+    }
+
+    /// The chains of `DT_GNU_HASH` cover the symbols from `symoffset` on; the last one ends with an odd hash.
+    fn gnu_hash_count(&self) -> Option<usize> {
+        let (table, at) = (self.table(0), self.place(DT_GNU_HASH)?);
+        let (buckets, offset, bloom) = (table.word(at, 0)?, table.word(at, 4)?, table.word(at, 8)?);
+        let width: usize = if self.headers.ctx.is_big() { 8 } else { 4 };
+        let first = at.checked_add(16)?.checked_add(bloom.checked_mul(width)?)?;
+        let chains = first.checked_add(buckets.checked_mul(4)?)?;
+        if chains > self.bytes.len() {
+            return None;
+        }
+        let last = (0..buckets).filter_map(|bucket| table.word(first, bucket * 4)).max()?;
+        if last < offset {
+            return Some(offset);
+        }
+        let mut index = last;
+        while table.word(chains, (index - offset).checked_mul(4)?)? & 1 == 0 {
+            index = index.checked_add(1)?;
+        }
+        index.checked_add(1)
+    }
+
+    /// Symbols that are copied into the file when it is loaded, and the last symbol any relocation names.
+    fn copied(&self) -> Copied {
+        let mut copied = Copied::default();
+        let kind = copy_relocation(self.headers.file.e_machine);
+        let is_rela = self.tags.get(&DT_PLTREL) == Some(&DT_RELA);
+        for (address, size, is_rela) in [
+            (DT_RELA, DT_RELASZ, true),
+            (DT_REL, DT_RELSZ, false),
+            (DT_JMPREL, DT_PLTRELSZ, is_rela),
+        ] {
+            let (Some(start), Some(size)) = (self.place(address), self.value(size)) else {
+                continue;
+            };
+            let size = size.min(self.bytes.len().saturating_sub(start));
+            let Ok(relocations) =
+                RelocSection::parse(self.bytes, start, size, is_rela, self.headers.ctx)
+            else {
+                continue;
+            };
+            for relocation in relocations.iter() {
+                copied.last_symbol = copied.last_symbol.max(relocation.r_sym);
+                if Some(relocation.r_type) == kind {
+                    copied.symbols.insert(relocation.r_sym);
+                }
+            }
+        }
+        copied
+    }
+}
+
+#[derive(Default)]
+struct Copied {
+    symbols: BTreeSet<usize>,
+    last_symbol: usize,
+}
+
+/// The number of `R_*_COPY` of a machine's psABI.
+fn copy_relocation(machine: u16) -> Option<u32> {
+    Some(match machine {
+        EM_386 | EM_X86_64 => 5,
+        EM_AARCH64 => 1024,
+        EM_ARM => 20,
+        EM_LOONGARCH | EM_RISCV => 4,
+        EM_PPC64 => 19,
+        EM_S390 => 9,
+        _ => return None,
+    })
+}

@@ -1,0 +1,87 @@
+//! Paths as the loader takes them apart: search paths with tokens, and links inside a tree.
+
+use crate::package::Machine;
+use crate::tree::{Entry, PkgPath, Tree};
+
+/// The absolute directories of a search path, with the tokens of ld.so(8), "Dynamic string tokens".
+///
+/// Relative ones would depend on where a process is started; they find nothing.
+pub(super) fn expand(list: &str, file: &PkgPath, machine: Option<Machine>) -> Vec<String> {
+    let origin = file.parent().map_or_else(|| "/".to_owned(), |dir| dir.absolute());
+    let (platform, triplet) = machine.map_or(("", ""), platform);
+    let libs = [format!("lib/{triplet}"), "lib64".to_owned(), "lib".to_owned()];
+    let mut dirs: Vec<String> = Vec::new();
+    for dir in list.split([':', ';']) {
+        let dir = dir.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
+        let dir = dir.replace("${PLATFORM}", platform).replace("$PLATFORM", platform);
+        let dir = dir.replace("${LIB}", "$LIB");
+        // Distributions disagree about `$LIB`.
+        let variants = libs.iter().map(|lib| dir.replace("$LIB", lib));
+        for dir in variants.filter(|dir| dir.starts_with('/')).filter_map(|dir| normal(&dir)) {
+            if !dirs.contains(&dir) {
+                dirs.push(dir);
+            }
+        }
+    }
+    dirs
+}
+
+/// What `$PLATFORM` and `$LIB` (Debian's) are on a machine.
+fn platform(machine: Machine) -> (&'static str, &'static str) {
+    match machine {
+        Machine::X86_64 => ("x86_64", "x86_64-linux-gnu"),
+        Machine::Aarch64 => ("aarch64", "aarch64-linux-gnu"),
+        Machine::Armv7l => ("v7l", "arm-linux-gnueabihf"),
+        Machine::I686 => ("i686", "i386-linux-gnu"),
+        Machine::Ppc64le => ("power8", "powerpc64le-linux-gnu"),
+        Machine::S390x => ("z13", "s390x-linux-gnu"),
+        Machine::Riscv64 => ("riscv64", "riscv64-linux-gnu"),
+        Machine::Loongarch64 => ("loongarch64", "loongarch64-linux-gnu"),
+    }
+}
+
+/// An absolute path without `.`, `..` and doubled slashes; `None` when it is relative.
+pub(super) fn normal(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.strip_prefix('/')?.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    Some(format!("/{}", parts.join("/")))
+}
+
+/// Links a path may go through before it is taken for a loop.
+const MAX_LINKS: usize = 40;
+
+/// The file of `tree` that `path` leads to, through links of the tree.
+pub(super) fn follow(tree: &Tree, path: &str) -> Option<PkgPath> {
+    let mut path = PkgPath::new(path).ok()?;
+    for _ in 0..MAX_LINKS {
+        match link_on(tree, &path) {
+            None => {
+                return matches!(tree.get(&path), Some(Entry::File { .. })).then_some(path);
+            }
+            Some(next) => path = PkgPath::new(&next?).ok()?,
+        }
+    }
+    None
+}
+
+/// What `path` becomes when its first link is followed; `None` when there is no link on it.
+fn link_on(tree: &Tree, path: &PkgPath) -> Option<Option<String>> {
+    let text = path.as_str();
+    let ends = text.match_indices('/').map(|(at, _)| at).chain([text.len()]);
+    for end in ends {
+        let link = PkgPath::new(&text[..end]).ok()?;
+        if let Some(Entry::Symlink { target }) = tree.get(&link) {
+            let dir = link.parent().map(|dir| dir.absolute()).unwrap_or_default();
+            let target =
+                if target.starts_with('/') { target.clone() } else { format!("{dir}/{target}") };
+            return Some(normal(&format!("{target}{}", &text[end..])));
+        }
+    }
+    None
+}

@@ -1,0 +1,97 @@
+//! Relations to libraries, from a wheel to the package, with a root file system made for the test.
+
+use crate::sandbox::{Failures, Outcome, Sandbox};
+use crate::wheel::Wheel;
+
+const BASE: &[u8] = include_bytes!("../../fixtures/elf/libbase.so.1");
+const USER: &[u8] = include_bytes!("../../fixtures/elf/user.so");
+
+/// A sandbox with `rocket`, whose extension needs `libbase.so.1`, and the root `root` with a package that has it.
+fn sandbox(wheel: Wheel) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.wheel(&wheel.file("rocket/engine/user.so", USER));
+    sandbox.write("root/usr/lib/libbase.so.1", BASE);
+    for (path, text) in [
+        ("status", "Package: dpkg\nVersion: 1.21.22\n"),
+        ("info/base1.list", "/usr/lib/libbase.so.1\n"),
+        (
+            "info/base1.symbols",
+            "libbase.so.1 base1 #MINVER#\n base_one@BASE_1 1.0\n base_two@BASE_2 1.4\n",
+        ),
+    ] {
+        sandbox.write(&format!("root/var/lib/dpkg/{path}"), text);
+    }
+    sandbox
+}
+
+fn rocket() -> Wheel {
+    Wheel::new("rocket", "2.0")
+}
+
+/// Lines of the plan that tell relations.
+fn relations(sandbox: &Sandbox, args: &[&str]) -> (Vec<String>, Outcome) {
+    let args: Vec<_> = [&["--dry-run", "--sysroot", "../root"], args].concat();
+    let outcome = sandbox.run(sandbox.deb(&args));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    let is_relation = |line: &&str| line.starts_with("needs ") || line.starts_with("recommends ");
+    let lines = outcome.stdout.lines().filter(is_relation);
+    let others = lines.filter(|line| !line.starts_with("needs python3"));
+    (others.map(str::to_owned).collect(), outcome)
+}
+
+#[test]
+fn a_library_of_the_system_is_needed() {
+    let sandbox = sandbox(rocket());
+    let reason = "/site-packages/rocket/engine/user.so` needs `libbase.so.1`";
+    let (found, outcome) = relations(&sandbox, &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("needs base1 (>= 1.4): `/opt/acme/lib/"), "{found:?}");
+    assert!(found[0].contains(reason) && found[0].contains("uses `base_two@BASE_2`"), "{found:?}");
+    assert!(outcome.warnings().is_empty(), "{:?}", outcome.warnings());
+
+    let (found, _) = relations(&sandbox, &["--set", "dependencies.weak=libbase.*"]);
+    assert!(found[0].starts_with("recommends base1 (>= 1.4): "), "{found:?}");
+    let rename = "dependencies.rename={ \"libbase.so.1\" = \"other-base\" }";
+    let (found, _) = relations(&sandbox, &["--set", rename]);
+    assert!(found[0].starts_with("needs other-base: ") && found.len() == 1, "{found:?}");
+    let (found, outcome) = relations(&sandbox, &["--set", "dependencies.ignore=libbase.so.1"]);
+    assert_eq!(found, [""; 0]);
+    let [warning] = outcome.warnings()[..] else { panic!("{:?}", outcome.warnings()) };
+    assert!(warning.ends_with("needs `libbase.so.1`, which is ignored"), "{warning}");
+}
+
+#[test]
+fn a_relation_of_the_user_that_is_implied_joins_the_derived_one() {
+    let (found, _) = relations(&sandbox(rocket()), &["--set", "dependencies.add=base1"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("needs base1 (>= 1.4): "), "{found:?}");
+    assert!(found[0].ends_with("; `dependencies.add` asks for it"), "{found:?}");
+}
+
+#[test]
+fn a_library_of_the_package_is_private() {
+    let sandbox = sandbox(rocket().file("rocket/lib/libbase.so.1", BASE));
+    assert_eq!(relations(&sandbox, &[]).0, [""; 0]);
+}
+
+#[test]
+fn refusals() {
+    let mut failures = Failures::default();
+    let args = ["--sysroot", "../root"];
+    let missing = sandbox(rocket());
+    std::fs::remove_file(missing.path("root/usr/lib/libbase.so.1")).expect("it is there");
+    failures.deb("no such library", &missing, &args);
+    let unlisted = sandbox(rocket());
+    unlisted.write("root/var/lib/dpkg/info/base1.list", "");
+    failures.deb("a library without a package", &unlisted, &args);
+    let older = sandbox(rocket());
+    let position = BASE.windows(7).position(|at| at == b"BASE_2\0").expect("it has the version");
+    let mut bytes = BASE.to_vec();
+    bytes[position + 5] = b'9';
+    older.write("root/usr/lib/libbase.so.1", bytes);
+    failures.deb("a library without the version", &older, &args);
+    failures.deb("a root without packages", &sandbox(rocket()), &["--sysroot", "../wheels"]);
+    let rename = "dependencies.rename={ \"libbase.so.1\" = \"Base 1\" }";
+    failures.deb("a package that cannot be", &sandbox(rocket()), &["--set", rename]);
+    failures.check("bad_libraries");
+}
