@@ -27,6 +27,7 @@ leave() {
     trap - EXIT
     cd /
     umount --recursive --lazy "$root"/{proc,sys,dev,tmp,opt/rust/{rustup,cargo/registry}} 2>/dev/null || true
+    umount --recursive --lazy "$root" 2>/dev/null || true
     if [ -n "$keep" ]; then
         echo "kept: $root" >&2
     else
@@ -48,6 +49,8 @@ done
 cp -a "$("$repo/scripts/rootfs.sh" bookworm)" "$root"
 rm -f "$root/etc/resolv.conf"
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
+# A root that is no mount point cannot make namespaces of its own.
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t sysfs -o ro sysfs "$root/sys" 2>/dev/null || mount --rbind /sys "$root/sys"

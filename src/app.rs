@@ -44,13 +44,15 @@ const NOBODY: &str = "Unknown maintainer <root@localhost>";
 const MAX_SUMMARY: usize = 79;
 
 /// Works out what the application of `project` is, from its configuration, its files, and the `wheels`.
-pub fn identify(project: &Project, wheels: &[Wheel]) -> Result<App> {
+///
+/// `own` is the distribution that was built of the project. Requirements without a project can be an application,
+/// too: that of the same name.
+pub fn identify(project: &Project, wheels: &[Wheel], own: Option<&str>) -> Result<App> {
     let named = project.stated.name.as_deref().or(project.config.name.as_deref());
     let dir_name = project.dir.file_name().map(|name| name.to_string_lossy().into_owned());
     let named = named.map(str::to_owned).or(dir_name).unwrap_or_default();
-    let own = normalize_name(&named).ok();
+    let own = own.map(str::to_owned).or_else(|| normalize_name(&named).ok());
     let wheel = wheels.iter().find(|wheel| Some(&wheel.name.name) == own.as_ref());
-    let wheel = wheel.or_else(|| only_candidate(project, wheels));
     let metadata = wheel.map(|wheel| &wheel.metadata);
     agree(project, metadata)?;
     let mut warnings = Vec::new();
@@ -71,22 +73,6 @@ pub fn identify(project: &Project, wheels: &[Wheel]) -> Result<App> {
         distribution: wheel.map(|wheel| wheel.name.name.clone()),
         warnings,
     })
-}
-
-/// The wheel of a project that states no name: the one no other wheel requires, if there is exactly one.
-fn only_candidate<'a>(project: &Project, wheels: &'a [Wheel]) -> Option<&'a Wheel> {
-    use crate::project::ProjectKind;
-    if project.kind != ProjectKind::Buildable || project.stated.name.is_some() {
-        return None;
-    }
-    let is_required = |wheel: &&Wheel| {
-        let mut all = wheels.iter().flat_map(|other| &other.metadata.requires_dist);
-        all.any(|text| {
-            text.parse::<crate::pep::Requirement>().is_ok_and(|need| need.name == wheel.name.name)
-        })
-    };
-    let mut free = wheels.iter().filter(|wheel| !is_required(wheel));
-    free.next().filter(|_| free.next().is_none())
 }
 
 /// A wheel that says something else than the files of its project is of another project.
@@ -119,7 +105,17 @@ fn package_name(
         return PackageName::new(name);
     }
     let name = metadata.map_or(named, |metadata| &metadata.name);
-    PackageName::new(&normalize_name(name)?)
+    match normalize_name(name).and_then(|name| PackageName::new(&name)) {
+        Ok(name) => Ok(name),
+        Err(_) if metadata.is_none() && project.stated.name.is_none() => {
+            let message =
+                format!("the directory name `{}` cannot name a package", named.escape_debug());
+            Err(UserError::usage(message)
+                .hint("set `name` in the configuration, or `--set name=NAME`")
+                .into())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn version(
@@ -187,15 +183,16 @@ fn describe(name: &PackageName, metadata: Option<&Metadata>) -> (String, Vec<Str
     let full = full.filter(|text| *text != "UNKNOWN").unwrap_or("Python application");
     let mut summary = without_article(full.trim_end_matches('.')).to_owned();
     // Linters call it a fault when a summary begins with the name everybody sees beside it.
-    let lower = summary.to_lowercase();
-    if let Some(rest) =
-        lower.strip_prefix(name.as_str()).filter(|rest| !rest.starts_with(char::is_alphanumeric))
+    if let Some((start, rest)) = summary.split_at_checked(name.as_str().len())
+        && start.eq_ignore_ascii_case(name.as_str())
+        && !rest.starts_with(char::is_alphanumeric)
     {
-        let rest = summary[summary.len() - rest.len()..]
-            .trim_start_matches([' ', ':', '-', ',', '–', '—']);
+        let rest = rest.trim_start_matches([' ', ':', '-', ',', '–', '—']);
         let rest = rest.strip_prefix("is ").unwrap_or(rest).trim();
-        let rest = without_article(rest);
-        summary = if rest.is_empty() { "Python application".to_owned() } else { rest.to_owned() };
+        summary = without_article(rest).to_owned();
+    }
+    if summary.is_empty() {
+        summary = "Python application".to_owned();
     }
     let mut description = Vec::new();
     if summary.chars().count() > MAX_SUMMARY {

@@ -14,7 +14,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder};
 use flate2::write::GzEncoder;
 use flate2::{Compression as GzipLevel, GzBuilder};
 use liblzma::read::XzDecoder;
-use liblzma::stream::{Check, MtStreamBuilder};
+use liblzma::stream::{CONCATENATED, Check, MtStreamBuilder, Stream};
 use liblzma::write::XzEncoder;
 
 use crate::error::UserError;
@@ -146,12 +146,18 @@ pub enum Method {
     Zstd,
 }
 
+/// Memory an xz stream may ask for, in bytes: the highest preset needs an eighth of it.
+const XZ_MEMORY: u64 = 512 << 20;
+
 /// Reads what a stream compressed by `method` holds.
 pub fn decompress<'a>(input: impl Read + 'a, method: Method) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match method {
         Method::None => Box::new(input),
         Method::Gzip => Box::new(MultiGzDecoder::new(input)),
-        Method::Xz => Box::new(XzDecoder::new_multi_decoder(BufReader::new(input))),
+        Method::Xz => {
+            let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
+            Box::new(XzDecoder::new_stream(BufReader::new(input), stream))
+        }
         Method::Zstd => Box::new(zstd::stream::read::Decoder::new(input)?),
     })
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use mkpkg::cli::Cli;
 use mkpkg::commands;
 use mkpkg::error::{BUG, exit_code};
+use mkpkg::exec::yield_to_interrupt;
 use mkpkg::report::Talk;
 
 fn main() -> ExitCode {
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
         let talk = Talk::new(cli.verbosity(), cli.color());
         let result = commands::run(&cli, &talk);
         result.map_err(|error| {
+            yield_to_interrupt();
             talk.fail(&error);
             exit_code(&error)
         })

@@ -19,15 +19,42 @@ pub fn redact(text: &str) -> String {
             clean.push_str(MASK);
             rest = &rest[end..];
         }
+        if let Some((start, end)) = query(rest) {
+            clean.push_str(&rest[..start]);
+            clean.push_str(MASK);
+            rest = &rest[end..];
+        }
     }
     clean.push_str(rest);
     clean
 }
 
+/// Whether a URL in `text` holds a password, or a token where a user would stand.
+pub fn holds_credentials(text: &str) -> bool {
+    text.match_indices("://").any(|(at, separator)| {
+        let rest = &text[at + separator.len()..];
+        let is_web = text[..at].ends_with("http") || text[..at].ends_with("https");
+        userinfo(rest).is_some_and(|end| is_web || rest[..end].contains(':'))
+    })
+}
+
+/// Where the query of a URL is in what follows `://`, without its `?`: it may hold a token.
+fn query(text: &str) -> Option<(usize, usize)> {
+    let token = word(text);
+    let start = token.find('?')? + 1;
+    let end = token[start..].find('#').map_or(token.len(), |at| start + at);
+    (token[start..end].contains('=')).then_some((start, end))
+}
+
+/// What stands before the next blank or quote.
+fn word(text: &str) -> &str {
+    let ends = |at: char| at.is_whitespace() || matches!(at, '"' | '\'' | '`' | '<' | '>');
+    &text[..text.find(ends).unwrap_or(text.len())]
+}
+
 /// Length of the userinfo at the start of what follows `://`; the `@` is not part of it.
 fn userinfo(text: &str) -> Option<usize> {
-    let word = |at: char| at.is_whitespace() || matches!(at, '"' | '\'' | '`' | '<' | '>');
-    let token = &text[..text.find(word).unwrap_or(text.len())];
+    let token = word(text);
     let authority = &token[..token.find(['/', '?', '#']).unwrap_or(token.len())];
     if let Some(at) = authority.rfind('@') {
         return Some(at);
@@ -53,7 +80,7 @@ pub fn located(place: &str, error: &Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use crate::redact::redact;
+    use crate::redact::{holds_credentials, redact};
 
     fn check(text: &str, expected: &str) {
         assert_eq!(redact(text), expected);
@@ -70,5 +97,21 @@ mod tests {
         check("https://x.example:8080/a@1.0", "https://x.example:8080/a@1.0");
         check("https://x.example/a@1.0", "https://x.example/a@1.0");
         check("https://[::1]:80/ä@1", "https://[::1]:80/ä@1");
+        check("`https://x/a.whl?token=abc&b=c#egg=a` d?e=f", "`https://x/a.whl?****#egg=a` d?e=f");
+        check("https://x/what? yes", "https://x/what? yes");
+    }
+
+    #[test]
+    fn credentials_are_found() {
+        for (text, expected) in [
+            ("see https://u:p@x/", true),
+            ("a @ git+https://token@x/a", true),
+            ("git+ssh://git@x/a", false),
+            ("redis://u:p@x", true),
+            ("https://x/@y", false),
+            ("no URL", false),
+        ] {
+            assert_eq!(holds_credentials(text), expected, "{text}");
+        }
     }
 }

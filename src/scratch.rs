@@ -3,11 +3,15 @@
 //! A killed build leaves its directory; the next build collects it, because its lock is free.
 
 use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use nix::fcntl::{Flock, FlockArg};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::unistd::Uid;
 use tempfile::TempDir;
 
 const PREFIX: &str = "mkpkg-build-";
@@ -41,12 +45,13 @@ impl Scratch {
         let base =
             base.canonicalize().with_context(|| format!("cannot use `{}`", base.display()))?;
         collect_stale(&base);
-        let dir = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir_in(&base)
-            .with_context(|| format!("cannot make a directory in `{}`", base.display()))?;
-        let lock = lock(dir.path(), FlockArg::LockExclusiveNonblock)
-            .with_context(|| format!("cannot lock `{}`", dir.path().display()))?;
+        let (dir, lock) = loop {
+            if let Some(locked) = attempt(&base)
+                .with_context(|| format!("cannot make a directory in `{}`", base.display()))?
+            {
+                break locked;
+            }
+        };
         *sweeper.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir.path().to_owned());
         Ok(Self { dir, _lock: lock })
     }
@@ -70,25 +75,42 @@ impl Scratch {
     }
 }
 
-fn lock(dir: &Path, how: FlockArg) -> Result<Flock<File>> {
-    let file = File::create(dir.join(LOCK))?;
-    Flock::lock(file, how).map_err(|(_, errno)| errno.into())
+/// A new directory and its lock; `None` when another build took it for stale before it was locked.
+fn attempt(base: &Path) -> io::Result<Option<(TempDir, Flock<File>)>> {
+    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(base)?;
+    let path = dir.path().join(LOCK);
+    let lock = match Flock::lock(File::create_new(&path)?, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+        Err((_, errno)) => return Err(errno.into()),
+    };
+    let is_there = fs::metadata(&path).is_ok_and(|there| {
+        lock.metadata().is_ok_and(|ours| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+    });
+    Ok(is_there.then_some((dir, lock)))
 }
 
 /// Removes the scratch directories nobody holds; what cannot be removed is not ours.
 fn collect_stale(base: &Path) {
     let Ok(listing) = fs::read_dir(base) else { return };
     for entry in listing.flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
         let dir = entry.path();
-        // A directory that has no lock yet belongs to a build that starts right now.
-        if is_ours
-            && dir.join(LOCK).is_file()
-            && lock(&dir, FlockArg::LockExclusiveNonblock).is_ok()
-        {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && fs::symlink_metadata(&dir)
+                .is_ok_and(|there| there.is_dir() && there.uid() == Uid::effective().as_raw());
+        // The lock is held until the directory is gone.
+        if let Some(_lock) = is_ours.then(|| stale(&dir)).flatten() {
             let _ = fs::remove_dir_all(&dir);
         }
     }
+}
+
+/// The lock of a directory whose build has ended. One that has no lock yet belongs to a build that starts right now.
+fn stale(dir: &Path) -> Option<Flock<File>> {
+    let mut options = File::options();
+    // Whoever else can write here must not make us open what a link leads to.
+    options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits());
+    Flock::lock(options.open(dir.join(LOCK)).ok()?, FlockArg::LockExclusiveNonblock).ok()
 }
 
 #[cfg(test)]

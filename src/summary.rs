@@ -89,9 +89,12 @@ pub fn files(tree: &Tree) -> String {
 
 #[derive(Serialize)]
 struct Json<'a> {
-    path: String,
-    size: u64,
-    sha256: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
     name: &'a str,
     version: String,
     release: &'a str,
@@ -115,13 +118,13 @@ struct JsonDistribution<'a> {
     licence: &'a str,
 }
 
-/// The summary as one line of JSON.
-pub fn json(meta: &PackageMeta, artifact: &Artifact, talk: &Talk) -> Result<String> {
+/// The summary as one line of JSON; without an artifact it is of a package that was not written.
+pub fn json(meta: &PackageMeta, artifact: Option<&Artifact>, talk: &Talk) -> Result<String> {
     let timings = talk.timings();
     let summary = Json {
-        path: artifact.path.display().to_string(),
-        size: artifact.size,
-        sha256: &artifact.sha256,
+        path: artifact.map(|artifact| artifact.path.display().to_string()),
+        size: artifact.map(|artifact| artifact.size),
+        sha256: artifact.map(|artifact| artifact.sha256.as_str()),
         name: meta.name.as_str(),
         version: meta.version.to_string(),
         release: &meta.release,

@@ -23,7 +23,7 @@ use crate::scratch::{Scratch, Sweeper};
 use crate::tree::Tree;
 use crate::venv::leaks::BuildPaths;
 use crate::venv::smoke::Trial;
-use crate::venv::{self, Staged, leaks, loadable, requirements, smoke};
+use crate::venv::{self, Staged, credentials, leaks, loadable, requirements, smoke};
 use crate::wheel::Wheel;
 use crate::wheel::tags::{Tag, supported};
 use crate::wheelhouse::{self, Means};
@@ -73,7 +73,8 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let compression = args.compression()?;
     let settings = args.settings(&|name| std::env::var(name).ok());
     let project = project::load(&args.project, &settings)?;
-    let sources = list(&project.dir)?;
+    venv::check_config(&project.config)?;
+    let sources = list(&project.dir, &products(args))?;
     let variable = std::env::var("SOURCE_DATE_EPOCH").ok();
     let epoch = epoch::of_project(&project.dir, &sources, variable.as_deref())?;
     let host = host_release();
@@ -88,6 +89,12 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     demand_lock(args, lock.as_ref(), talk)?;
     let is_host = release == host;
     Ok(Inputs { project, sources, release, is_host, interpreter, tags, lock, epoch, compression })
+}
+
+/// Directories that packages and wheels go to or come from; they are no part of a project they lie in.
+fn products(args: &BuildArgs) -> Vec<PathBuf> {
+    let dirs = std::iter::once(&args.output).chain(&args.wheelhouse);
+    dirs.filter_map(|dir| dir.canonicalize().ok()).collect()
 }
 
 fn host_release() -> Option<Release> {
@@ -142,6 +149,14 @@ fn demand_lock(args: &BuildArgs, lock: Option<&Lock>, talk: &Talk) -> Result<()>
         };
     }
     let pinning = lock.map(Lock::pinning);
+    let has_more_indexes = lock
+        .is_some_and(|lock| lock.options.iter().any(|option| option.starts_with("--extra-index")))
+        || std::env::var_os("PIP_EXTRA_INDEX_URL").is_some();
+    if has_more_indexes && pinning != Some(Pinning::Hashed) && args.wheelhouse.is_none() {
+        talk.warn(
+            "several indexes are asked and nothing is hashed: any of them can bring any distribution, so lock with hashes",
+        );
+    }
     if args.wheelhouse.is_none() && matches!(pinning, None | Some(Pinning::Loose)) {
         talk.warn(format!(
             "the requirements are not locked and another build may get others: lock them with {HOW_TO_LOCK}"
@@ -158,10 +173,12 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     let at_interrupt = sweeper.clone();
     on_interrupt(move || at_interrupt.sweep())?;
     let scratch = Scratch::new(&sweeper)?;
-    let wheels = wheels(inputs, args, &scratch, talk)?;
-    let app = identify(&inputs.project, &wheels)?;
-    let missing =
-        requirements::check(&wheels, &app, &inputs.project, &inputs.interpreter.environment)?;
+    let (wheels, own) = wheels(inputs, args, &scratch, talk)?;
+    let app = identify(&inputs.project, &wheels, own.as_deref())?;
+    let environment = &inputs.interpreter.environment;
+    let lock = inputs.lock.as_ref();
+    let missing = requirements::check(&wheels, &app, &inputs.project, lock, environment)?;
+    let leaky = credentials::check(&wheels, app.distribution.as_deref())?;
     let spool = scratch.spool()?;
     let staged = talk.stage("installed and compiled", || {
         let request = venv::Request {
@@ -174,7 +191,7 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
         };
         venv::stage(&request, spool)
     })?;
-    for warning in app.warnings.iter().chain(&missing).chain(&staged.warnings) {
+    for warning in app.warnings.iter().chain(&missing).chain(&leaky).chain(&staged.warnings) {
         talk.warn(warning);
     }
     for note in &staged.notes {
@@ -185,7 +202,12 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     Ok(Built { app, tree, machine, interpreter, needs, bundled })
 }
 
-fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> Result<Vec<Wheel>> {
+fn wheels(
+    inputs: &Inputs,
+    args: &BuildArgs,
+    scratch: &Scratch,
+    talk: &Talk,
+) -> Result<(Vec<Wheel>, Option<String>)> {
     let cache = if args.no_cache { None } else { cache_dir() };
     let listen = |line: &str| talk.note(line);
     let request = wheelhouse::Request {
@@ -208,7 +230,8 @@ fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> 
     if !wheelhouse.built.is_empty() {
         talk.say(&format!("built from sources: {}", wheelhouse.built.join(", ")));
     }
-    talk.stage("verified wheels", || venv::open(&wheelhouse.wheels, args.jobs()))
+    let wheels = talk.stage("verified wheels", || venv::open(&wheelhouse.wheels, args.jobs()))?;
+    Ok((wheels, wheelhouse.own))
 }
 
 /// `$XDG_CACHE_HOME/mkpkg`, or below the home directory.
@@ -230,8 +253,9 @@ fn gates(
         let report = elf::scan(&staged.tree, args.jobs())?;
         let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
         let machine = loadable::check(&report, target)?;
-        let unique = vec![scratch.path().to_owned()];
-        let common = vec![inputs.project.dir.clone()];
+        let unique = [Some(scratch.path().to_owned()), cache_dir()].into_iter().flatten().collect();
+        let typed = std::path::absolute(&args.project).unwrap_or_else(|_| args.project.clone());
+        let common = vec![inputs.project.dir.clone(), typed];
         leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;
         let troubles = report.files.iter().flat_map(trouble).collect::<Vec<_>>();
         Ok((machine, resolve(report, &staged.tree, &rules(&inputs.project.config)), troubles))

@@ -32,7 +32,8 @@ pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     };
     let (name, options) = (deb::file_name(&meta), options(&inputs, args.jobs()));
     if args.dry_run {
-        return print(&summary::plan(&meta, &built.tree, &name));
+        let json = || summary::json(&meta, None, talk);
+        return print(&if args.json { json()? } else { summary::plan(&meta, &built.tree, &name) });
     }
     let artifact = talk.stage("written", || {
         artifact::write(&args.output, &name, |out| {
@@ -42,7 +43,7 @@ pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     })?;
     summary::say(&meta, &artifact, talk);
     print(&if args.json {
-        summary::json(&meta, &artifact, talk)?
+        summary::json(&meta, Some(&artifact), talk)?
     } else {
         summary::path(&artifact)
     })
@@ -135,7 +136,7 @@ pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
     if project.config.name.is_none() && project.stated.name.is_none() {
         return Ok(());
     }
-    let app = identify(project, &[])?;
+    let app = identify(project, &[], None)?;
     let meta = describe(inputs, app, configured);
     deb::check(&meta, &options(inputs, args.jobs()))
 }

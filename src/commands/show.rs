@@ -12,6 +12,7 @@ use crate::cli::ShowArgs;
 use crate::digest::{Hasher, hex};
 use crate::document::to_json;
 use crate::error::UserError;
+use crate::exec::on_interrupt;
 use crate::package::Package;
 use crate::report::print;
 use crate::scratch::{Scratch, Sweeper};
@@ -22,11 +23,14 @@ pub fn run(args: &ShowArgs) -> Result<()> {
     let input = File::open(&args.package).map_err(|error| {
         UserError::input(format!("cannot open `{}`: {error}", args.package.display()))
     })?;
-    let scratch = Scratch::new(&Sweeper::default())?;
+    let sweeper = Sweeper::default();
+    let at_interrupt = sweeper.clone();
+    on_interrupt(move || at_interrupt.sweep())?;
+    let scratch = Scratch::new(&sweeper)?;
     let package = deb::read(input, scratch.spool()?)
         .with_context(|| format!("cannot read `{}`", args.package.display()))?;
     let files = files(&package.tree)?;
-    print(&if args.json { json(&package, &files)? } else { text(&package, &files) })
+    print(&if args.json { json(&package, &files)? } else { plain(&text(&package, &files)) })
 }
 
 /// One entry of a package, as it is shown.
@@ -70,10 +74,18 @@ fn files(tree: &Tree) -> Result<Vec<Shown>> {
         .collect()
 }
 
+/// The text without control characters, which a terminal would obey.
+fn plain(text: &str) -> String {
+    let is_plain = |at: char| !at.is_control() || matches!(at, '\n' | '\t');
+    text.chars()
+        .map(|at| if is_plain(at) { at.to_string() } else { at.escape_debug().to_string() })
+        .collect()
+}
+
 fn text(package: &Package, files: &[Shown]) -> String {
     let mut text = String::new();
     for (name, value) in &package.fields {
-        let _ = writeln!(text, "{name}: {}", value.trim_end().replace('\n', "\n "));
+        let _ = writeln!(text, "{name}: {}", value.trim_end());
     }
     let _ = writeln!(text, "\ncompression: {}", package.compression);
     for (name, script) in &package.scripts {

@@ -133,12 +133,16 @@ impl Headers {
     }
 }
 
+/// Smallest page of the machines packages are made for; what a segment says of alignment cannot go below it.
+const PAGE: u64 = 4096;
+
 /// ELF: "p_vaddr should equal p_offset, modulo p_align"; the kernel maps whole pages and refuses anything else.
 fn load_fault(index: usize, load: &ProgramHeader, len: u64) -> Option<String> {
     let align = load.p_align.max(1);
     if !align.is_power_of_two() {
         return Some(format!("segment {index} has the alignment {align}, not a power of two"));
     }
+    let align = align.max(PAGE);
     if load.p_offset % align != load.p_vaddr % align {
         return Some(format!(
             "segment {index} lies at offset {:#x} and is to be loaded at {:#x}, which differ modulo {align:#x}",

@@ -125,10 +125,14 @@ fn compile_batch(
         })?;
         match reply {
             Reply::Code { pyc, imports } => {
-                let path = PycPath { source: path, cache_tag: &interpreter.cache_tag };
-                compiled.pycs.push(path.keep(&pyc, spool)?);
+                match pyc_path(path, &interpreter.cache_tag) {
+                    Ok(at) => compiled.pycs.push(keep(at, path, &pyc, spool)?),
+                    Err(error) => {
+                        compiled.warnings.push(format!("`{path}` gets no byte code: {error}"))
+                    }
+                }
                 for module in imports {
-                    compiled.imports.entry(module).or_default().push((*path.source).clone());
+                    compiled.imports.entry(module).or_default().push((*path).clone());
                 }
             }
             Reply::Invalid(reason) => {
@@ -142,23 +146,19 @@ fn compile_batch(
     Ok(compiled)
 }
 
-struct PycPath<'a> {
-    source: &'a PkgPath,
-    cache_tag: &'a str,
+/// Where byte code of `source` belongs (PEP 3147).
+fn pyc_path(source: &PkgPath, cache_tag: &str) -> Result<PkgPath> {
+    let name = source.file_name();
+    let module = name.strip_suffix(".py").unwrap_or(name);
+    let file = format!("__pycache__/{module}.{cache_tag}.pyc");
+    match source.parent() {
+        Some(dir) => dir.join(&file),
+        None => PkgPath::new(&file),
+    }
 }
 
-impl PycPath<'_> {
-    fn keep(&self, pyc: &[u8], spool: &Spool) -> Result<Pyc> {
-        let name = self.source.file_name();
-        let module = name.strip_suffix(".py").unwrap_or(name);
-        let file = format!("__pycache__/{module}.{}.pyc", self.cache_tag);
-        let path = match self.source.parent() {
-            Some(dir) => dir.join(&file)?,
-            None => PkgPath::new(&file)?,
-        };
-        let (source, sha256) = (self.source.clone(), sha256(pyc));
-        Ok(Pyc { path, source, content: spool.append(pyc)?, sha256 })
-    }
+fn keep(path: PkgPath, source: &PkgPath, pyc: &[u8], spool: &Spool) -> Result<Pyc> {
+    Ok(Pyc { path, source: source.clone(), content: spool.append(pyc)?, sha256: sha256(pyc) })
 }
 
 enum Reply {

@@ -26,6 +26,8 @@ pub struct Interpreter {
     pub glibc: Option<(u32, u32)>,
     /// Its answers to marker variables.
     pub environment: Environment,
+    /// Top-level modules of its standard library; empty before Python 3.10.
+    pub stdlib: Vec<String>,
     /// SHA-256 of the executable, hexadecimal: byte code differs between builds of one version.
     pub sha256: String,
 }
@@ -37,6 +39,7 @@ struct Answer {
     cache_tag: String,
     environment: Environment,
     glibc: Option<String>,
+    stdlib: Vec<String>,
 }
 
 /// Works with any Python, so that Python 2 can be told apart from a program that is no Python at all.
@@ -53,7 +56,8 @@ try:
     glibc = os.confstr("CS_GNU_LIBC_VERSION")
 except (AttributeError, ValueError, OSError):
     glibc = None
-json.dump({"cache_tag": sys.implementation.cache_tag, "glibc": glibc, "environment": {
+json.dump({"cache_tag": sys.implementation.cache_tag, "glibc": glibc,
+    "stdlib": sorted(getattr(sys, "stdlib_module_names", ())), "environment": {
     "implementation_name": sys.implementation.name,
     "implementation_version": full(sys.implementation.version),
     "os_name": os.name,
@@ -79,8 +83,14 @@ pub fn find(wanted: Option<&str>, default_minor: Option<&str>) -> Result<Interpr
         (None, None) => "python3".to_owned(),
     };
     let executable = locate(&name).ok_or_else(|| {
-        UserError::unresolved(format!("the interpreter `{name}` is not on this host"))
-            .hint(format!("install it (`apt install {name}`), or name another with `--python`"))
+        UserError::unresolved(format!("the interpreter `{name}` is not on this host")).hint(
+            match name.contains('/') {
+                true => "name another with `--python`".to_owned(),
+                false => {
+                    format!("install it (`apt install {name}`), or name another with `--python`")
+                }
+            },
+        )
     })?;
     ask(&executable)
 }
@@ -123,7 +133,10 @@ fn ask(executable: &Path) -> Result<Interpreter> {
         .hint("use Python 3.8 or newer")
         .into());
     }
-    let answer: Answer = from_json(&finished.stdout, &format!("the answer of {shown}"))?;
+    let answer: Answer = from_json(&finished.stdout, "the answer").map_err(|_| {
+        UserError::unresolved(format!("`{shown}` does not answer as Python does"))
+            .hint("name a Python interpreter with `--python`")
+    })?;
     let environment = answer.environment;
     if environment.implementation_name != "cpython" || environment.sys_platform != "linux" {
         let what = format!("{} on {}", environment.implementation_name, environment.sys_platform);
@@ -138,6 +151,7 @@ fn ask(executable: &Path) -> Result<Interpreter> {
         minor: environment.python_version.clone(),
         cache_tag: answer.cache_tag,
         glibc: answer.glibc.as_deref().and_then(parse_glibc),
+        stdlib: answer.stdlib,
         sha256: fingerprint(executable)?,
         environment,
     })

@@ -277,6 +277,17 @@ const SYSTEM_DIRS: [&str; 12] = [
     "var/cache",
 ];
 
+/// Top directories of the kernel, of a running system, and those that are links into `/usr`.
+const FOREIGN_TOPS: [&str; 12] =
+    ["bin", "boot", "dev", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys", "tmp"];
+
+/// Whether an absolute path lies deep enough, and where packages may have directories.
+fn is_free(path: &str) -> bool {
+    let mut parts = path.trim_start_matches('/').split('/');
+    let is_foreign = parts.next().is_none_or(|top| FOREIGN_TOPS.contains(&top));
+    !is_foreign && parts.next().is_some() && !SYSTEM_DIRS.contains(&path.trim_matches('/'))
+}
+
 /// The prefix of a package: `text`, or `/opt/<name>`.
 pub fn prefix(text: Option<&str>, name: &PackageName) -> Result<PkgPath> {
     let text = text.map_or_else(|| format!("/opt/{name}"), str::to_owned);
@@ -287,10 +298,12 @@ pub fn prefix(text: Option<&str>, name: &PackageName) -> Result<PkgPath> {
         "holds a character that a `#!` line or a shell would not take literally"
     } else if text.len() > MAX_PREFIX {
         "is too long for a `#!` line"
-    } else if text.matches('/').count() < 2 || SYSTEM_DIRS.contains(&text.trim_matches('/')) {
+    } else if !is_free(text.trim_end_matches('/')) {
         "is not a directory a package can have for itself"
+    } else if let Ok(path) = PkgPath::new(text.trim_end_matches('/')) {
+        return Ok(path);
     } else {
-        return PkgPath::new(text.trim_end_matches('/'));
+        "is not a plain path"
     };
     Err(UserError::usage(format!("the prefix {text:?} {fault}"))
         .hint(format!(
@@ -385,9 +398,20 @@ mod tests {
         assert_eq!(prefix(None, &name).unwrap().absolute(), "/opt/acme-web");
         assert_eq!(prefix(Some("/opt/venvs/x/"), &name).unwrap().absolute(), "/opt/venvs/x");
         let long = format!("/opt/{}", "x".repeat(96));
-        for bad in
-            ["opt/x", "/opt", "/usr/bin", "/opt/a b", "/opt/a'b", "/opt/../etc", "/", "", &long]
-        {
+        for bad in [
+            "opt/x",
+            "/opt",
+            "/opt/",
+            "/lib/x",
+            "/usr/bin",
+            "/usr/bin/",
+            "/opt/a b",
+            "/opt/a'b",
+            "/opt/../etc",
+            "/",
+            "",
+            &long,
+        ] {
             assert!(prefix(Some(bad), &name).is_err(), "{bad}");
         }
     }

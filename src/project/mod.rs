@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod epoch;
+pub mod repository;
 pub mod sources;
 pub mod static_metadata;
 
@@ -49,6 +50,14 @@ pub fn load(dir: &Path, settings: &[(String, String)]) -> Result<Project> {
         UserError::usage(format!("the project `{}` cannot be opened: {error}", dir.display()))
             .hint("name the directory that holds `pyproject.toml`")
     })?;
+    if !dir.is_dir() {
+        return Err(UserError::usage(format!(
+            "the project `{}` is not a directory",
+            dir.display()
+        ))
+        .hint("name the directory that holds `pyproject.toml`")
+        .into());
+    }
     let pyproject_text = read_if_there(&dir.join("pyproject.toml"))?;
     let pyproject =
         pyproject_text.as_deref().map(PyProject::parse).transpose()?.unwrap_or_default();

@@ -2,6 +2,7 @@
 //!
 //! Building in a copy keeps the project's directory clean, and keeps what earlier builds left there out.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,6 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::digest::{Hasher, hex};
 use crate::error::UserError;
+use crate::project::repository::tracked_files;
 
 /// A file or link of the project.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,8 +53,8 @@ const TOOL_DIRS: [&str; 14] = [
     "__pycache__",
 ];
 
-/// Lists the sources below `dir`, sorted by path.
-pub fn list(dir: &Path) -> Result<Vec<SourceFile>> {
+/// Lists the sources below `dir`, sorted by path; what is below one of `skipped` (absolute paths) is none.
+pub fn list(dir: &Path, skipped: &[PathBuf]) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     let mut pending = vec![PathBuf::new()];
     while let Some(relative) = pending.pop() {
@@ -65,10 +67,11 @@ pub fn list(dir: &Path) -> Result<Vec<SourceFile>> {
             let kind =
                 entry.file_type().with_context(|| format!("cannot read `{}`", path.display()))?;
             if kind.is_dir() {
-                if !is_left_over(&entry.path(), relative.as_os_str().is_empty()) {
+                let is_skipped = skipped.contains(&entry.path());
+                if !is_skipped && !is_left_over(&entry.path(), relative.as_os_str().is_empty()) {
                     pending.push(path);
                 }
-            } else if let Some(file) = source(&entry.path(), path)? {
+            } else if let Some(file) = source(&entry.path(), path, false)? {
                 files.push(file);
             }
         }
@@ -77,14 +80,14 @@ pub fn list(dir: &Path) -> Result<Vec<SourceFile>> {
     Ok(files)
 }
 
-fn source(at: &Path, path: PathBuf) -> Result<Option<SourceFile>> {
+fn source(at: &Path, path: PathBuf, with_byte_code: bool) -> Result<Option<SourceFile>> {
     let fault = || format!("cannot read `{}`", at.display());
     let metadata = fs::symlink_metadata(at).with_context(fault)?;
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let modified = modified.map_or(0, |since| since.as_secs());
     let kind = if metadata.is_symlink() {
         SourceKind::Link(fs::read_link(at).with_context(fault)?)
-    } else if metadata.is_file() && at.extension() != Some(OsStr::new("pyc")) {
+    } else if metadata.is_file() && (with_byte_code || at.extension() != Some(OsStr::new("pyc"))) {
         SourceKind::File(metadata.len())
     } else {
         return Ok(None);
@@ -142,8 +145,9 @@ pub fn digest(dir: &Path, files: &[SourceFile]) -> Result<String> {
     Ok(hex(&hasher.finish()))
 }
 
-/// Copies `files` to `to`, with fixed modes, and lets `.git` there lead to the project's own.
+/// Copies `files` to `to`, with fixed modes, and what makes a repository of it, if it is one.
 pub fn copy(dir: &Path, files: &[SourceFile], to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot make `{}`", to.display()))?;
     for file in files {
         let (from, at) = (dir.join(&file.path), to.join(&file.path));
         let fault = || format!("cannot copy `{}` to `{}`", from.display(), at.display());
@@ -161,11 +165,65 @@ pub fn copy(dir: &Path, files: &[SourceFile], to: &Path) -> Result<()> {
             }
         }
     }
-    let git = dir.join(".git");
-    if git.exists() && !to.join(".git").exists() {
-        symlink(&git, to.join(".git")).context("cannot link to the project's `.git`")?;
+    if dir.join(".git").exists() && !to.join(".git").exists() {
+        copy_git(&dir.join(".git"), &to.join(".git"))
+            .context("cannot copy the project's `.git`")?;
     }
     Ok(())
+}
+
+/// A `.git` that shares the history and has an index of its own, because looking at the state of a repository
+/// rewrites its index.
+fn copy_git(git: &Path, to: &Path) -> Result<()> {
+    if !git.is_dir() {
+        fs::copy(git, to)?;
+        return Ok(());
+    }
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(git)? {
+        let entry = entry?;
+        let at = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            symlink(entry.path(), at)?;
+        } else if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), at)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies the project in `dir` to `to`, and what its build needs of the repository around it; returns where the
+/// project lies in the copy.
+///
+/// Backends that take the version from a repository want every tracked file in its place, or call the state
+/// changed. A project in a subdirectory gets the whole repository when it seems to look beyond itself.
+pub fn copy_to_build(dir: &Path, files: &[SourceFile], to: &Path) -> Result<PathBuf> {
+    let top = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir);
+    let below = dir.strip_prefix(top).unwrap_or(Path::new(""));
+    let is_top = below.as_os_str().is_empty();
+    if !is_top && !looks_beyond(dir) {
+        copy(dir, files, to)?;
+        return Ok(to.to_owned());
+    }
+    let project = to.join(below);
+    copy(dir, files, &project)?;
+    let known: BTreeSet<_> = files.iter().map(|file| below.join(&file.path)).collect();
+    let mut tracked = Vec::new();
+    for path in tracked_files(top).into_iter().filter(|path| !known.contains(path)) {
+        if top.join(&path).symlink_metadata().is_ok() {
+            tracked.extend(source(&top.join(&path), path, true)?);
+        }
+    }
+    copy(top, &tracked, to)?;
+    Ok(project)
+}
+
+/// Whether a project in a subdirectory seems to need what is around it.
+fn looks_beyond(dir: &Path) -> bool {
+    let names = ["pyproject.toml", "setup.py", "setup.cfg"];
+    let texts = names.iter().filter_map(|name| fs::read_to_string(dir.join(name)).ok());
+    let signs = ["scm", "vcs", "versioningit", "versioneer", "dynamic-versioning", "../"];
+    texts.into_iter().any(|text| signs.iter().any(|sign| text.contains(sign)))
 }
 
 /// The text of a path that has to be part of a package.
@@ -202,12 +260,12 @@ mod tests {
             fs::create_dir_all(at.parent().unwrap()).unwrap();
             fs::write(at, path).unwrap();
         }
-        let files = list(dir.path()).unwrap();
+        let files = list(dir.path(), &[]).unwrap();
         let paths: Vec<_> = files.iter().map(|file| file.path.to_str().unwrap()).collect();
         assert_eq!(paths, [".env", "pkg/__init__.py", "src/build/mod.py"]);
         let copied = tempfile::tempdir().unwrap();
         copy(dir.path(), &files, copied.path()).unwrap();
-        let again = list(copied.path()).unwrap();
+        let again = list(copied.path(), &[]).unwrap();
         assert_eq!(digest(dir.path(), &files).unwrap(), digest(copied.path(), &again).unwrap());
         fs::write(copied.path().join("pkg/__init__.py"), "changed").unwrap();
         assert_ne!(digest(dir.path(), &files).unwrap(), digest(copied.path(), &again).unwrap());

@@ -112,6 +112,21 @@ pub fn of_setup_cfg(text: &str) -> StaticMetadata {
     metadata
 }
 
+/// The one name a `setup.py` gives as a literal, `name="…"`; `None` when it gives none, or several.
+///
+/// Good for telling wheels apart, not for a statement: the literal may name something else.
+pub fn name_in_setup_py(text: &str) -> Option<String> {
+    let mut names = text.match_indices("name").filter_map(|(at, word)| {
+        let is_whole =
+            !text[..at].ends_with(|at: char| at.is_alphanumeric() || at == '_' || at == '.');
+        let rest = text[at + word.len()..].trim_start().strip_prefix('=')?.trim_start();
+        let quote = rest.chars().next().filter(|at| is_whole && matches!(at, '"' | '\''))?;
+        rest[1..].split(quote).next()
+    });
+    let first = names.next()?;
+    names.all(|name| name == first).then(|| first.to_owned())
+}
+
 /// One statement from several files, each with its name; an error when two of them disagree.
 pub fn agree(statements: &[(&str, StaticMetadata)]) -> Result<StaticMetadata> {
     let mut agreed = StaticMetadata::default();
@@ -167,7 +182,9 @@ pub fn same_version(left: &str, right: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::project::static_metadata::{PyProject, StaticMetadata, agree, of_setup_cfg};
+    use crate::project::static_metadata::{
+        PyProject, StaticMetadata, agree, name_in_setup_py, of_setup_cfg,
+    };
 
     fn check(pyproject: &str, setup_cfg: &str) -> Result<StaticMetadata, String> {
         let pyproject = PyProject::parse(pyproject).map_err(|error| error.to_string())?;
@@ -191,6 +208,19 @@ mod tests {
         assert_eq!(error, "`pyproject.toml` says the name is `a`, `setup.cfg` says `b`");
         let error = check("[project]\nversion = '1.0'", "[metadata]\nversion = 1.1\n").unwrap_err();
         assert_eq!(error, "`pyproject.toml` says the version is `1.0`, `setup.cfg` says `1.1`");
+    }
+
+    #[test]
+    fn names_in_setup_py() {
+        for (text, expected) in [
+            ("setup(name='acme', version='1')", Some("acme")),
+            ("setup(\n    name = \"acme\",\n)\nsetup(name='acme')", Some("acme")),
+            ("setup(name=NAME)", None),
+            ("setup(name='a', ext_modules=[Extension(name='b')])", None),
+            ("filename='a'", None),
+        ] {
+            assert_eq!(name_in_setup_py(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

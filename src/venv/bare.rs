@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -52,10 +53,7 @@ pub fn code(project: &Project, sources: &[SourceFile], app: &App, layout: &Layou
                 Entry::file(Content::Path { path: at, len: *len }, mode, &own)
             }
             SourceKind::Link(target) => {
-                let depth = source.path.components().count() - 1;
-                let climbs =
-                    target.components().take_while(|part| part.as_os_str() == "..").count();
-                if target.is_absolute() || climbs > depth {
+                if target.is_absolute() || leaves(&source.path, target) {
                     let message =
                         format!("the link `{}` leaves the project", source.path.display());
                     return Err(UserError::input(message)
@@ -73,10 +71,37 @@ pub fn code(project: &Project, sources: &[SourceFile], app: &App, layout: &Layou
     Ok(tree)
 }
 
+/// Whether a relative link at `path` leads out of the project.
+fn leaves(path: &Path, target: &Path) -> bool {
+    let mut depth = path.components().count() - 1;
+    for part in target.components() {
+        match part {
+            Component::ParentDir if depth == 0 => return true,
+            Component::ParentDir => depth -= 1,
+            Component::Normal(_) => depth += 1,
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    false
+}
+
 fn is_code(source: &SourceFile) -> bool {
     let mut parts = source.path.components();
     let is_hidden = parts.any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
     let name = source.path.to_str().unwrap_or_default();
     let is_requirements = name.starts_with("requirements") && name.ends_with(".txt");
-    !is_hidden && !is_requirements && !DESCRIPTIONS.contains(&name)
+    let is_package = [".deb", ".rpm", ".whl"].iter().any(|end| name.ends_with(end));
+    !is_hidden && !is_requirements && !is_package && !DESCRIPTIONS.contains(&name)
+}
+
+/// Files of `tree` whose names are those that keys and passwords go by.
+pub fn secrets(tree: &Tree) -> Vec<String> {
+    let is_secret = |name: &str| {
+        ["id_rsa", "id_ed25519", "id_ecdsa", "pip.conf", "credentials.json"].contains(&name)
+            || [".pem", ".key", ".p12", ".pfx", ".env"].iter().any(|end| name.ends_with(end))
+    };
+    let found = tree.files().filter(|(path, ..)| is_secret(path.file_name()));
+    found
+        .map(|(path, ..)| format!("`{path}` looks like a secret: `exclude` it if it is one"))
+        .collect()
 }

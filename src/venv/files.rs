@@ -55,12 +55,27 @@ pub fn configured(rules: &[FileRule], project: &Project, layout: &Layout) -> Res
     Ok(tree)
 }
 
+/// Directories in `/etc` that decide who may do what on a host, or what it runs.
+const GUARDED: [&str; 9] =
+    ["sudoers.d", "pam.d", "security", "ssh", "ssl", "apt", "dpkg", "ld.so.conf.d", "modprobe.d"];
+
+/// Whether a path below `/etc` is not one an application called `name` may have.
+fn is_of_system(below_etc: &str, name: &str) -> bool {
+    match below_etc.split_once('/') {
+        Some((dir, _)) => GUARDED.contains(&dir),
+        None => !below_etc
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])),
+    }
+}
+
 fn configured_file(
     rule: &FileRule,
     project: &Project,
     layout: &Layout,
 ) -> Result<(PkgPath, Entry)> {
-    let path = PkgPath::new(&rule.target)?;
+    let path = PkgPath::new(&rule.target)
+        .map_err(|error| UserError::usage(format!("`files` cannot use its target: {error}")))?;
     let is_below = |dir: &str| PkgPath::new(dir).is_ok_and(|dir| path.below(&dir).is_some());
     if !rule.target.starts_with('/')
         || path.below(&layout.prefix).is_none() && !ALLOWED.into_iter().any(is_below)
@@ -71,6 +86,19 @@ fn configured_file(
             rule.target
         ))
         .hint(format!("use a path below {}, {}", layout.prefix, places.join(", ")))
+        .into());
+    }
+    // What lies right in `/etc` and has no package, such as `/etc/passwd`, dpkg would replace without a word.
+    if path
+        .as_str()
+        .strip_prefix("etc/")
+        .is_some_and(|rest| is_of_system(rest, layout.prefix.file_name()))
+    {
+        return Err(UserError::usage(format!(
+            "`files` puts `{}` among the files of the system",
+            rule.target
+        ))
+        .hint(format!("use a path below `/etc/{}`", layout.prefix.file_name()))
         .into());
     }
     let source = project.dir.join(&rule.source);
@@ -87,6 +115,8 @@ fn configured_file(
     let bytes =
         std::fs::read(&source).with_context(|| format!("cannot read `{}`", source.display()))?;
     let role = match rule.role {
+        // Debian Policy 10.7: every file in `/etc` is configuration.
+        FileRole::Plain if path.as_str().starts_with("etc/") => Role::Config,
         FileRole::Plain => Role::Plain,
         FileRole::Config => Role::Config,
         FileRole::Doc => Role::Doc,

@@ -35,9 +35,13 @@ pub fn check(tree: &Tree, paths: &BuildPaths, prefix: &PkgPath, jobs: usize) -> 
         return Ok(());
     }
     for (path, entry) in tree.iter() {
-        if let Entry::Symlink { target } = entry {
-            let leak = find(&needles, target.as_bytes(), true);
-            leak.map_or(Ok(()), |needle| Err(fault(path, needle)))?;
+        let target = match entry {
+            Entry::Symlink { target } => target.as_str(),
+            Entry::Dir { .. } | Entry::File { .. } => "",
+        };
+        let texts = [path.absolute(), target.to_owned()];
+        if let Some(needle) = texts.iter().find_map(|text| find(&needles, text.as_bytes(), true)) {
+            return Err(fault(path, needle));
         }
     }
     let files: Vec<_> = tree.files().collect();

@@ -37,22 +37,26 @@ pub fn links(
 ) -> Result<Tree> {
     let mut links = Tree::new();
     for name in wanted.unwrap_or(own) {
-        let target = layout.bin()?.join(name)?;
-        let is_file = matches!(tree.get(&target), Some(Entry::File { .. }));
-        if name.contains('/') || !is_file {
+        let target = layout.bin()?.join(name).ok().filter(|_| !name.contains('/'));
+        let is_file = |target: &PkgPath| matches!(tree.get(target), Some(Entry::File { .. }));
+        let Some(target) = target.filter(is_file) else {
             return Err(unknown(name, tree, &layout.bin()?).into());
-        }
-        if is_system(name) {
-            return Err(UserError::usage(format!(
-                "`/usr/bin/{name}` belongs to the system and cannot be taken"
-            ))
-            .hint("list the commands to link in `bin`, without this one (`bin = []` for none)")
-            .into());
-        }
+        };
+        check_name(name)?;
         let link = PkgPath::new("usr/bin")?.join(name)?;
         links.insert(link, Entry::Symlink { target: target.absolute() })?;
     }
     Ok(links)
+}
+
+/// Refuses names in `/usr/bin` that belong to the system.
+pub fn check_name(name: &str) -> Result<()> {
+    if !is_system(name) {
+        return Ok(());
+    }
+    Err(UserError::usage(format!("`/usr/bin/{name}` belongs to the system and cannot be taken"))
+        .hint("list the commands to link in `bin`, without this one (`bin = []` for none)")
+        .into())
 }
 
 fn unknown(name: &str, tree: &Tree, bin: &PkgPath) -> UserError {

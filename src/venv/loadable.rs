@@ -14,7 +14,7 @@ pub fn check(report: &ElfReport, target: Option<Machine>) -> Result<Option<Machi
     for file in &report.files {
         let fault = match &file.facts {
             Err(reason) => Some(reason.clone()),
-            Ok(facts) => fault(facts, target),
+            Ok(facts) => fault(facts, target).or_else(|| no_library(file.path.file_name(), facts)),
         };
         if let Some(fault) = fault {
             return Err(UserError::input(format!("`{}` cannot be loaded: {fault}", file.path))
@@ -24,6 +24,12 @@ pub fn check(report: &ElfReport, target: Option<Machine>) -> Result<Option<Machi
         machine = machine.or(target);
     }
     Ok(machine)
+}
+
+/// An extension is loaded by its name; an object file of that name cannot be.
+fn no_library(name: &str, facts: &ElfFacts) -> Option<String> {
+    (facts.kind == ElfKind::Other && name.ends_with(".so"))
+        .then(|| "it is no shared library".to_owned())
 }
 
 fn fault(facts: &ElfFacts, target: Option<Machine>) -> Option<String> {
@@ -59,7 +65,8 @@ mod tests {
             dynamic: Dynamic::default(),
             troubles: Vec::new(),
         });
-        let files = vec![ElfFile { path: PkgPath::new("x.so").unwrap(), facts }];
+        let name = if kind == ElfKind::Other { "x.o" } else { "x.so" };
+        let files = vec![ElfFile { path: PkgPath::new(name).unwrap(), facts }];
         loadable::check(&ElfReport { files }, Some(Machine::X86_64))
             .map_err(|error| error.to_string())
     }

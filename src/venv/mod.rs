@@ -3,6 +3,7 @@
 //! Values in, a new value out; nothing is written but byte code to the spool.
 
 pub mod bare;
+pub mod credentials;
 pub mod files;
 pub mod leaks;
 pub mod links;
@@ -25,9 +26,10 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use crate::app::{App, homepage, licence};
 use crate::digest::base64url;
 use crate::error::UserError;
-use crate::host::bytecode::{Compiled, compile};
+use crate::host::bytecode::{Compiled, Pyc, compile};
 use crate::host::interpreter::Interpreter;
 use crate::package::{Bundled, InterpreterNeed};
+use crate::project::config::Config;
 use crate::project::sources::SourceFile;
 use crate::project::{Project, ProjectKind};
 use crate::tree::{Content, Entry, PkgPath, Tree};
@@ -85,6 +87,12 @@ pub struct Own {
     pub targets: Vec<String>,
 }
 
+/// Refuses what the configuration asks of every environment, before there is one.
+pub fn check_config(config: &Config) -> Result<()> {
+    globs(&config.exclude)?;
+    config.bin.iter().flatten().try_for_each(|name| links::check_name(name))
+}
+
 /// Opens `paths` and verifies every member against its RECORD, `jobs` wheels at a time.
 pub fn open(paths: &[PathBuf], jobs: usize) -> Result<Vec<Wheel>> {
     let next = AtomicUsize::new(0);
@@ -112,16 +120,27 @@ pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
         Layout { prefix: request.app.prefix.clone(), minor: request.interpreter.minor.clone() };
     let installs =
         request.wheels.iter().map(|wheel| install(wheel, &layout)).collect::<Result<Vec<_>>>()?;
-    let own = own(request, &installs, &layout)?;
+    let mut own = own(request, &installs, &layout)?;
     let notes = installs.iter().flat_map(|installed| installed.notes.iter().map(note)).collect();
     let infos: Vec<_> = installs.iter().map(|installed| installed.record.path.clone()).collect();
     let (mut tree, records) = merge(installs)?;
-    tree.extend(files::environment(&layout, request.interpreter)?)?;
+    let mut secrets = Vec::new();
     if request.project.kind == ProjectKind::Bare {
-        tree.extend(bare::code(request.project, request.sources, request.app, &layout)?)?;
+        let code = bare::code(request.project, request.sources, request.app, &layout)?;
+        let names = code.iter().map(|(path, _)| path);
+        secrets = bare::secrets(&code);
+        own.modules.extend(top_level(names, &layout.prefix.join(bare::DIR)?));
+        tree.extend(code)?;
     }
     exclude(&mut tree, &request.project.config.exclude, &layout.prefix)?;
-    targets::check(&tree, request.wheels, &layout)?;
+    if tree.is_empty() {
+        let message = "there is neither a distribution nor code to package";
+        return Err(UserError::usage(message)
+            .hint("see what `requirements` and `exclude` say")
+            .into());
+    }
+    targets::check(&tree, request.wheels, request.interpreter, &layout)?;
+    tree.extend(files::environment(&layout, request.interpreter)?)?;
     tree.extend(files::configured(&request.project.config.files, request.project, &layout)?)?;
     tree.extend(links::links(
         &tree,
@@ -133,7 +152,7 @@ pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
         true => compile_tree(&tree, request, &layout, spool)?,
         false => Compiled::default(),
     };
-    let warnings = compiled.warnings.clone();
+    let warnings = compiled.warnings.iter().cloned().chain(secrets).collect();
     let split_modules = split::needed(&compiled.imports, &own.files, &tree);
     let tree = complete(tree, records, compiled)?;
     let bundled = bundled(request, &tree, &infos);
@@ -151,7 +170,7 @@ fn own(request: &Request<'_>, installs: &[Installed], layout: &Layout) -> Result
     Ok(Own {
         files: installed.record.files.keys().cloned().collect(),
         commands: links::commands(installed, layout)?,
-        modules: top_level(installed, &layout.site_packages()?),
+        modules: top_level(installed.record.files.keys(), &layout.site_packages()?),
         targets: targets.collect(),
     })
 }
@@ -172,9 +191,9 @@ fn merge(installs: Vec<Installed>) -> Result<(Tree, Vec<Record>)> {
     Ok((tree, records))
 }
 
-/// Modules and packages a distribution puts at the top of the import path.
-fn top_level(installed: &Installed, site: &PkgPath) -> Vec<String> {
-    let names = installed.record.files.keys().filter_map(|path| {
+/// Modules and packages that `paths` put at the top of the import path `site`.
+fn top_level<'a>(paths: impl Iterator<Item = &'a PkgPath>, site: &PkgPath) -> Vec<String> {
+    let names = paths.filter_map(|path| {
         let below = path.below(site)?;
         let name = match below.split_once('/') {
             Some((dir, rest)) if rest.ends_with(".py") || rest.ends_with(".so") => dir,
@@ -227,11 +246,14 @@ fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled) -> Result<
     for record in records {
         let mut record = record;
         record.files.retain(|path, _| tree.get(path).is_some());
-        let pycs = compiled.pycs.iter().filter(|pyc| record.files.contains_key(&pyc.source));
-        let lines = pycs.map(|pyc| {
+        // A wheel may bring byte code of its own, even of another's source: ours takes its place.
+        let is_listed = |pyc: &&Pyc| {
+            record.files.contains_key(&pyc.source) || record.files.contains_key(&pyc.path)
+        };
+        let line = |pyc: &Pyc| {
             (pyc.path.clone(), Digest { sha256: base64url(&pyc.sha256), len: pyc.content.len() })
-        });
-        let lines: Vec<_> = lines.collect();
+        };
+        let lines: Vec<_> = compiled.pycs.iter().filter(is_listed).map(line).collect();
         let record = record.with(lines);
         if record.files.is_empty() {
             continue;

@@ -9,10 +9,11 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::exec::{command, failure, run};
+use crate::exec::{command, failure, run, run_alone};
 use crate::tree::{Content, Entry, PkgPath, Tree};
 
 /// What must succeed.
@@ -27,6 +28,12 @@ pub struct Trial<'a> {
     /// Shell commands.
     pub checks: &'a [String],
 }
+
+/// An import that takes longer waits for something that will not come.
+const IMPORT_LIMIT: Duration = Duration::from_secs(120);
+
+/// Checks may be whole test suites.
+const CHECK_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Imports every module and command target it is given, and says all that fail at once.
 const IMPORTER: &str = r#"
@@ -52,16 +59,17 @@ pub fn check(tree: &Tree, trial: &Trial<'_>, dir: &Path, inside: Option<&Path>) 
     if !names.is_empty() {
         let mut import = place.command(&[place.python.as_str(), "-B", "-c", IMPORTER]);
         import.args(names);
-        succeed(import, "importing the application")?;
+        succeed(import, "importing the application", IMPORT_LIMIT)?;
     }
     for text in trial.checks {
-        succeed(place.command(&["/bin/sh", "-c", text]), &format!("the check `{text}`"))?;
+        let check = place.command(&["/bin/sh", "-c", text]);
+        succeed(check, &format!("the check `{text}`"), CHECK_LIMIT)?;
     }
     Ok(())
 }
 
-fn succeed(command: Command, what: &str) -> Result<()> {
-    let finished = run(command, &|_| ())?;
+fn succeed(command: Command, what: &str, limit: Duration) -> Result<()> {
+    let finished = run_alone(command, limit)?;
     if finished.status.success() {
         return Ok(());
     }
@@ -81,7 +89,7 @@ struct Place {
 impl Place {
     fn new(tree: &Tree, prefix: &PkgPath, dir: &Path, inside: Option<&Path>) -> Result<Self> {
         let real = dir.join(prefix.as_str());
-        let inside = inside.filter(|program| can_show(program, dir));
+        let inside = inside.filter(|program| can_show(program, dir, prefix));
         let seen = match inside {
             Some(_) => PathBuf::from(prefix.absolute()),
             None => real.clone(),
@@ -108,11 +116,11 @@ impl Place {
     }
 }
 
-/// Whether a mount namespace can be made here.
-fn can_show(program: &Path, dir: &Path) -> bool {
+/// Whether a mount namespace can be made here, with something at `prefix`.
+fn can_show(program: &Path, dir: &Path, prefix: &PkgPath) -> bool {
     let probe = dir.join("probe");
     let mut attempt = command(program);
-    attempt.arg("run-inside").arg(&probe).arg("/opt/mkpkg-probe").args(["--", "/bin/true"]);
+    attempt.arg("run-inside").arg(&probe).arg(prefix.absolute()).args(["--", "/bin/true"]);
     fs::create_dir_all(&probe).is_ok()
         && run(attempt, &|_| ()).is_ok_and(|done| done.status.success())
 }
@@ -142,9 +150,13 @@ fn write(at: &Path, content: &Content, (from, to): &(String, String)) -> Result<
     if from != to && content.len() < MAX_SCRIPT {
         let bytes = content.read()?;
         let text = String::from_utf8_lossy(&bytes);
-        match text.strip_prefix(&format!("#!{from}/")) {
-            Some(rest) => file.write_all(format!("#!{to}/{rest}").as_bytes())?,
-            None => file.write_all(&bytes)?,
+        let is_path_file = at.extension().is_some_and(|end| end == "pth");
+        let starts = [format!("#!{from}/"), format!("{from}/")];
+        let [script, path] = starts.map(|start| text.strip_prefix(&start));
+        match (script, path.filter(|_| is_path_file)) {
+            (Some(rest), _) => file.write_all(format!("#!{to}/{rest}").as_bytes())?,
+            (None, Some(rest)) => file.write_all(format!("{to}/{rest}").as_bytes())?,
+            (None, None) => file.write_all(&bytes)?,
         }
     } else {
         std::io::copy(&mut content.open()?, &mut file)?;

@@ -5,16 +5,27 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use crate::error::UserError;
+use crate::host::interpreter::Interpreter;
 use crate::tree::{Entry, PkgPath, Tree};
 use crate::wheel::Wheel;
+use crate::wheel::entry_points::EntryPoint;
 use crate::wheel::install::Layout;
 
 /// Fails at the first entry point of `wheels` whose module `tree` does not hold.
-pub fn check(tree: &Tree, wheels: &[Wheel], layout: &Layout) -> Result<()> {
+pub fn check(
+    tree: &Tree,
+    wheels: &[Wheel],
+    interpreter: &Interpreter,
+    layout: &Layout,
+) -> Result<()> {
     let modules = modules(tree, &layout.site_packages()?);
     for wheel in wheels {
         let mut points = wheel.entry_points.iter();
-        if let Some(point) = points.find(|point| !modules.contains(&point.module)) {
+        let is_missing = |point: &&EntryPoint| {
+            let top = point.module.split('.').next().unwrap_or_default();
+            !modules.contains(&point.module) && !interpreter.stdlib.iter().any(|name| name == top)
+        };
+        if let Some(point) = points.find(is_missing) {
             let message = format!(
                 "the command `{}` of `{} {}` starts the module `{}`, which is not in the package",
                 point.name, wheel.metadata.name, wheel.metadata.version, point.module

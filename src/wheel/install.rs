@@ -167,6 +167,9 @@ impl<'a> Installing<'a> {
                 let what = format!("cannot be `{path}`, which belongs to the environment");
                 Err(self.wheel.refuse_member(name, &what))
             }
+            Target::Plain(path) | Target::Data(path) if self.is_metadata(name, path) => {
+                Err(self.wheel.refuse_member(name, "would be metadata of another distribution"))
+            }
             Target::Dropped | Target::Plain(_) | Target::Data(_) | Target::Script(_) => Ok(target),
         }
     }
@@ -191,6 +194,13 @@ impl<'a> Installing<'a> {
             "scripts" => Ok(Target::Script(self.bin.join(path)?)),
             _ => Err(refuse()),
         }
+    }
+
+    /// Whether `path` would be believed to be what a distribution says of itself, and `name` is not where it may.
+    fn is_metadata(&self, name: &str, path: &PkgPath) -> bool {
+        let top = path.below(&self.site_packages).and_then(|below| below.split('/').next());
+        top.is_some_and(|top| top.ends_with(".dist-info"))
+            && self.wheel.dirs.below_info(name).is_none()
     }
 
     /// Whether `path` is one of the files that make the environment.

@@ -84,7 +84,10 @@ pub fn find_pip(interpreter: &Interpreter, uv: Option<&Path>) -> Result<Vec<OsSt
     let words = |words: &[&std::ffi::OsStr]| {
         words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
     };
-    let mut ways = vec![words(&[python, "-m".as_ref(), "pip".as_ref()])];
+    // Without the current directory on the import path: a project may have a `pip.py`.
+    let safely =
+        if interpreter.stdlib.is_empty() || interpreter.minor == "3.10" { "-I" } else { "-P" };
+    let mut ways = vec![words(&[python, safely.as_ref(), "-m".as_ref(), "pip".as_ref()])];
     // `--python` is known since pip 22.3; an older one fails here and the next way is tried.
     ways.push(words(&["pip".as_ref(), "--python".as_ref(), python]));
     if let Some(uv) = uv {

@@ -15,10 +15,13 @@ use anyhow::{Context, Result};
 use crate::error::UserError;
 use crate::host::interpreter::Interpreter;
 use crate::lock::{Lock, Roots};
-use crate::project::epoch::revision;
-use crate::project::sources::{SourceFile, copy, digest};
+use crate::pep::normalize_name;
+use crate::project::repository::revision;
+use crate::project::sources::{self, SourceFile, digest};
+use crate::project::static_metadata::name_in_setup_py;
 use crate::project::{Project, ProjectKind};
 use crate::scratch::Scratch;
+use crate::wheel::filename::WheelName;
 use crate::wheel::tags::Tag;
 use crate::wheelhouse::installer::{Choice, Setting};
 
@@ -60,6 +63,8 @@ pub struct Means<'a> {
 pub struct Wheelhouse {
     /// One wheel of each distribution, sorted by file name.
     pub wheels: Vec<PathBuf>,
+    /// Normalised name of the project's own distribution.
+    pub own: Option<String>,
     /// Names of the distributions that were built from sources in this run, the project aside.
     pub built: Vec<String>,
 }
@@ -70,18 +75,52 @@ pub fn collect(request: &Request<'_>, means: &Means<'_>) -> Result<Wheelhouse> {
         return given(request, dir);
     }
     let run = Run { request, means, uv: installer::find_uv(means.choice)? };
-    let source = match request.project.kind {
-        ProjectKind::Buildable => Some(run.copy_sources()?),
+    let own = match request.project.kind {
+        ProjectKind::Buildable => Some(Own::new(run.project_wheel()?)?),
         ProjectKind::Bare => None,
     };
     match (request.lock, &run.uv) {
-        (Some(lock), _) if lock.is_closure() => run.locked(lock, source.as_deref()),
-        (lock, Some(uv)) => {
-            let lock = run.resolve_with_uv(uv, lock, source.as_deref())?;
-            run.locked(&lock, source.as_deref())
+        (Some(lock), _) if lock.is_closure() || lock.pins.is_empty() && own.is_none() => {
+            run.locked(lock, own)
         }
-        (lock, None) => run.resolve_with_pip(lock, source.as_deref()),
+        (lock, Some(uv)) => {
+            let lock = run.resolve_with_uv(uv, lock, own.as_ref())?;
+            run.locked(&lock, own)
+        }
+        (lock, None) => run.resolve_with_pip(lock, own),
     }
+}
+
+/// The project's own wheel.
+struct Own {
+    path: PathBuf,
+    name: String,
+}
+
+impl Own {
+    fn new(path: PathBuf) -> Result<Self> {
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { path, name: file_name.parse::<WheelName>()?.name })
+    }
+
+    /// It with `extras`, as a requirement (PEP 508).
+    fn requirement(&self, extras: &[String]) -> String {
+        let extras =
+            if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
+        format!("{}{extras} @ file://{}\n", self.name, url_path(&self.path))
+    }
+}
+
+/// A path as it stands in a URL (RFC 3986).
+fn url_path(path: &Path) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.~+".contains(byte);
+    let bytes = path.as_os_str().as_encoded_bytes();
+    bytes
+        .iter()
+        .map(
+            |byte| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") },
+        )
+        .collect()
 }
 
 /// Wheels from a directory the user made.
@@ -90,12 +129,21 @@ fn given(request: &Request<'_>, dir: &Path) -> Result<Wheelhouse> {
         let message = format!("the wheelhouse `{}` is not a directory", dir.display());
         return Err(UserError::usage(message).hint("make it with `pip wheel -w DIR`").into());
     }
-    let own = match request.project.kind {
-        ProjectKind::Buildable => request.project.stated.name.as_deref(),
-        ProjectKind::Bare => None,
+    let all = store::wheels(dir)?;
+    let own = match (request.project.kind, &request.project.stated.name) {
+        (ProjectKind::Bare, _) => None,
+        (ProjectKind::Buildable, Some(name)) => Some(normalize_name(name)?),
+        (ProjectKind::Buildable, None) => {
+            let setup =
+                fs::read_to_string(request.project.dir.join("setup.py")).unwrap_or_default();
+            match name_in_setup_py(&setup) {
+                Some(name) => Some(normalize_name(&name)?),
+                None => Some(select::unlisted(&all, request.lock)?),
+            }
+        }
     };
-    let wheels = select::given(&store::wheels(dir)?, request.lock, own, request.tags)?;
-    Ok(Wheelhouse { wheels, built: Vec::new() })
+    let wheels = select::given(&all, request.lock, own.as_deref(), request.tags)?;
+    Ok(Wheelhouse { wheels, own, built: Vec::new() })
 }
 
 /// One run of installers.
@@ -116,23 +164,18 @@ impl Run<'_> {
     }
 
     fn copy_sources(&self) -> Result<PathBuf> {
-        let project = self.request.project;
-        let name = project.dir.file_name().unwrap_or("project".as_ref());
-        let to = self.means.scratch.dir("source")?.join(name);
-        fs::create_dir_all(&to).with_context(|| format!("cannot make `{}`", to.display()))?;
-        copy(&project.dir, self.request.sources, &to)?;
-        Ok(to)
+        // A fixed name: what a directory is called is no part of what is built in it.
+        let to = self.means.scratch.dir("source")?.join("project");
+        sources::copy_to_build(&self.request.project.dir, self.request.sources, &to)
     }
 
     /// The wheels of a lock that names all of them, and the project's own.
-    fn locked(&self, lock: &Lock, source: Option<&Path>) -> Result<Wheelhouse> {
+    fn locked(&self, lock: &Lock, own: Option<Own>) -> Result<Wheelhouse> {
         let (dir, built) = self.locked_dir(lock)?;
         let mut wheels = select::pinned(&store::wheels(&dir)?, self.request.tags)?;
-        if let Some(source) = source {
-            wheels.push(self.project_wheel(source)?);
-        }
+        wheels.extend(own.iter().map(|own| own.path.clone()));
         wheels.sort_by(|left, right| left.file_name().cmp(&right.file_name()));
-        Ok(Wheelhouse { wheels, built })
+        Ok(Wheelhouse { wheels, own: own.map(|own| own.name), built })
     }
 
     fn locked_dir(&self, lock: &Lock) -> Result<(PathBuf, Vec<String>)> {
@@ -165,18 +208,21 @@ impl Run<'_> {
         }
     }
 
-    /// The project's own wheel.
-    fn project_wheel(&self, source: &Path) -> Result<PathBuf> {
+    /// The project's own wheel, kept by everything that could decide what is in it: sources, repository, and
+    /// environment.
+    fn project_wheel(&self) -> Result<PathBuf> {
         let project = self.request.project;
         let content = digest(&project.dir, self.request.sources)?;
         let (revision, epoch) = (revision(&project.dir), self.request.epoch.to_string());
         let version = project.config.version.as_deref().unwrap_or_default();
-        let key = self.key(&["project", &content, &revision, &epoch, version]);
+        let uv = if self.uv.is_some() { "uv" } else { "pip" };
+        let environment = store::environment();
+        let key = self.key(&["project", &content, &revision, &epoch, version, uv, &environment]);
         let dir = match self.means.cache.and_then(|cache| store::find(cache, &key)) {
             Some(dir) => dir,
             None => {
                 let dir = self.means.scratch.dir("project-wheel")?;
-                self.build_project(source, &dir)?;
+                self.build_project(&self.copy_sources()?, &dir)?;
                 match self.means.cache {
                     Some(cache) => store::keep(cache, &key, &dir)?,
                     None => dir,
@@ -216,27 +262,20 @@ impl Run<'_> {
     }
 
     /// Resolves, fetches and builds in one run of pip.
-    fn resolve_with_pip(&self, lock: Option<&Lock>, source: Option<&Path>) -> Result<Wheelhouse> {
+    fn resolve_with_pip(&self, lock: Option<&Lock>, own: Option<Own>) -> Result<Wheelhouse> {
         let pip = installer::find_pip(self.request.interpreter, None)?;
         let dir = self.means.scratch.dir("wheels")?;
         let mut arguments: Vec<OsString> = Vec::new();
-        for (flag, file) in self.loose_files(lock)? {
+        for (flag, file) in self.loose_files(lock, own.as_ref())? {
             arguments.extend([flag.into(), file.into()]);
         }
-        arguments.extend(source.map(|source| self.with_extras(source)));
-        let mut built = self.pip_wheel(&pip, &arguments, &dir)?;
-        let own = self.request.project.stated.name.as_deref().filter(|_| source.is_some());
-        built.retain(|name| Some(name.as_str()) != own);
-        Ok(Wheelhouse { wheels: select::pinned(&store::wheels(&dir)?, self.request.tags)?, built })
+        let built = self.pip_wheel(&pip, &arguments, &dir)?;
+        let wheels = select::pinned(&store::wheels(&dir)?, self.request.tags)?;
+        Ok(Wheelhouse { wheels, own: own.map(|own| own.name), built })
     }
 
     /// Lets uv choose versions; the result is a lock with hashes.
-    fn resolve_with_uv(
-        &self,
-        uv: &Path,
-        lock: Option<&Lock>,
-        source: Option<&Path>,
-    ) -> Result<Lock> {
+    fn resolve_with_uv(&self, uv: &Path, lock: Option<&Lock>, own: Option<&Own>) -> Result<Lock> {
         let scratch = self.means.scratch.path();
         let out = scratch.join("resolved.txt");
         let mut arguments: Vec<OsString> =
@@ -246,15 +285,9 @@ impl Run<'_> {
                 .map(Into::into),
         );
         arguments.extend(["--output-file".into(), out.clone().into()]);
-        for (flag, file) in self.loose_files(lock)? {
+        for (flag, file) in self.loose_files(lock, own)? {
             arguments.extend((flag == "--constraint").then(|| flag.into()));
             arguments.push(file.into());
-        }
-        if let Some(source) = source {
-            let files = ["pyproject.toml", "setup.py", "setup.cfg"].map(|name| source.join(name));
-            arguments.extend(files.into_iter().find(|file| file.is_file()).map(Into::into));
-            let extras = &self.request.project.config.extras;
-            arguments.extend(extras.iter().flat_map(|extra| ["--extra".into(), extra.into()]));
         }
         let mut command = installer::uv(&self.setting(), uv, &arguments)?;
         command.current_dir(&self.request.project.dir);
@@ -265,30 +298,31 @@ impl Run<'_> {
             &Roots::default(),
             &self.request.interpreter.environment,
         )?;
-        resolved.context("uv wrote no requirements")
+        let mut resolved = resolved.context("uv wrote no requirements")?;
+        resolved.pins.retain(|pin| pin.name.as_ref() != own.map(|own| &own.name));
+        Ok(resolved)
     }
 
-    /// The requirements and constraints of a lock that pins too little, as files with the flag each is passed by.
-    fn loose_files(&self, lock: Option<&Lock>) -> Result<Vec<(&'static str, PathBuf)>> {
-        let Some(lock) = lock else { return Ok(Vec::new()) };
-        let texts =
-            [("--requirement", lock.to_requirements()), ("--constraint", lock.to_constraints())];
+    /// What has to be resolved, and what limits it, as files with the flag each is passed by.
+    fn loose_files(
+        &self,
+        lock: Option<&Lock>,
+        own: Option<&Own>,
+    ) -> Result<Vec<(&'static str, PathBuf)>> {
+        let extras = &self.request.project.config.extras;
+        let mut requirements = lock.map(Lock::to_requirements).unwrap_or_default();
+        requirements.extend(own.map(|own| own.requirement(extras)));
+        let constraints = lock.map(Lock::to_constraints).unwrap_or_default();
         let mut files = Vec::new();
-        for (flag, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
-            let file = self.means.scratch.path().join(format!("loose{flag}.txt"));
-            fs::write(&file, text).with_context(|| format!("cannot write `{}`", file.display()))?;
-            files.push((flag, file));
+        for (flag, text) in [("--requirement", requirements), ("--constraint", constraints)] {
+            if !text.is_empty() {
+                let file = self.means.scratch.path().join(format!("loose{flag}.txt"));
+                fs::write(&file, text)
+                    .with_context(|| format!("cannot write `{}`", file.display()))?;
+                files.push((flag, file));
+            }
         }
         Ok(files)
-    }
-
-    fn with_extras(&self, source: &Path) -> OsString {
-        let mut text = source.as_os_str().to_owned();
-        let extras = &self.request.project.config.extras;
-        if !extras.is_empty() {
-            text.push(format!("[{}]", extras.join(",")));
-        }
-        text
     }
 
     fn pip_wheel(
@@ -307,8 +341,9 @@ impl Run<'_> {
     fn key(&self, parts: &[&str]) -> String {
         let interpreter = self.request.interpreter;
         let machine = &interpreter.environment.platform_machine;
-        let glibc = format!("{:?}", interpreter.glibc);
+        let (glibc, flags) = (format!("{:?}", interpreter.glibc), store::compiler_flags());
         let mut whole = vec![interpreter.version.as_str(), &interpreter.sha256, machine, &glibc];
+        whole.push(&flags);
         whole.extend(parts);
         store::key(&whole)
     }

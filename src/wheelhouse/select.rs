@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::digest::{Hasher, hex};
 use crate::error::UserError;
 use crate::lock::Lock;
 use crate::lock::pin::Pin;
-use crate::pep::normalize_name;
 use crate::wheel::filename::WheelName;
 use crate::wheel::tags::{Tag, fits};
-use crate::wheelhouse::store::file_sha256;
+use crate::wheelhouse::store::file_digest;
 
 /// Wheels of one distribution, with what their names say.
 type Candidates<'a> = BTreeMap<String, Vec<(WheelName, &'a Path)>>;
@@ -19,6 +19,24 @@ type Candidates<'a> = BTreeMap<String, Vec<(WheelName, &'a Path)>>;
 /// One wheel of each distribution in a directory an installer made.
 pub fn pinned(wheels: &[PathBuf], tags: &[Tag]) -> Result<Vec<PathBuf>> {
     candidates(wheels)?.values().map(|of_one| best(of_one, tags)).collect()
+}
+
+/// The distribution that `lock` does not list, or that nothing is said of: the project's own, when there is exactly
+/// one such.
+pub fn unlisted(wheels: &[PathBuf], lock: Option<&Lock>) -> Result<String> {
+    let names = candidates(wheels)?.into_keys();
+    let is_listed = |name: &String| {
+        lock.is_some_and(|lock| lock.pins.iter().any(|pin| pin.name.as_ref() == Some(name)))
+    };
+    let unlisted: Vec<_> = names.filter(|name| !is_listed(name)).collect();
+    match unlisted.as_slice() {
+        [own] => Ok(own.clone()),
+        _ => Err(UserError::usage(
+            "the project does not state its name, so its wheel cannot be told",
+        )
+        .hint("state `name` in `pyproject.toml` or `setup.cfg`")
+        .into()),
+    }
 }
 
 /// One wheel of each distribution in a directory a user made: what `lock` pins and the project's `own`, or all.
@@ -29,8 +47,7 @@ pub fn given(
     tags: &[Tag],
 ) -> Result<Vec<PathBuf>> {
     let mut candidates = candidates(wheels)?;
-    let own = own.map(normalize_name).transpose()?;
-    if let Some(own) = own.as_ref().filter(|own| !candidates.contains_key(*own)) {
+    if let Some(own) = own.filter(|own| !candidates.contains_key(*own)) {
         return Err(UserError::input(format!(
             "the wheelhouse has no wheel of the project itself, `{own}`"
         ))
@@ -40,20 +57,33 @@ pub fn given(
     if let Some(lock) = lock {
         let mut wanted = Candidates::new();
         for pin in &lock.pins {
-            let Some(name) = &pin.name else { continue };
+            let name = pin.name.as_ref().ok_or_else(|| nameless(pin))?;
             let of_one = candidates.remove(name).unwrap_or_default();
             wanted.insert(name.clone(), matching(pin, of_one)?);
         }
-        let of_own = own.and_then(|own| candidates.remove_entry(&own));
-        wanted.extend(of_own);
+        if lock.is_closure() {
+            wanted.extend(own.and_then(|own| candidates.remove_entry(own)));
+        } else {
+            // What such requirements require themselves is in the directory, and not in the file.
+            wanted.append(&mut candidates);
+        }
         candidates = wanted;
     }
     candidates.values().map(|of_one| best(of_one, tags)).collect()
 }
 
+fn nameless(pin: &Pin) -> UserError {
+    UserError::usage(format!("`{pin}` does not say which distribution it is"))
+        .hint("write it as `NAME @ URL`, so that its wheel can be told")
+}
+
 fn candidates(wheels: &[PathBuf]) -> Result<Candidates<'_>> {
     let mut candidates = Candidates::new();
     for path in wheels {
+        if !path.is_file() {
+            let message = format!("{} is not a regular file", shown(path));
+            return Err(UserError::input(message).hint("take it out of the wheelhouse").into());
+        }
         let name = path.file_name().unwrap_or_default().to_string_lossy().parse::<WheelName>()?;
         candidates.entry(name.name.clone()).or_default().push((name, path));
     }
@@ -79,10 +109,7 @@ fn matching<'a>(
     let mut trusted = Vec::new();
     let first = of_version[0].1.to_owned();
     for (name, path) in of_version {
-        let hash = format!("sha256:{}", file_sha256(path)?);
-        // Other algorithms are rare in locks; a pin that has only those is left to them.
-        if pin.hashes.contains(&hash) || !pin.hashes.iter().any(|hash| hash.starts_with("sha256:"))
-        {
+        if is_one_of(path, &pin.hashes)? {
             trusted.push((name, path));
         }
     }
@@ -94,6 +121,21 @@ fn matching<'a>(
             .into());
     }
     Ok(trusted)
+}
+
+/// Whether a file has one of `hashes`, each `algorithm:hex`.
+fn is_one_of(path: &Path, hashes: &[String]) -> Result<bool> {
+    for algorithm in ["sha256", "sha384", "sha512"] {
+        let start = format!("{algorithm}:");
+        let Some(hasher) = Hasher::strong(algorithm) else { continue };
+        if hashes.iter().any(|hash| hash.starts_with(&start)) {
+            let digest = hex(&file_digest(path, hasher)?);
+            if hashes.iter().any(|hash| hash.strip_prefix(&start) == Some(&digest)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The candidate that fits best; an error that names them when none does, or when versions differ.

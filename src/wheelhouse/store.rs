@@ -20,6 +20,40 @@ pub fn key(parts: &[&str]) -> String {
     hex(&sha256(text.as_bytes()))
 }
 
+/// Variables that change from run to run, and not what a build makes.
+const VOLATILE: [&str; 12] = [
+    "_",
+    "COLUMNS",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "LINES",
+    "LS_COLORS",
+    "OLDPWD",
+    "PWD",
+    "SHLVL",
+    "TERM",
+    "TMPDIR",
+    "WINDOWID",
+];
+
+/// Digest of the environment, which any build backend may read.
+pub fn environment() -> String {
+    digest_variables(|name| !VOLATILE.contains(&name))
+}
+
+/// Digest of the variables that compilers and linkers are told by.
+pub fn compiler_flags() -> String {
+    let names = ["CC", "CXX", "CFLAGS", "CPPFLAGS", "CXXFLAGS", "LDFLAGS", "RUSTFLAGS"];
+    digest_variables(|name| names.contains(&name))
+}
+
+fn digest_variables(counts: impl Fn(&str) -> bool) -> String {
+    let mut variables: Vec<_> =
+        std::env::vars_os().filter(|(name, _)| counts(&name.to_string_lossy())).collect();
+    variables.sort();
+    hex(&sha256(format!("{variables:?}").as_bytes()))
+}
+
 /// The directory for `key` below `cache`, if it is there and holds what was put there.
 pub fn find(cache: &Path, key: &str) -> Option<PathBuf> {
     let dir = cache.join("wheels").join(key);
@@ -65,11 +99,11 @@ pub fn wheels(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(wheels)
 }
 
-/// SHA-256 of a file, hexadecimal.
-pub fn file_sha256(path: &Path) -> Result<String> {
+/// Digest of a file.
+pub fn file_digest(path: &Path, hasher: Hasher) -> Result<Vec<u8>> {
     let fault = || format!("cannot read `{}`", path.display());
     let mut file = fs::File::open(path).with_context(fault)?;
-    Ok(hex(&Hasher::sha256().read(&mut file).with_context(fault)?.0))
+    Ok(hasher.read(&mut file).with_context(fault)?.0)
 }
 
 fn describe(dir: &Path) -> Result<String> {
@@ -77,7 +111,7 @@ fn describe(dir: &Path) -> Result<String> {
     for wheel in wheels(dir)? {
         let name =
             wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        manifest.push_str(&format!("{} {name}\n", file_sha256(&wheel)?));
+        manifest.push_str(&format!("{} {name}\n", hex(&file_digest(&wheel, Hasher::sha256())?)));
     }
     Ok(manifest)
 }

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use crate::digest::sha256;
 use crate::sandbox::{Failures, Sandbox, is_there, skip};
 use crate::wheel::Wheel;
 
@@ -84,8 +85,7 @@ fn a_stale_directory_of_somebody_else() {
     symlink(&victim, sandbox.path("tmp/mkpkg-build-evil/lock")).expect("the name is free");
     let outcome = sandbox.run(sandbox.deb(&[]));
     assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
-    // FIXME: it should be as it was; anybody can have root empty any file of the host.
-    assert_eq!(fs::read(victim).expect("it is there"), b"");
+    assert_eq!(fs::read(victim).expect("it is there"), b"precious");
 }
 
 /// `script` in a mount namespace, where it may mount; `None` where that is not allowed.
@@ -162,11 +162,31 @@ fn standard_output() {
     let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     let outcome = sandbox.run_with_stdout(&mut command, full);
     assert_eq!(outcome.code(), 3);
-    // FIXME: it should say what could not be written.
-    assert_eq!(outcome.error(), "error: No space left on device (os error 28)\n");
+    let full = "error: cannot write to standard output: No space left on device (os error 28)\n";
+    assert_eq!(outcome.error(), full);
     let mut command = sandbox.deb(&[]);
     let (reader, writer) = std::io::pipe().expect("pipes can be made");
     drop(reader);
     let outcome = sandbox.run_with_stdout(&mut command, writer);
     assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+}
+
+#[test]
+fn builds_at_once() {
+    for count in [2, 8] {
+        let sandbox = large();
+        let start =
+            || sandbox.deb(&["--jobs", "2"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let children: Vec<_> = (0..count).map(|_| start().expect("it can be started")).collect();
+        for child in children {
+            let outcome = sandbox.outcome(&child.wait_with_output().expect("it was started"));
+            assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        }
+        assert_eq!(sandbox.left("out"), ["acme_1.0-1_all.deb"]);
+        assert_eq!(sandbox.left("tmp"), [""; 0]);
+        let bytes = || fs::read(sandbox.path("out/acme_1.0-1_all.deb")).expect("it was written");
+        let together = sha256(&bytes());
+        sandbox.build(&[]);
+        assert!(together == sha256(&bytes()));
+    }
 }

@@ -33,7 +33,6 @@ fn projects() {
             ("no project", &[("main.py", "")], &[]),
             ("only tools configured", &[("pyproject.toml", "[tool.black]\n")], &[]),
             ("no such directory", &[], &["../gone"]),
-            // FIXME: exit 2, and a hint, as for a directory that is not there.
             ("a file", &[("acme.py", "")], &["acme.py"]),
             ("malformed TOML", &[("pyproject.toml", "[project\nname = 'acme'\n")], &[]),
             ("TOML of another shape", &[("pyproject.toml", "project = 'acme'\n")], &[]),
@@ -93,7 +92,6 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
     ("prefix that is empty", "prefix = ''"),
     ("prefix of the system", "prefix = '/usr/lib'"),
     ("prefix at the top", "prefix = '/opt'"),
-    // FIXME: exit 2 and a hint, here and wherever the configuration has a path that is none.
     ("prefix that climbs", "prefix = '/opt/../etc'"),
     ("prefix with two slashes", "prefix = '/opt//acme'"),
     ("maintainer without address", "maintainer = 'Ann'"),
@@ -116,7 +114,7 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
     ("files that are not there", "[[files]]\nsource = 'gone'\ntarget = '/etc/acme'"),
     (
         "files with a setuid bit",
-        "[[files]]\nsource = 'mkpkg.toml'\ntarget = '/etc/a'\nmode = '4755'",
+        "[[files]]\nsource = 'mkpkg.toml'\ntarget = '/etc/acme.conf'\nmode = '4755'",
     ),
     (
         "files over the interpreter",
@@ -232,8 +230,7 @@ fn check_finds_faults_of_the_configuration() {
         let outcome = sandbox.run(command);
         found.extend((outcome.code() == 0).then_some(setting));
     }
-    // FIXME: neither of these is fine.
-    assert_eq!(found, ["exclude=[", "bin=pip"]);
+    assert_eq!(found, [""; 0]);
 }
 
 /// Directories that belong to the system, to links of the system, or to the kernel.
@@ -257,11 +254,7 @@ fn prefixes_a_package_cannot_have() {
     });
     let built: Vec<_> =
         prefixes.iter().zip(built).filter(|(_, built)| *built).map(|(prefix, _)| *prefix).collect();
-    // FIXME: nothing should be built for any of these.
-    assert_eq!(
-        built,
-        ["/opt/", "/etc/", "/lib/acme", "/bin/acme", "/dev/acme", "/proc/acme", "/run/acme"]
-    );
+    assert_eq!(built, [""; 0]);
 }
 
 /// On Debian 12 these are in `/bin`, so dpkg does not notice when a package has them in `/usr/bin`.
@@ -286,6 +279,5 @@ fn commands_every_host_has_in_bin() {
         sandbox.wheel(&Wheel::acme().command(&format!("{name} = acme.cli:main")));
         taken.extend((sandbox.run(sandbox.deb(&[])).code() == 0).then_some(name));
     }
-    // FIXME: none of these may be taken.
-    assert_eq!(taken, ["ip", "ss", "ps", "kmod", "ping", "systemctl", "journalctl", "udevadm"]);
+    assert_eq!(taken, [""; 0]);
 }

@@ -1,6 +1,6 @@
 //! Locks and requirements that cannot be met from the wheelhouse.
 
-use crate::digest::{hex, sha256};
+use crate::digest::{hex, sha256, sha512};
 use crate::sandbox::{Failures, Sandbox};
 use crate::wheel::Wheel;
 
@@ -157,10 +157,12 @@ fn another_version_is_warned_of() {
 #[test]
 fn a_sha512_that_does_not_match_is_refused() {
     let sandbox = project();
-    sandbox.file("requirements.txt", format!("rocket==2.0 --hash=sha512:{}\n", "0".repeat(128)));
+    let lock = |hash: &str| format!("rocket==2.0 --hash=sha512:{hash}\n");
+    sandbox.file("requirements.txt", lock(&"0".repeat(128)));
     let outcome = sandbox.run(sandbox.deb(&["--locked"]));
-    // FIXME: nobody looks at it; it should be refused.
-    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
+    sandbox.file("requirements.txt", lock(&hex(&sha512(&rocket().bytes()))));
+    sandbox.build(&["--locked"]);
 }
 
 /// What a requirement asks for through an extra of another distribution is needed, too.
@@ -171,8 +173,7 @@ fn an_extra_of_a_requirement_is_followed() {
     sandbox
         .wheel(&rocket().metadata("Provides-Extra: fast\nRequires-Dist: gone; extra == 'fast'\n"));
     let outcome = sandbox.run(sandbox.deb(&[]));
-    // FIXME: the package lacks `gone`; it should be refused.
-    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
 }
 
 /// pip and uv refuse such a wheel; so must we when neither runs.
@@ -181,8 +182,7 @@ fn a_wheel_for_another_python_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.wheel(&Wheel::acme().metadata("Requires-Python: >=3.12\n"));
     let outcome = sandbox.run(sandbox.deb(&[]));
-    // FIXME: nobody looks at it; it should be refused.
-    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert_eq!(outcome.code(), 4, "{}", outcome.stderr);
 }
 
 /// `pip wheel -r requirements.txt -w wheels` makes a wheelhouse that holds more than the file lists.
@@ -193,8 +193,7 @@ fn requirements_that_are_not_locked_do_not_drop_wheels() {
     sandbox.wheel(&rocket().metadata("Requires-Dist: fuel\n"));
     sandbox.wheel(&Wheel::new("fuel", "1.0").file("fuel.py", ""));
     let outcome = sandbox.run(sandbox.deb(&[]));
-    // FIXME: `fuel` is in the wheelhouse, and is dropped because the file does not list it.
-    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
 }
 
 /// A repository has no file name to tell what it is; it must not be left out without a word.
@@ -207,6 +206,5 @@ fn a_requirement_without_a_name_is_not_forgotten() {
     );
     sandbox.file("app.py", "");
     let outcome = sandbox.run(sandbox.deb(&[]));
-    // FIXME: the package lacks it; it should be refused.
-    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert_eq!(outcome.code(), 2, "{}", outcome.stderr);
 }

@@ -327,3 +327,15 @@ fn wheels_for_another_target() {
     }
     failures.check("bad_wheel_targets");
 }
+
+/// Opening a pipe waits for a writer; nobody waits for that.
+#[test]
+fn a_pipe_among_the_wheels() {
+    let sandbox = Sandbox::new();
+    let pipe = sandbox.path("wheels/rocket-2.0-py3-none-any.whl");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("the name is free");
+    let mut command = std::process::Command::new("/usr/bin/timeout");
+    command.args(["3", env!("CARGO_BIN_EXE_mkpkg"), "deb", "--wheelhouse", "../wheels"]);
+    sandbox.clean(&mut command);
+    assert_eq!(sandbox.run(command).code(), 3);
+}

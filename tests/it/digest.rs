@@ -1,10 +1,15 @@
 //! SHA-256, and the spellings of it.
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 /// SHA-256 of `bytes`.
 pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
     Sha256::digest(bytes).to_vec()
+}
+
+/// SHA-512 of `bytes`.
+pub(crate) fn sha512(bytes: &[u8]) -> Vec<u8> {
+    Sha512::digest(bytes).to_vec()
 }
 
 /// Lower-case hexadecimal.

@@ -68,8 +68,7 @@ fn bare_code_is_tried() {
     sandbox.file("requirements.txt", "");
     sandbox.file("app.py", "import gone\n");
     let outcome = sandbox.run(sandbox.deb(&["--smoke"]));
-    // FIXME: nothing of it is imported; it should be refused.
-    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
 }
 
 /// A wheel that is not the application's is not tried: it may need what this host has not.
@@ -78,4 +77,12 @@ fn other_distributions_are_not_imported() {
     let sandbox = Sandbox::new();
     sandbox.wheel(&Wheel::new("rocket", "2.0").file("rocket.py", "import gone\n"));
     sandbox.build(&["--smoke"]);
+}
+
+/// A prefix below a directory this host does not have can still be tried.
+#[test]
+fn a_prefix_of_a_new_top_directory() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.run(sandbox.deb(&["--smoke", "--set", "prefix=/mkpkg-it/acme"]));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
 }
