@@ -1,6 +1,7 @@
 //! dpkg's database in a root file system: who owns a file, and what owners say of their libraries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::backend::deb::libraries::root::Root;
 use crate::backend::deb::libraries::shlibs;
@@ -19,7 +20,7 @@ pub(super) struct Database<'r> {
     /// Names of the packages that own each file.
     owners: BTreeMap<String, Vec<String>>,
     /// Parsed symbols files, by path.
-    symbols: BTreeMap<String, BTreeMap<String, Object>>,
+    symbols: BTreeMap<String, BTreeMap<String, Rc<Object>>>,
     texts: BTreeMap<String, Option<String>>,
 }
 
@@ -64,7 +65,7 @@ impl<'r> Database<'r> {
     }
 
     /// What the symbols files of `package` say of `soname`. An administrator's come first.
-    pub(super) fn symbols(&mut self, package: &str, soname: &str) -> Option<Object> {
+    pub(super) fn symbols(&mut self, package: &str, soname: &str) -> Option<Rc<Object>> {
         let name = package.split(':').next().unwrap_or(package);
         let mut paths = Vec::new();
         for name in [package, name] {
@@ -72,10 +73,10 @@ impl<'r> Database<'r> {
             paths.push(format!("/etc/dpkg/symbols/{name}.symbols"));
         }
         paths.push(format!("{INFO}/{package}.symbols"));
-        paths.into_iter().find_map(|path| self.objects(&path).get(soname).cloned())
+        paths.into_iter().find_map(|path| self.objects(&path).get(soname).map(Rc::clone))
     }
 
-    fn objects(&mut self, path: &str) -> &BTreeMap<String, Object> {
+    fn objects(&mut self, path: &str) -> &BTreeMap<String, Rc<Object>> {
         let root = self.root;
         self.symbols.entry(path.to_owned()).or_insert_with(|| {
             let mut objects = BTreeMap::new();
@@ -88,7 +89,7 @@ impl<'r> Database<'r> {
             if let Some(text) = root.text(path) {
                 symbols::read(&text, &mut include, &mut objects);
             }
-            objects
+            objects.into_iter().map(|(soname, object)| (soname, Rc::new(object))).collect()
         })
     }
 

@@ -11,6 +11,7 @@ mod symbols;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::Result;
 
@@ -137,7 +138,7 @@ struct Resolver<'r> {
 }
 
 /// What is known of a library through its symbols file, and the kind of relation it makes.
-type Known<'n> = (&'n Library, RelationKind, Object);
+type Known<'n> = (&'n Library, RelationKind, Rc<Object>);
 
 impl Resolver<'_> {
     fn file(&mut self, file: &FileNeeds) -> Result<()> {
@@ -180,7 +181,7 @@ impl Resolver<'_> {
         file: &FileNeeds,
         library: &Library,
         kind: RelationKind,
-    ) -> Result<Option<Object>> {
+    ) -> Result<Option<Rc<Object>>> {
         let places = self.places.of(file, library).to_vec();
         let Some(first) = places.first() else {
             return if library.is_optional || library.spare.is_some() {
@@ -200,9 +201,10 @@ impl Resolver<'_> {
             for package in packages {
                 let object = package.and_then(|name| self.database.symbols(name, &library.soname));
                 if let Some(object) = object {
-                    let smallest = object.smallest().map(str::to_owned);
-                    if let (Some(template), Some(smallest)) = (object.templates.first(), smallest) {
-                        self.floors.raise(kind, template, &smallest, (file, library, None));
+                    if let (Some(template), Some(smallest)) =
+                        (object.templates.first(), object.smallest())
+                    {
+                        self.floors.raise(kind, template, smallest, (file, library, None));
                     }
                     return Ok(Some(object));
                 }

@@ -1,6 +1,7 @@
 //! `symbols` files: the package that has a library, and the first version of it that has each symbol
 //! (deb-symbols(5)).
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::backend::deb::order::compare;
@@ -14,6 +15,8 @@ pub(super) struct Object {
     symbols: BTreeMap<String, Line>,
     /// By version, for lines that stand for each symbol of it.
     nodes: BTreeMap<String, Line>,
+    /// What [`Object::smallest`] found.
+    smallest: OnceCell<Option<String>>,
 }
 
 /// What a symbol asks for.
@@ -35,8 +38,12 @@ impl Object {
 
     /// The least version any symbol of the first template asks for, with those that are gone.
     pub(super) fn smallest(&self) -> Option<&str> {
-        let lines = self.symbols.values().filter(|line| line.template == 0);
-        lines.map(|line| line.minimal.as_str()).min_by(|left, right| compare(left, right))
+        let find = || {
+            let lines = self.symbols.values().filter(|line| line.template == 0);
+            let minimal = lines.map(|line| line.minimal.as_str());
+            minimal.min_by(|left, right| compare(left, right)).map(str::to_owned)
+        };
+        self.smallest.get_or_init(find).as_deref()
     }
 }
 
