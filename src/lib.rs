@@ -18,6 +18,7 @@ pub mod inside;
 pub mod lock;
 pub mod needs;
 pub mod package;
+pub mod parallel;
 pub mod pep;
 pub mod project;
 pub mod redact;

@@ -7,13 +7,11 @@ mod header;
 mod versions;
 
 use std::io::Read;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use anyhow::{Context, Result};
 
 use crate::package::Machine;
+use crate::parallel;
 use crate::tree::{Content, PkgPath, Tree};
 
 const MAGIC: &[u8] = b"\x7fELF";
@@ -121,24 +119,11 @@ pub struct Symbol {
 /// Reads every ELF file in `tree`, `jobs` at a time.
 pub fn scan(tree: &Tree, jobs: usize) -> Result<ElfReport> {
     let files: Vec<_> = tree.files().filter(|(_, content, _)| content.len() >= 4).collect();
-    let next = AtomicUsize::new(0);
-    let found = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        let work = || -> Result<()> {
-            while let Some((path, content, _)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let read = read(content).with_context(|| format!("cannot read `{path}`"))?;
-                if let Some(bytes) = read {
-                    let file = ElfFile { path: (*path).clone(), facts: facts(&bytes) };
-                    found.lock().expect("no worker panics").push(file);
-                }
-            }
-            Ok(())
-        };
-        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+    let found = parallel::map(&files, jobs, |(path, content, _)| {
+        let bytes = read(content).with_context(|| format!("cannot read `{path}`"))?;
+        Ok(bytes.map(|bytes| ElfFile { path: (*path).clone(), facts: facts(&bytes) }))
     })?;
-    let mut files = found.into_inner().expect("no worker panics");
-    files.sort_by(|left, right| left.path.cmp(&right.path));
+    let files = found.into_iter().flatten().collect();
     Ok(ElfReport { files })
 }
 

@@ -9,9 +9,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 use std::process::{ChildStdin, ChildStdout, Stdio};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 
@@ -19,6 +18,7 @@ use crate::digest::sha256;
 use crate::error::UserError;
 use crate::exec::{Running, command, spawn};
 use crate::host::interpreter::Interpreter;
+use crate::parallel;
 use crate::tree::{Content, PkgPath};
 
 /// Files a fresh interpreter compiles. Part of the output's definition: changing it changes byte code.
@@ -62,22 +62,10 @@ pub fn compile(
 ) -> Result<Compiled> {
     let batches: Vec<_> = sources.chunks(BATCH).collect();
     let spool = Spool { file: Arc::new(spool), end: AtomicU64::new(0) };
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(BTreeMap::new());
-    thread::scope(|scope| {
-        let work = || -> Result<()> {
-            while let Some((index, batch)) = take(&next, &batches) {
-                let compiled = compile_batch(interpreter, batch, &spool)?;
-                results.lock().expect("no worker panics").insert(index, compiled);
-            }
-            Ok(())
-        };
-        let workers: Vec<_> =
-            (0..jobs.clamp(1, batches.len().max(1))).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
-    })?;
+    let compiled =
+        parallel::map(&batches, jobs, |batch| compile_batch(interpreter, batch, &spool))?;
     let mut whole = Compiled::default();
-    for compiled in results.into_inner().expect("no worker panics").into_values() {
+    for compiled in compiled {
         whole.pycs.extend(compiled.pycs);
         whole.warnings.extend(compiled.warnings);
         for (module, files) in compiled.imports {
@@ -85,11 +73,6 @@ pub fn compile(
         }
     }
     Ok(whole)
-}
-
-fn take<'a, T>(next: &AtomicUsize, items: &'a [T]) -> Option<(usize, &'a T)> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    items.get(index).map(|item| (index, item))
 }
 
 /// A file that several threads append to.

@@ -2,14 +2,12 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use anyhow::{Context, Result};
 use memchr::memmem::Finder;
 
 use crate::error::UserError;
+use crate::parallel;
 use crate::tree::{Content, Entry, PkgPath, Tree};
 
 /// Directories whose names must not appear.
@@ -45,24 +43,11 @@ pub fn check(tree: &Tree, paths: &BuildPaths, prefix: &PkgPath, jobs: usize) -> 
         }
     }
     let files: Vec<_> = tree.files().collect();
-    let next = AtomicUsize::new(0);
-    let leaks = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        let work = || -> Result<()> {
-            while let Some((path, content, _)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let leak = scan(content, &needles, longest)
-                    .with_context(|| format!("cannot read `{path}`"))?;
-                if let Some(needle) = leak {
-                    leaks.lock().expect("no worker panics").push((*path, needle));
-                }
-            }
-            Ok(())
-        };
-        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+    let leaks = parallel::map(&files, jobs, |(path, content, _)| {
+        scan(content, &needles, longest).with_context(|| format!("cannot read `{path}`"))
     })?;
-    let leaks = leaks.into_inner().expect("no worker panics");
-    match leaks.into_iter().min_by_key(|(path, _)| *path) {
+    let leaks = files.iter().zip(leaks);
+    match leaks.filter_map(|((path, ..), needle)| Some((path, needle?))).next() {
         Some((path, needle)) => Err(fault(path, needle)),
         None => Ok(()),
     }

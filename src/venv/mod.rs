@@ -16,9 +16,6 @@ pub mod targets;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use anyhow::{Context, Result};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -29,6 +26,7 @@ use crate::error::UserError;
 use crate::host::bytecode::{Compiled, Pyc, compile};
 use crate::host::interpreter::Interpreter;
 use crate::package::{Bundled, InterpreterNeed};
+use crate::parallel;
 use crate::project::config::Config;
 use crate::project::sources::SourceFile;
 use crate::project::{Project, ProjectKind};
@@ -95,21 +93,11 @@ pub fn check_config(config: &Config) -> Result<()> {
 
 /// Opens `paths` and verifies every member against its RECORD, `jobs` wheels at a time.
 pub fn open(paths: &[PathBuf], jobs: usize) -> Result<Vec<Wheel>> {
-    let next = AtomicUsize::new(0);
-    let opened = Mutex::new(Vec::with_capacity(paths.len()));
-    thread::scope(|scope| {
-        let work = || -> Result<()> {
-            while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let wheel = Wheel::open(path)?;
-                wheel.verify()?;
-                opened.lock().expect("no worker panics").push(wheel);
-            }
-            Ok(())
-        };
-        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+    let mut wheels = parallel::map(paths, jobs, |path| {
+        let wheel = Wheel::open(path)?;
+        wheel.verify()?;
+        Ok(wheel)
     })?;
-    let mut wheels = opened.into_inner().expect("no worker panics");
     wheels.sort_by(|left, right| left.name.name.cmp(&right.name.name));
     Ok(wheels)
 }
