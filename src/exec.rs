@@ -100,15 +100,6 @@ fn drain(mut pipe: Box<dyn Read + Send>) -> thread::JoinHandle<std::io::Result<V
     })
 }
 
-/// Like [`run`], and a failure of the program is an error that shows the end of what it said.
-pub fn succeed(command: Command, what: &str, listen: &dyn Fn(&str)) -> Result<Finished> {
-    let finished = run(command, listen)?;
-    if finished.status.success() {
-        return Ok(finished);
-    }
-    Err(failure(what, &finished).into())
-}
-
 /// The error for a program that failed: its name, how it ended, and the last lines it said.
 pub fn failure(what: &str, finished: &Finished) -> UserError {
     let stdout = String::from_utf8_lossy(&finished.stdout);

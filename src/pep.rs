@@ -256,26 +256,28 @@ impl Requirement {
     }
 }
 
+/// CPython 3.11.2 on Debian 12, amd64, as tests have it.
+#[cfg(test)]
+pub(crate) fn environment() -> Environment {
+    let text = |text: &str| text.to_owned();
+    Environment {
+        implementation_name: text("cpython"),
+        implementation_version: text("3.11.2"),
+        os_name: text("posix"),
+        platform_machine: text("x86_64"),
+        platform_python_implementation: text("CPython"),
+        platform_release: text("6.1.0-18-amd64"),
+        platform_system: text("Linux"),
+        platform_version: text("#1 SMP"),
+        python_full_version: text("3.11.2+"),
+        python_version: text("3.11"),
+        sys_platform: text("linux"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::pep::{Environment, Requirement, Version, normalize_name, satisfies};
-
-    fn environment() -> Environment {
-        let text = |text: &str| text.to_owned();
-        Environment {
-            implementation_name: text("cpython"),
-            implementation_version: text("3.11.2"),
-            os_name: text("posix"),
-            platform_machine: text("x86_64"),
-            platform_python_implementation: text("CPython"),
-            platform_release: text("6.1.0-18-amd64"),
-            platform_system: text("Linux"),
-            platform_version: text("#1 SMP"),
-            python_full_version: text("3.11.2+"),
-            python_version: text("3.11"),
-            sys_platform: text("linux"),
-        }
-    }
+    use crate::pep::{Requirement, Version, environment, normalize_name, satisfies};
 
     #[test]
     fn markers() {

@@ -7,9 +7,9 @@ use anyhow::Result;
 use crate::app::{App, identify};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
+use crate::commands::scratch;
 use crate::elf::{self, ElfFile};
 use crate::error::UserError;
-use crate::exec::on_interrupt;
 use crate::host::interpreter::{self, Interpreter};
 use crate::host::release::{self, Release};
 use crate::lock::{self, Lock, Pinning, Roots};
@@ -19,7 +19,7 @@ use crate::project::config::{Config, Dependencies};
 use crate::project::sources::{SourceFile, list};
 use crate::project::{self, Project, epoch};
 use crate::report::Talk;
-use crate::scratch::{Scratch, Sweeper};
+use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::venv::leaks::BuildPaths;
 use crate::venv::smoke::Trial;
@@ -169,10 +169,7 @@ fn demand_lock(args: &BuildArgs, lock: Option<&Lock>, talk: &Talk) -> Result<()>
 
 /// Collects, installs and checks; the result is ready to be written.
 pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
-    let sweeper = Sweeper::default();
-    let at_interrupt = sweeper.clone();
-    on_interrupt(move || at_interrupt.sweep())?;
-    let scratch = Scratch::new(&sweeper)?;
+    let scratch = scratch()?;
     let (wheels, own) = wheels(inputs, args, &scratch, talk)?;
     let app = identify(&inputs.project, &wheels, own.as_deref())?;
     let environment = &inputs.interpreter.environment;

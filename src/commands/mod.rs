@@ -8,8 +8,10 @@ pub mod show;
 use anyhow::{Context, Result};
 
 use crate::cli::{self, Cli, Command};
+use crate::exec::on_interrupt;
 use crate::inside::become_command;
 use crate::report::{Talk, print};
+use crate::scratch::{Scratch, Sweeper};
 
 /// Runs the command of `cli`.
 pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
@@ -21,6 +23,14 @@ pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Man => print_bytes(cli::man_page().context("cannot make the man page")?),
         Command::RunInside(args) => become_command(&args.source, &args.prefix, &args.command),
     }
+}
+
+/// A directory to work in, removed when the process is interrupted, too.
+pub fn scratch() -> Result<Scratch> {
+    let sweeper = Sweeper::default();
+    let at_interrupt = sweeper.clone();
+    on_interrupt(move || at_interrupt.sweep())?;
+    Scratch::new(&sweeper)
 }
 
 fn print_bytes(bytes: Vec<u8>) -> Result<()> {

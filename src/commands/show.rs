@@ -9,13 +9,12 @@ use serde::Serialize;
 
 use crate::backend::deb;
 use crate::cli::ShowArgs;
+use crate::commands::scratch;
 use crate::digest::{Hasher, hex};
 use crate::document::to_json;
 use crate::error::UserError;
-use crate::exec::on_interrupt;
 use crate::package::Package;
 use crate::report::print;
-use crate::scratch::{Scratch, Sweeper};
 use crate::tree::{Entry, Role, Tree};
 
 /// Prints what a package says and holds.
@@ -23,10 +22,7 @@ pub fn run(args: &ShowArgs) -> Result<()> {
     let input = File::open(&args.package).map_err(|error| {
         UserError::input(format!("cannot open `{}`: {error}", args.package.display()))
     })?;
-    let sweeper = Sweeper::default();
-    let at_interrupt = sweeper.clone();
-    on_interrupt(move || at_interrupt.sweep())?;
-    let scratch = Scratch::new(&sweeper)?;
+    let scratch = scratch()?;
     let package = deb::read(input, scratch.spool()?)
         .with_context(|| format!("cannot read `{}`", args.package.display()))?;
     let files = files(&package.tree)?;

@@ -393,8 +393,8 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use crate::error::{exit_code, hint};
-    use crate::lock::testing::environment;
     use crate::lock::{Kind, Lock, Pinning, Roots, demand_hashes, load};
+    use crate::pep::environment;
 
     const HASH: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
     const PYLOCK: &str = "lock-version = '1.0'\n[[packages]]\nname = 'a'\nversion = '1.0'\n";

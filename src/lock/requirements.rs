@@ -292,7 +292,8 @@ mod tests {
     use crate::error::{UserError, exit_code};
     use crate::lock::Lock;
     use crate::lock::requirements::read;
-    use crate::lock::testing::{environment, survives};
+    use crate::lock::testing::survives;
+    use crate::pep::environment;
 
     const HASH: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 

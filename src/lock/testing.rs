@@ -7,28 +7,10 @@ use anyhow::Result;
 use crate::error::exit_code;
 use crate::lock::request::Request;
 use crate::lock::{Lock, Roots};
-use crate::pep::Environment;
+use crate::pep::environment;
 
 /// A reader of one lock-file format.
 pub(crate) type Read = fn(&str, &Request) -> Result<Lock>;
-
-/// CPython 3.11.2 on Debian 12, amd64.
-pub(crate) fn environment() -> Environment {
-    let text = |text: &str| text.to_owned();
-    Environment {
-        implementation_name: text("cpython"),
-        implementation_version: text("3.11.2"),
-        os_name: text("posix"),
-        platform_machine: text("x86_64"),
-        platform_python_implementation: text("CPython"),
-        platform_release: text("6.1.0-18-amd64"),
-        platform_system: text("Linux"),
-        platform_version: text("#1 SMP"),
-        python_full_version: text("3.11.2+"),
-        python_version: text("3.11"),
-        sys_platform: text("linux"),
-    }
-}
 
 /// Reads `text` for the project `acme-web`, with `extras` asked for.
 pub(crate) fn read(

@@ -223,9 +223,3 @@ pub fn write(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     std::fs::write(&path, bytes).expect("a temporary directory can be written");
     path
 }
-
-/// Writes the pure wheel `name-version` with `files` to `dir`.
-pub fn write_wheel(dir: &Path, name: &str, version: &str, files: &[(&str, &[u8])]) -> PathBuf {
-    let bytes = wheel(name, version, files).bytes();
-    write(dir, &format!("{name}-{version}-py3-none-any.whl"), &bytes)
-}

@@ -85,8 +85,9 @@ pub fn find_pip(interpreter: &Interpreter, uv: Option<&Path>) -> Result<Vec<OsSt
         words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
     };
     // Without the current directory on the import path: a project may have a `pip.py`.
-    let safely =
-        if interpreter.stdlib.is_empty() || interpreter.minor == "3.10" { "-I" } else { "-P" };
+    // `-P` does just that since 3.11; `-I` leaves more out.
+    let minor = interpreter.minor.split_once('.').and_then(|(_, minor)| minor.parse::<u32>().ok());
+    let safely = if minor.is_some_and(|minor| minor >= 11) { "-P" } else { "-I" };
     let mut ways = vec![words(&[python, safely.as_ref(), "-m".as_ref(), "pip".as_ref()])];
     // `--python` is known since pip 22.3; an older one fails here and the next way is tried.
     ways.push(words(&["pip".as_ref(), "--python".as_ref(), python]));
