@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::backend::deb::libraries::database::STATUS;
-use crate::backend::deb::libraries::root::Root;
 use crate::backend::deb::order::compare;
 use crate::backend::deb::relations;
 use crate::needs::{FileNeeds, Library};
@@ -111,13 +109,7 @@ impl Floor {
     }
 }
 
-/// Whether the dpkg of a root looks up the versions a file needs beside its symbols; it does since 1.22.22.
-pub(super) fn adds_versions(root: &Root) -> bool {
-    let status = root.text(STATUS).unwrap_or_default();
-    let stanza = status.split("\n\n").find(|stanza| {
-        stanza.trim_start().lines().next().is_some_and(|line| line == "Package: dpkg")
-    });
-    let version =
-        stanza.and_then(|text| text.lines().find_map(|line| line.strip_prefix("Version: ")));
-    version.is_some_and(|version| compare(version.trim(), "1.22.22") != Ordering::Less)
+/// Whether a version of dpkg looks up the versions a file needs beside its symbols; it does since 1.22.22.
+pub(super) fn adds_versions(dpkg: Option<&str>) -> bool {
+    dpkg.is_some_and(|version| compare(version, "1.22.22") != Ordering::Less)
 }

@@ -5,23 +5,26 @@
 
 mod database;
 mod floors;
+mod installed;
 mod root;
 mod shlibs;
+mod source;
 mod symbols;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Result;
 
 use crate::backend::deb::architecture;
-use crate::backend::deb::libraries::database::{Database, STATUS};
+use crate::backend::deb::libraries::database::STATUS;
 use crate::backend::deb::libraries::floors::Floors;
-use crate::backend::deb::libraries::root::{Found, Root};
+use crate::backend::deb::libraries::installed::Installed;
+use crate::backend::deb::libraries::root::Root;
+use crate::backend::deb::libraries::source::{Candidate, Source};
 use crate::backend::deb::libraries::symbols::Object;
 use crate::backend::deb::simplify::by_package;
-use crate::elf::{self, Abi};
 use crate::error::UserError;
 use crate::needs::{FileNeeds, Library, Needs, SymbolNeed};
 use crate::package::{Floor, Machine, Relation, RelationKind};
@@ -54,21 +57,16 @@ pub(super) fn has_packages(dir: &Path) -> bool {
 /// What `needs` means in packages; `None` when the root has no database.
 pub(super) fn derive(needs: &Needs, request: &Request<'_>) -> Result<Option<Derived>> {
     let root = Root::new(request.root);
-    let places = Places::find(&root, needs);
-    let paths = places.paths();
-    let Some(database) = Database::open(&root, architecture(request.machine), &paths) else {
+    let Some(mut installed) = Installed::open(&root, architecture(request.machine), needs) else {
         return Ok(None);
     };
-    let adds_versions = request.floor == Floor::Exact && floors::adds_versions(&root);
+    let dpkg = installed.dpkg();
     let mut resolver = Resolver {
         request,
-        root: &root,
-        places,
-        database,
+        source: &mut installed,
         floors: Floors::default(),
         warnings: BTreeSet::new(),
-        offers: BTreeMap::new(),
-        adds_versions,
+        adds_versions: request.floor == Floor::Exact && floors::adds_versions(dpkg.as_deref()),
     };
     for file in &needs.files {
         resolver.file(file)?;
@@ -78,62 +76,12 @@ pub(super) fn derive(needs: &Needs, request: &Request<'_>) -> Result<Option<Deri
     Ok(Some(Derived { relations, warnings: resolver.warnings.into_iter().collect() }))
 }
 
-/// Where each library was found.
-struct Places {
-    dirs: Vec<String>,
-    found: BTreeMap<(String, Vec<String>, Abi), Vec<Found>>,
-}
-
-impl Places {
-    fn find(root: &Root, needs: &Needs) -> Self {
-        let mut places = Self { dirs: root.library_dirs(), found: BTreeMap::new() };
-        for file in &needs.files {
-            for library in file.libraries.iter().filter(|library| library.renamed.is_none()) {
-                let dirs = file.dirs.iter().chain(&places.dirs).map(String::as_str);
-                let dirs: Vec<_> = dirs.collect();
-                let key = (library.soname.clone(), file.dirs.clone(), file.abi);
-                places
-                    .found
-                    .entry(key)
-                    .or_insert_with(|| root.find(&library.soname, &dirs, file.abi));
-            }
-        }
-        places
-    }
-
-    fn of(&self, file: &FileNeeds, library: &Library) -> &[Found] {
-        let key = (library.soname.clone(), file.dirs.clone(), file.abi);
-        self.found.get(&key).map_or(&[], Vec::as_slice)
-    }
-
-    /// Every path under which the database may know one of them.
-    fn paths(&self) -> BTreeSet<String> {
-        self.found.values().flatten().flat_map(names).collect()
-    }
-}
-
-/// Paths a database may have for a library: as it was found, as links lead, and either with and without the `/usr` that
-/// systems with merged directories add.
-fn names(found: &Found) -> Vec<String> {
-    let alias = |path: &str| match path.strip_prefix("/usr/lib") {
-        Some(rest) => Some(format!("/lib{rest}")),
-        None => path.starts_with("/lib").then(|| format!("/usr{path}")),
-    };
-    let mut names = vec![found.path.clone(), found.real.clone()];
-    names.extend([alias(&found.path), alias(&found.real)].into_iter().flatten());
-    names
-}
-
 struct Resolver<'r> {
     request: &'r Request<'r>,
-    root: &'r Root,
-    places: Places,
-    database: Database<'r>,
+    source: &'r mut dyn Source,
     floors: Floors,
     warnings: BTreeSet<String>,
-    /// What libraries say of themselves, by path: whether they have a name, and their versions.
-    offers: BTreeMap<String, (bool, Vec<String>)>,
-    /// Whether the dpkg of the root takes versions for symbols.
+    /// Whether the dpkg of the source takes versions for symbols.
     adds_versions: bool,
 }
 
@@ -182,8 +130,8 @@ impl Resolver<'_> {
         library: &Library,
         kind: RelationKind,
     ) -> Result<Option<Rc<Object>>> {
-        let places = self.places.of(file, library).to_vec();
-        let Some(first) = places.first() else {
+        let candidates = self.source.find(&library.soname, &file.dirs, file.abi);
+        let Some(first) = candidates.first() else {
             return if library.is_optional || library.spare.is_some() {
                 self.absent(file, library);
                 Ok(None)
@@ -191,15 +139,15 @@ impl Resolver<'_> {
                 Err(self.missing(file, library))
             };
         };
-        self.versions(file, library, first)?;
-        for place in &places {
-            let owners = self.database.owners(&names(place)).to_vec();
-            let packages: Vec<_> = match owners.is_empty() {
+        versions(file, library, first)?;
+        for candidate in &candidates {
+            let owners = candidate.owners.iter();
+            let packages: Vec<_> = match candidate.owners.is_empty() {
                 true => vec![None],
-                false => owners.iter().map(|owner| Some(owner.as_str())).collect(),
+                false => owners.map(|owner| Some(owner.as_str())).collect(),
             };
             for package in packages {
-                let object = package.and_then(|name| self.database.symbols(name, &library.soname));
+                let object = package.and_then(|name| self.source.symbols(name, &library.soname));
                 if let Some(object) = object {
                     if let (Some(template), Some(smallest)) =
                         (object.templates.first(), object.smallest())
@@ -208,9 +156,8 @@ impl Resolver<'_> {
                     }
                     return Ok(Some(object));
                 }
-                let has_name = self.offers(&place.real).0;
-                let text = self.database.shlibs(package, &library.soname);
-                if let Some(text) = text.filter(|_| has_name) {
+                let text = self.source.shlibs(package, &library.soname);
+                if let Some(text) = text.filter(|_| candidate.is_named) {
                     for template in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
                         self.floors.add(kind, template, file, library);
                     }
@@ -218,36 +165,7 @@ impl Resolver<'_> {
                 }
             }
         }
-        Err(self.unknown(file, library, first))
-    }
-
-    /// What the library at `real` says of itself.
-    fn offers(&mut self, real: &str) -> &(bool, Vec<String>) {
-        let root = self.root;
-        self.offers.entry(real.to_owned()).or_insert_with(|| {
-            let bytes = root.read(real).unwrap_or_default();
-            let dynamic = elf::facts(&bytes).map(|facts| facts.dynamic).unwrap_or_default();
-            (dynamic.soname.is_some(), dynamic.version_definitions)
-        })
-    }
-
-    /// ld.so refuses a file that needs a version its library does not have, unless the library has none at all.
-    fn versions(&mut self, file: &FileNeeds, library: &Library, place: &Found) -> Result<()> {
-        let (_, offered) = self.offers(&place.real);
-        let must = library.versions.iter().filter(|(_, is_weak)| !is_weak);
-        let absent = must.map(|(version, _)| version).find(|version| !offered.contains(version));
-        let Some(version) = absent.filter(|_| !offered.is_empty()) else {
-            return Ok(());
-        };
-        let message = format!(
-            "{} needs the version `{version}` of `{}`, which `{}` does not have",
-            who(file),
-            library.soname,
-            place.path
-        );
-        Err(UserError::unresolved(message)
-            .hint("get a wheel for older systems, or build for a newer release")
-            .into())
+        Err(Self::unknown(file, library, first))
     }
 
     fn symbol(
@@ -300,12 +218,12 @@ impl Resolver<'_> {
             .into()
     }
 
-    fn unknown(&self, file: &FileNeeds, library: &Library, place: &Found) -> anyhow::Error {
+    fn unknown(file: &FileNeeds, library: &Library, candidate: &Candidate) -> anyhow::Error {
         let soname = &library.soname;
         let message = format!(
             "{} needs the library `{soname}`, and no installed package answers for `{}`",
             who(file),
-            place.path
+            candidate.label
         );
         UserError::unresolved(message)
             .hint(format!(
@@ -313,6 +231,25 @@ impl Resolver<'_> {
             ))
             .into()
     }
+}
+
+/// ld.so refuses a file that needs a version its library does not have, unless the library has none at all.
+fn versions(file: &FileNeeds, library: &Library, candidate: &Candidate) -> Result<()> {
+    let offered = &candidate.versions;
+    let must = library.versions.iter().filter(|(_, is_weak)| !is_weak);
+    let absent = must.map(|(version, _)| version).find(|version| !offered.contains(version));
+    let Some(version) = absent.filter(|_| !offered.is_empty()) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} needs the version `{version}` of `{}`, which `{}` does not have",
+        who(file),
+        library.soname,
+        candidate.label
+    );
+    Err(UserError::unresolved(message)
+        .hint("get a wheel for older systems, or build for a newer release")
+        .into())
 }
 
 /// The file, and who brought it.
