@@ -2,7 +2,8 @@
 //!
 //! Values only; backends turn them into fields and headers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -90,6 +91,20 @@ pub enum RelationKind {
     Provides,
 }
 
+impl RelationKind {
+    /// What a package does to the other one, as in `acme needs libc6`.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Needs => "needs",
+            Self::Recommends => "recommends",
+            Self::Suggests => "suggests",
+            Self::Conflicts => "conflicts with",
+            Self::Replaces => "replaces",
+            Self::Provides => "provides",
+        }
+    }
+}
+
 /// How exact the versions of relations to libraries are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Floor {
@@ -106,8 +121,60 @@ pub struct Relation {
     pub kind: RelationKind,
     /// Such as `python3.11` or `libc6 (>= 2.34)`.
     pub text: String,
-    /// Sentences for people; at least one.
+    /// Reasons that no file of the package gives, sentences for people.
     pub because: Vec<String>,
+    /// Uses of libraries that ask for it, those that ask for most first; one for each file, library and version.
+    pub causes: Vec<Cause>,
+}
+
+/// A use of a library by a file of the package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The file.
+    pub file: PkgPath,
+    /// Who brought it, such as `numpy 2.4.6`.
+    pub origin: Arc<str>,
+    /// The library.
+    pub soname: String,
+    /// The version of the library's symbols that is used, such as `GLIBC_2.34`.
+    pub version: Option<String>,
+    /// The symbol of that version that asks for most.
+    pub symbol: Option<String>,
+    /// The relation this use makes by itself, in the grammar of the format.
+    pub asks: String,
+    /// Whether symbol and version decide what is asked; else the library as a whole does.
+    pub is_decided_by_symbol: bool,
+}
+
+impl Cause {
+    /// The symbol with its version, or what there is of them.
+    pub fn used(&self) -> Option<String> {
+        match (&self.symbol, &self.version) {
+            (Some(symbol), Some(version)) => Some(format!("{symbol}@{version}")),
+            (one, None) | (None, one) => one.clone(),
+        }
+    }
+}
+
+impl Relation {
+    /// Why it is declared: sentences for people, at least one.
+    pub fn reasons(&self) -> Vec<String> {
+        let (mut files, mut sonames) = (BTreeSet::new(), BTreeSet::new());
+        for cause in &self.causes {
+            files.insert(&cause.file);
+            sonames.insert(format!("`{}`", cause.soname));
+        }
+        let sonames = sonames.into_iter().collect::<Vec<_>>().join(", ");
+        let users = files.first().map(|first| match files.len() {
+            1 => format!("`{first}` needs {sonames}"),
+            2 => format!("`{first}` and 1 more file need {sonames}"),
+            count => format!("`{first}` and {} more files need {sonames}", count - 1),
+        });
+        let first = self.causes.first().filter(|cause| cause.is_decided_by_symbol);
+        let decisive =
+            first.and_then(|cause| Some(format!("`{}` uses `{}`", cause.file, cause.used()?)));
+        users.into_iter().chain(decisive).chain(self.because.iter().cloned()).collect()
+    }
 }
 
 /// The interpreter a package runs on: CPython `3.minor`, found on the host at `/usr/bin/python3.minor`.
@@ -183,7 +250,33 @@ pub struct Package {
 
 #[cfg(test)]
 mod tests {
-    use crate::package::PackageName;
+    use crate::package::{Cause, PackageName, Relation, RelationKind};
+    use crate::tree::PkgPath;
+
+    #[test]
+    fn reasons() {
+        let cause = |file: &str, soname: &str, symbol: Option<&str>| Cause {
+            file: PkgPath::new(file).unwrap(),
+            origin: "demo 1".into(),
+            soname: soname.to_owned(),
+            version: Some("V_2".to_owned()),
+            symbol: symbol.map(str::to_owned),
+            asks: "lib1 (>= 2)".to_owned(),
+            is_decided_by_symbol: symbol.is_some(),
+        };
+        let check = |causes: Vec<Cause>, expected: &[&str]| {
+            let because = vec!["it is asked for".to_owned()];
+            let text = "lib1 (>= 2)".to_owned();
+            let relation = Relation { kind: RelationKind::Needs, text, because, causes };
+            assert_eq!(relation.reasons(), expected);
+        };
+        check(Vec::new(), &["it is asked for"]);
+        check(vec![cause("b", "l.so", None)], &["`/b` needs `l.so`", "it is asked for"]);
+        check(
+            vec![cause("b", "l.so", Some("f")), cause("a", "k.so", None), cause("b", "k.so", None)],
+            &["`/a` and 1 more file need `k.so`, `l.so`", "`/b` uses `f@V_2`", "it is asked for"],
+        );
+    }
 
     #[test]
     fn names() {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::artifact::Artifact;
 use crate::document::to_json;
-use crate::package::{PackageMeta, RelationKind};
+use crate::package::{PackageMeta, Relation};
 use crate::report::{Talk, size};
 use crate::tree::{Entry, Tree};
 
@@ -36,24 +36,11 @@ pub fn say(meta: &PackageMeta, artifact: &Artifact, talk: &Talk) {
 }
 
 fn relations(meta: &PackageMeta) -> Vec<String> {
-    let line = |kind: RelationKind, text: &str, because: &[String]| {
-        format!("{} {text}: {}", verb(kind), because.join("; "))
+    let line = |relation: &Relation| {
+        let reasons = relation.reasons().join("; ");
+        format!("{} {}: {reasons}", relation.kind.verb(), relation.text)
     };
-    meta.relations
-        .iter()
-        .map(|relation| line(relation.kind, &relation.text, &relation.because))
-        .collect()
-}
-
-fn verb(kind: RelationKind) -> &'static str {
-    match kind {
-        RelationKind::Needs => "needs",
-        RelationKind::Recommends => "recommends",
-        RelationKind::Suggests => "suggests",
-        RelationKind::Conflicts => "conflicts with",
-        RelationKind::Replaces => "replaces",
-        RelationKind::Provides => "provides",
-    }
+    meta.relations.iter().map(line).collect()
 }
 
 /// What `--dry-run` prints: metadata, relations, files.
@@ -108,7 +95,7 @@ struct Json<'a> {
 struct JsonRelation<'a> {
     kind: &'a str,
     text: &'a str,
-    because: &'a [String],
+    because: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -132,9 +119,9 @@ pub fn json(meta: &PackageMeta, artifact: Option<&Artifact>, talk: &Talk) -> Res
             .relations
             .iter()
             .map(|relation| JsonRelation {
-                kind: verb(relation.kind),
+                kind: relation.kind.verb(),
                 text: &relation.text,
-                because: &relation.because,
+                because: relation.reasons(),
             })
             .collect(),
         distributions: meta

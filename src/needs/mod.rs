@@ -62,6 +62,13 @@ pub struct SymbolNeed {
     pub version: Option<Arc<str>>,
 }
 
+impl SymbolNeed {
+    /// What stands for the version `version`, whatever its symbols are.
+    pub fn version_itself(version: &str) -> Self {
+        Self { name: version.to_owned(), version: Some(Arc::from(version)) }
+    }
+}
+
 /// What the user decides about libraries. Names may hold `*` and `?`.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {

@@ -262,6 +262,7 @@ X-Team: ops
             kind: RelationKind::Needs,
             text: text.to_owned(),
             because: vec![String::new()],
+            causes: Vec::new(),
         };
         check(|meta| meta.relations = vec![relation("a1\nX: y")], "relation `a1\\nX: y`");
         for name in ["Depends", "version", "a b", "", "-x", "#x", "a\nb"] {

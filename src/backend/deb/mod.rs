@@ -109,7 +109,7 @@ pub fn simplify(relations: Vec<Relation>) -> Vec<Relation> {
 /// A relation a user wrote, such as `libpq5 (>= 15) | libpq-dev`, in normal form.
 pub fn relation(kind: RelationKind, text: &str, because: &str) -> Result<Relation> {
     let text = relations::normal(text, relations::grammar(kind))?;
-    Ok(Relation { kind, text, because: vec![because.to_owned()] })
+    Ok(Relation { kind, text, because: vec![because.to_owned()], causes: Vec::new() })
 }
 
 /// Refuses what [`write`] would refuse in the fields, before there is a tree.
@@ -236,6 +236,7 @@ mod tests {
             kind,
             text: text.to_owned(),
             because: vec!["a test".to_owned()],
+            causes: Vec::new(),
         };
         let bundled = |name: &str, licence: &str, author: &str| Bundled {
             name: name.to_owned(),

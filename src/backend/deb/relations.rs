@@ -28,6 +28,7 @@ pub(super) fn of_interpreter(interpreter: Option<&InterpreterNeed>) -> Vec<Relat
         kind: RelationKind::Needs,
         text: format!("python{minor}"),
         because: vec![format!("the application runs on `/usr/bin/python{minor}`")],
+        causes: Vec::new(),
     }];
     let number = minor.rsplit('.').next().and_then(|number| number.parse().ok()).unwrap_or(0);
     for (module, importer) in &need.split_modules {
@@ -40,6 +41,7 @@ pub(super) fn of_interpreter(interpreter: Option<&InterpreterNeed>) -> Vec<Relat
                 kind: RelationKind::Needs,
                 text: (*package).to_owned(),
                 because: vec![because],
+                causes: Vec::new(),
             }),
         }
     }
@@ -53,6 +55,7 @@ pub(super) fn of_machine(machine: Option<Machine>) -> Option<Relation> {
         kind: RelationKind::Needs,
         text: "libc6".to_owned(),
         because: vec!["the compiled files inside are linked with the C library".to_owned()],
+        causes: Vec::new(),
     })
 }
 
@@ -224,7 +227,7 @@ mod tests {
         let relations = of_interpreter(Some(&need));
         let texts: Vec<_> = relations.iter().map(|relation| relation.text.as_str()).collect();
         assert_eq!(texts, expected);
-        assert!(relations.iter().all(|relation| !relation.because.is_empty()));
+        assert!(relations.iter().all(|relation| !relation.reasons().is_empty()));
     }
 
     #[test]

@@ -39,19 +39,22 @@ pub(super) fn simplify(mut relations: Vec<Relation>) -> Vec<Relation> {
             let new: Vec<_> =
                 relation.because.into_iter().filter(|it| !stronger.because.contains(it)).collect();
             stronger.because.extend(new);
+            stronger.causes.extend(relation.causes);
             continue;
         }
-        let mut reasons = Vec::new();
+        let (mut reasons, mut causes) = (Vec::new(), Vec::new());
         kept.retain(|other| {
             let is_weaker = is_implied(other, &relation);
             if is_weaker {
                 reasons.extend(other.because.clone());
+                causes.extend(other.causes.clone());
             }
             !is_weaker
         });
         let mut relation = relation;
         reasons.retain(|reason| !relation.because.contains(reason));
         relation.because.extend(reasons);
+        relation.causes.extend(causes);
         kept.push(relation);
     }
     kept.sort_by(by_package);
@@ -124,7 +127,12 @@ mod tests {
                 Some(text) => (RelationKind::Recommends, text),
                 None => (RelationKind::Needs, *text),
             };
-            Relation { kind, text: text.to_owned(), because: vec![format!("reason {index}")] }
+            Relation {
+                kind,
+                text: text.to_owned(),
+                because: vec![format!("reason {index}")],
+                causes: Vec::new(),
+            }
         };
         let simple = simplify(texts.iter().enumerate().map(relation).collect());
         let found: Vec<_> = simple.iter().map(|relation| relation.text.as_str()).collect();

@@ -116,7 +116,7 @@ impl Resolver<'_> {
                 Floor::Portable => !used.contains(version.as_str()),
             };
             if is_added {
-                let symbol = SymbolNeed { name: version.clone(), version: None };
+                let symbol = SymbolNeed::version_itself(version);
                 self.symbol(file, &symbol, version, &known);
             }
         }
@@ -185,8 +185,7 @@ impl Resolver<'_> {
             line = object.symbol(version, version).unwrap_or(line);
         }
         if let Some(template) = object.templates.get(line.template) {
-            let symbol = format!("{}@{version}", symbol.name);
-            self.floors.raise(kind, template, &line.minimal, (file, library, Some(&symbol)));
+            self.floors.raise(kind, template, &line.minimal, (file, library, Some(symbol)));
         }
     }
 
@@ -373,7 +372,7 @@ mod tests {
         let relations = derived?.ok_or("no database")?.relations.into_iter();
         let text = |relation: crate::package::Relation| {
             let kind = if relation.kind == RelationKind::Needs { "" } else { "recommends " };
-            format!("{kind}{}: {}", relation.text, relation.because.join("; "))
+            format!("{kind}{}: {}", relation.text, relation.reasons().join("; "))
         };
         Ok(relations.map(text).collect())
     }
