@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use goblin::elf::dynamic::{
-    DF_TEXTREL, DT_FLAGS, DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_NEEDED, DT_PLTREL, DT_PLTRELSZ,
-    DT_REL, DT_RELA, DT_RELASZ, DT_RELSZ, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB,
-    DT_SYMTAB, DT_TEXTREL, DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM,
+    DF_TEXTREL, DT_DEBUG, DT_FLAGS, DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_NEEDED, DT_PLTREL,
+    DT_PLTRELSZ, DT_REL, DT_RELA, DT_RELASZ, DT_RELSZ, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ,
+    DT_STRTAB, DT_SYMTAB, DT_TEXTREL, DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM,
+    DT_VERSYM,
 };
 use goblin::elf::header::{
     EM_386, EM_AARCH64, EM_ARM, EM_LOONGARCH, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64,
@@ -59,6 +60,9 @@ pub(super) fn read(bytes: &[u8], headers: &Headers, troubles: &mut Vec<String>) 
     let mut dynamic = Dynamic { soname, needed, rpath, runpath, ..Dynamic::default() };
     dynamic.has_text_relocations = reader.tags.contains_key(&DT_TEXTREL)
         || reader.tags.get(&DT_FLAGS).is_some_and(|flags| flags & DF_TEXTREL != 0);
+    dynamic.has_hash = reader.tags.contains_key(&DT_HASH);
+    dynamic.has_gnu_hash = reader.tags.contains_key(&DT_GNU_HASH);
+    dynamic.has_debug = reader.tags.contains_key(&DT_DEBUG);
     let indices = reader.versions(&mut dynamic, troubles);
     dynamic.undefined = reader.undefined(&indices, troubles);
     dynamic
@@ -97,7 +101,7 @@ impl<'a> Reader<'a> {
         if self.tags.contains_key(&DT_VERDEF) {
             let table = self.table(DT_VERDEFNUM);
             match self.place(DT_VERDEF).and_then(|offset| definitions(&table, offset)) {
-                Some(found) => dynamic.version_definitions = found,
+                Some(found) => (dynamic.version_base, dynamic.version_definitions) = found,
                 None => troubles.push("the versions it defines are out of reach".to_owned()),
             }
         }

@@ -90,10 +90,18 @@ pub struct Dynamic {
     pub version_needs: Vec<VersionNeed>,
     /// The versions it offers, but for the one that repeats its name.
     pub version_definitions: Vec<String>,
+    /// The name it had when its versions were made (`VER_FLG_BASE`); tools that rename libraries leave it.
+    pub version_base: Option<String>,
     /// Symbols others must define; those it copies at start (`R_*_COPY`) are among them.
     pub undefined: Vec<Symbol>,
     /// Whether code must be changed when it is loaded.
     pub has_text_relocations: bool,
+    /// Whether symbols are found through the hash table of the gABI (`DT_HASH`).
+    pub has_hash: bool,
+    /// Whether symbols are found through GNU's hash table (`DT_GNU_HASH`).
+    pub has_gnu_hash: bool,
+    /// Whether it has a place for debuggers (`DT_DEBUG`), as programs do.
+    pub has_debug: bool,
 }
 
 /// The versions an ELF file demands of one library.
@@ -244,10 +252,11 @@ mod tests {
         let base = facts(BASE).unwrap();
         assert_eq!(base.dynamic.soname.as_deref(), Some("libbase.so.1"));
         assert_eq!(base.dynamic.version_definitions, ["BASE_1", "BASE_2"]);
+        assert_eq!(base.dynamic.version_base.as_deref(), Some("libbase.so.1"));
         assert!(base.dynamic.needed.is_empty() && base.dynamic.undefined.is_empty());
-        for (bytes, machine, lists) in [
-            (USER, Machine::X86_64, (None, Some("$ORIGIN/../lib"))),
-            (OLD, Machine::I686, (Some("$ORIGIN/../lib"), None)),
+        for (bytes, machine, lists, has_hash) in [
+            (USER, Machine::X86_64, (None, Some("$ORIGIN/../lib")), false),
+            (OLD, Machine::I686, (Some("$ORIGIN/../lib"), None), true),
         ] {
             let facts = facts(bytes).unwrap();
             let dynamic = &facts.dynamic;
@@ -257,12 +266,15 @@ mod tests {
             assert_eq!(undefined(dynamic), ["base_one@BASE_1", "base_two@BASE_2", "maybe?"]);
             assert_eq!(facts.has_executable_stack, Some(false));
             assert!(!dynamic.has_text_relocations && facts.troubles.is_empty());
+            assert_eq!((dynamic.has_hash, dynamic.has_gnu_hash), (has_hash, !has_hash));
+            assert!(!dynamic.has_debug && dynamic.version_base.is_none());
             assert_eq!(abi(bytes), Some(facts.abi));
         }
         let program = facts(PROGRAM).unwrap();
         assert_eq!(program.interpreter.as_deref(), Some("/lib64/ld-linux-x86-64.so.2"));
         assert_eq!(undefined(&program.dynamic), ["base_data@BASE_1", "base_one@BASE_1"]);
         assert_eq!(program.has_executable_stack, Some(true));
+        assert!(program.dynamic.has_debug);
     }
 
     #[test]

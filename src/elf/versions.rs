@@ -59,21 +59,27 @@ pub(super) fn needs(table: &Table<'_>, offset: usize) -> Option<(Vec<VersionNeed
     Some((needs, indices))
 }
 
-/// Reads `DT_VERDEF` at `offset`; the definition of the file itself is left out.
-pub(super) fn definitions(table: &Table<'_>, offset: usize) -> Option<Vec<String>> {
-    let mut definitions = Vec::new();
+/// Reads `DT_VERDEF` at `offset`: the name of the file itself, and the other definitions.
+pub(super) fn definitions(
+    table: &Table<'_>,
+    offset: usize,
+) -> Option<(Option<String>, Vec<String>)> {
+    let (mut base, mut definitions) = (None, Vec::new());
     let mut at = offset;
     for _ in 0..table.count.min(MAX_RECORDS) {
         let (flags, aux) = (table.half(at, 2)?, table.word(at, 12)?);
+        let name = table.name(at.checked_add(aux)?, 0)?;
         if flags & BASE == 0 {
-            definitions.push(table.name(at.checked_add(aux)?, 0)?);
+            definitions.push(name);
+        } else {
+            base = Some(name);
         }
         match table.word(at, 16)? {
             0 => break,
             next => at = at.checked_add(next)?,
         }
     }
-    Some(definitions)
+    Some((base, definitions))
 }
 
 impl Table<'_> {
