@@ -2,4 +2,5 @@
 //!
 //! Backends are twins with the same file and function names. They hold no policy and print nothing.
 
+mod contents;
 pub mod deb;

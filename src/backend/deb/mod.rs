@@ -22,6 +22,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::backend::contents;
 use crate::backend::deb::archive::ArWriter;
 use crate::backend::deb::libraries::{Derived, Request};
 use crate::backend::deb::payload::Payload;
@@ -136,7 +137,8 @@ pub fn write(
     check(meta, options)?;
     let scripts = scripts::scripts(meta)?;
     let tree = docs::with_docs(meta, tree)?;
-    payload::check(meta, &tree)?;
+    contents::check(&meta.prefix, &tree)?;
+    payload::check(&tree)?;
     let compression = options.compression;
     let payload = payload::write(&tree, compression, options.threads, meta.epoch, &mut spool)?;
     let mut members: BTreeMap<&str, (String, u32)> =
