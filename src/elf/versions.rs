@@ -26,6 +26,10 @@ const BASE: u16 = 1;
 /// `VER_FLG_WEAK`: the version may be missing.
 const WEAK: u16 = 2;
 
+/// The bits of an entry of `DT_VERSYM` that are an index; the other one hides the symbol from those who ask for no
+/// version.
+pub(super) const INDEX: u16 = 0x7fff;
+
 /// Where each version index leads: `(need, version)` in the list of needs.
 pub(super) type Indices = BTreeMap<u16, (usize, usize)>;
 
@@ -43,7 +47,7 @@ pub(super) fn needs(table: &Table<'_>, offset: usize) -> Option<(Vec<VersionNeed
         for _ in 0..count {
             left = left.checked_sub(1)?;
             let (flags, index) = (table.half(inner, 4)?, table.half(inner, 6)?);
-            indices.insert(index & 0x7fff, (needs.len(), need.versions.len()));
+            indices.insert(index & INDEX, (needs.len(), need.versions.len()));
             need.versions.push((table.name(inner, 8)?, flags & WEAK != 0));
             match table.word(inner, 12)? {
                 0 => break,
@@ -59,14 +63,16 @@ pub(super) fn needs(table: &Table<'_>, offset: usize) -> Option<(Vec<VersionNeed
     Some((needs, indices))
 }
 
-/// Reads `DT_VERDEF` at `offset`; the definition of the file itself is left out.
-pub(super) fn definitions(table: &Table<'_>, offset: usize) -> Option<Vec<String>> {
+/// Reads `DT_VERDEF` at `offset`: versions in order, with the index each has in `DT_VERSYM`; the definition of the file
+/// itself is left out.
+pub(super) fn definitions(table: &Table<'_>, offset: usize) -> Option<Vec<(u16, String)>> {
     let mut definitions = Vec::new();
     let mut at = offset;
     for _ in 0..table.count.min(MAX_RECORDS) {
         let (flags, aux) = (table.half(at, 2)?, table.word(at, 12)?);
         if flags & BASE == 0 {
-            definitions.push(table.name(at.checked_add(aux)?, 0)?);
+            let index = table.half(at, 4)? & INDEX;
+            definitions.push((index, table.name(at.checked_add(aux)?, 0)?));
         }
         match table.word(at, 16)? {
             0 => break,
