@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use goblin::elf::dynamic::{
-    DF_TEXTREL, DT_DEBUG, DT_FLAGS, DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_NEEDED, DT_PLTREL,
-    DT_PLTRELSZ, DT_REL, DT_RELA, DT_RELASZ, DT_RELSZ, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ,
-    DT_STRTAB, DT_SYMTAB, DT_TEXTREL, DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM,
-    DT_VERSYM,
+    DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_TEXTREL, DT_BIND_NOW, DT_DEBUG, DT_FLAGS, DT_FLAGS_1,
+    DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_NEEDED, DT_PLTREL, DT_PLTRELSZ, DT_REL, DT_RELA, DT_RELASZ,
+    DT_RELSZ, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_SYMTAB, DT_TEXTREL,
+    DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM,
 };
 use goblin::elf::header::{
     EM_386, EM_AARCH64, EM_ARM, EM_LOONGARCH, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64,
@@ -19,8 +19,10 @@ use goblin::elf::sym::{STB_LOCAL, STB_WEAK, Symtab};
 use goblin::elf::{Dynamic as Section, RelocSection, SectionHeader, Sym};
 
 use crate::elf::header::Headers;
-use crate::elf::versions::{Indices, Table, definitions, needs, text};
-use crate::elf::{Dynamic, Symbol};
+use crate::elf::versions::{
+    Definitions, INDEX, Indices, Table, definitions as versions, needs, text,
+};
+use crate::elf::{Definition, Dynamic, Symbol};
 
 /// A file, and the entries of its dynamic section.
 struct Reader<'a> {
@@ -33,19 +35,15 @@ struct Reader<'a> {
 
 /// Reads what the dynamic section leads to. What cannot be read is said in `troubles`.
 pub(super) fn read(bytes: &[u8], headers: &Headers, troubles: &mut Vec<String>) -> Dynamic {
-    let section = match Section::parse(bytes, &headers.segments, headers.ctx) {
-        Ok(Some(section)) => section,
+    let (section, reader) = match open(bytes, headers) {
+        Ok(Some(opened)) => opened,
         // It needs nothing: it is linked statically.
         Ok(None) => return Dynamic::default(),
-        Err(error) => {
-            troubles.push(format!("its dynamic section is malformed: {error}"));
+        Err(trouble) => {
+            troubles.push(trouble);
             return Dynamic::default();
         }
     };
-    let tags: BTreeMap<_, _> =
-        section.dyns.iter().map(|entry| (entry.d_tag, entry.d_val)).collect();
-    let mut reader = Reader { bytes, headers, strings: &[], tags };
-    reader.strings = reader.strings().unwrap_or_default();
     let mut names = |tag: u64| -> Vec<String> {
         let values = section.dyns.iter().filter(|entry| entry.d_tag == tag);
         let name = |at: u64| text(reader.strings, usize::try_from(at).ok()?);
@@ -58,14 +56,56 @@ pub(super) fn read(bytes: &[u8], headers: &Headers, troubles: &mut Vec<String>) 
     let (needed, soname) = (names(DT_NEEDED), names(DT_SONAME).pop());
     let (rpath, runpath) = (names(DT_RPATH).pop(), names(DT_RUNPATH).pop());
     let mut dynamic = Dynamic { soname, needed, rpath, runpath, ..Dynamic::default() };
-    dynamic.has_text_relocations = reader.tags.contains_key(&DT_TEXTREL)
-        || reader.tags.get(&DT_FLAGS).is_some_and(|flags| flags & DF_TEXTREL != 0);
+    dynamic.has_text_relocations =
+        reader.tags.contains_key(&DT_TEXTREL) || reader.has_flag(DT_FLAGS, DF_TEXTREL);
+    dynamic.binds_now = reader.tags.contains_key(&DT_BIND_NOW)
+        || reader.has_flag(DT_FLAGS, DF_BIND_NOW)
+        || reader.has_flag(DT_FLAGS_1, DF_1_NOW);
+    dynamic.is_marked_pie = reader.has_flag(DT_FLAGS_1, DF_1_PIE);
     dynamic.has_hash = reader.tags.contains_key(&DT_HASH);
     dynamic.has_gnu_hash = reader.tags.contains_key(&DT_GNU_HASH);
     dynamic.has_debug = reader.tags.contains_key(&DT_DEBUG);
     let indices = reader.versions(&mut dynamic, troubles);
     dynamic.undefined = reader.undefined(&indices, troubles);
     dynamic
+}
+
+/// The symbols a file offers.
+pub(super) fn definitions(bytes: &[u8], headers: &Headers) -> Result<Vec<Definition>, String> {
+    let Some((_, reader)) = open(bytes, headers)? else {
+        return Ok(Vec::new());
+    };
+    let versions: BTreeMap<_, _> =
+        reader.version_definitions().unwrap_or_default().1.into_iter().collect();
+    let word = reader.symbol_versions();
+    let last_symbol = reader.copied().last_symbol;
+    let is_defined =
+        |symbol: &Sym| symbol.st_shndx != SHN_UNDEF as usize && symbol.st_bind() != STB_LOCAL;
+    let definition = |(index, symbol): (usize, Sym)| {
+        let name = text(reader.strings, symbol.st_name).filter(|name| !name.is_empty())?;
+        let word = word(index);
+        let version = word.and_then(|word| versions.get(&(word & INDEX)).cloned());
+        let is_default = word.is_none_or(|word| word & !INDEX == 0);
+        Some(Definition { name, version, is_default, is_weak: symbol.st_bind() == STB_WEAK })
+    };
+    let symbols = reader.symbols(last_symbol).ok_or("its symbols are out of reach")?;
+    let symbols = symbols.iter().enumerate().filter(|(_, symbol)| is_defined(symbol));
+    Ok(symbols.filter_map(definition).collect())
+}
+
+/// The dynamic section; `None` when there is none.
+fn open<'a>(
+    bytes: &'a [u8],
+    headers: &'a Headers,
+) -> Result<Option<(Section, Reader<'a>)>, String> {
+    let section = Section::parse(bytes, &headers.segments, headers.ctx)
+        .map_err(|error| format!("its dynamic section is malformed: {error}"))?;
+    Ok(section.map(|section| {
+        let entries = section.dyns.iter().map(|entry| (entry.d_tag, entry.d_val));
+        let mut reader = Reader { bytes, headers, strings: &[], tags: entries.collect() };
+        reader.strings = reader.strings().unwrap_or_default();
+        (section, reader)
+    }))
 }
 
 impl<'a> Reader<'a> {
@@ -76,6 +116,10 @@ impl<'a> Reader<'a> {
     /// The place in the file of the table that `tag` gives the address of.
     fn place(&self, tag: u64) -> Option<usize> {
         self.headers.offset(*self.tags.get(&tag)?)
+    }
+
+    fn has_flag(&self, tag: u64, flag: u64) -> bool {
+        self.tags.get(&tag).is_some_and(|flags| flags & flag != 0)
     }
 
     fn strings(&self) -> Option<&'a [u8]> {
@@ -99,29 +143,46 @@ impl<'a> Reader<'a> {
             }
         }
         if self.tags.contains_key(&DT_VERDEF) {
-            let table = self.table(DT_VERDEFNUM);
-            match self.place(DT_VERDEF).and_then(|offset| definitions(&table, offset)) {
-                Some(found) => (dynamic.version_base, dynamic.version_definitions) = found,
+            match self.version_definitions() {
+                Some((base, found)) => {
+                    dynamic.version_base = base;
+                    dynamic.version_definitions = found.into_iter().map(|(_, name)| name).collect();
+                }
                 None => troubles.push("the versions it defines are out of reach".to_owned()),
             }
         }
         indices
     }
 
-    fn undefined(&self, indices: &Indices, troubles: &mut Vec<String>) -> Vec<Symbol> {
+    /// The name it has as a version, and the versions it offers, with their indices.
+    fn version_definitions(&self) -> Option<Definitions> {
+        versions(&self.table(DT_VERDEFNUM), self.place(DT_VERDEF)?)
+    }
+
+    /// What gives the entry of `DT_VERSYM` for a symbol.
+    fn symbol_versions(&self) -> impl Fn(usize) -> Option<u16> {
+        let (table, start) = (self.table(0), self.place(DT_VERSYM));
+        move |symbol| table.half(start?, symbol.checked_mul(2)?)
+    }
+
+    /// The symbol table; empty when there is none, `None` when it is out of reach.
+    fn symbols(&self, last_symbol: usize) -> Option<Symtab<'a>> {
         let Some(start) = self.place(DT_SYMTAB) else {
-            return Vec::new();
+            return Some(Symtab::default());
         };
         let size = Sym::size(self.headers.ctx.container);
         let room = self.bytes.len().saturating_sub(start) / size;
+        let count = self.symbol_count(start, last_symbol).min(room);
+        Symtab::parse(self.bytes, start, count, self.headers.ctx).ok()
+    }
+
+    fn undefined(&self, indices: &Indices, troubles: &mut Vec<String>) -> Vec<Symbol> {
         let copied = self.copied();
-        let count = self.symbol_count(start, copied.last_symbol).min(room);
-        let Ok(symbols) = Symtab::parse(self.bytes, start, count, self.headers.ctx) else {
+        let Some(symbols) = self.symbols(copied.last_symbol) else {
             troubles.push("its symbols are out of reach".to_owned());
             return Vec::new();
         };
-        let versions = self.place(DT_VERSYM);
-        let table = self.table(DT_VERNEEDNUM);
+        let version = self.symbol_versions();
         let mut found = Vec::new();
         for (index, symbol) in symbols.iter().enumerate().skip(1) {
             let is_defined = symbol.st_shndx != SHN_UNDEF as usize;
@@ -132,8 +193,8 @@ impl<'a> Reader<'a> {
             else {
                 continue;
             };
-            let version = versions.and_then(|start| table.half(start, index.checked_mul(2)?));
-            let version = version.and_then(|version| indices.get(&(version & 0x7fff)).copied());
+            let version =
+                version(index).and_then(|version| indices.get(&(version & INDEX)).copied());
             found.push(Symbol { name, version, is_weak: symbol.st_bind() == STB_WEAK });
         }
         found

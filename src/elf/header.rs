@@ -9,7 +9,7 @@ use goblin::elf::header::{
     EM_S390, EM_X86_64,
 };
 use goblin::elf::header::{ET_DYN, ET_EXEC, header32, header64};
-use goblin::elf::program_header::{PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD};
+use goblin::elf::program_header::{PF_X, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD};
 use goblin::elf::{Elf, Header, ProgramHeader};
 
 use crate::elf::{Abi, ElfKind};
@@ -120,6 +120,14 @@ impl Headers {
     pub(super) fn has_executable_stack(&self) -> Option<bool> {
         let segment = self.segments.iter().find(|segment| segment.p_type == PT_GNU_STACK)?;
         Some(segment.p_flags & PF_X != 0)
+    }
+
+    pub(super) fn is_movable(&self) -> bool {
+        self.file.e_type == ET_DYN
+    }
+
+    pub(super) fn has_relro(&self) -> bool {
+        self.segments.iter().any(|segment| segment.p_type == PT_GNU_RELRO)
     }
 
     /// Where in the file the byte lies that is loaded at `address`.

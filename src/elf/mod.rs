@@ -4,11 +4,13 @@
 
 mod dynamic;
 mod header;
+mod notes;
 mod versions;
 
 use std::io::Read;
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 
 use crate::package::Machine;
 use crate::parallel;
@@ -47,8 +49,14 @@ pub struct ElfFacts {
     pub interpreter: Option<String>,
     /// Whether it asks for a stack that can be executed; `None` when it does not say.
     pub has_executable_stack: Option<bool>,
+    /// Whether it can be loaded at any address (`ET_DYN`).
+    pub is_movable: bool,
+    /// Whether some of its data is to be read-only once it is relocated (`PT_GNU_RELRO`).
+    pub has_relro: bool,
     /// What it tells the loader.
     pub dynamic: Dynamic,
+    /// What build tools say of it.
+    pub notes: Notes,
     /// What could not be read of it, one sentence each; the rest of the facts holds.
     pub troubles: Vec<String>,
 }
@@ -102,6 +110,96 @@ pub struct Dynamic {
     pub has_gnu_hash: bool,
     /// Whether it has a place for debuggers (`DT_DEBUG`), as programs do.
     pub has_debug: bool,
+    /// Whether every symbol is bound before the file runs (`DT_BIND_NOW`, `DF_BIND_NOW`, `DF_1_NOW`).
+    pub binds_now: bool,
+    /// Whether it says that it is a position-independent program (`DF_1_PIE`). Linkers before binutils 2.26 do not.
+    pub is_marked_pie: bool,
+}
+
+/// Notes that are loaded with a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What tells this build from others, hexadecimal.
+    pub build_id: Option<String>,
+    /// The level of x86-64 it needs: 1 is the baseline, 3 is x86-64-v3. `None` when it does not say.
+    pub isa_level: Option<u8>,
+    /// The package it was made for, as the JSON of `.note.package`.
+    pub package: Option<String>,
+    /// Libraries it opens itself when it runs (`.note.dlopen`).
+    pub dlopen: Vec<Dlopen>,
+}
+
+/// A library that a file opens when it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Dlopen {
+    /// Its names, the one that is tried first at the front.
+    #[serde(rename = "soname")]
+    pub sonames: Vec<String>,
+    /// How much is lost without it.
+    #[serde(default)]
+    pub priority: Priority,
+}
+
+/// How much is lost without a library, in the words of the specification of `.note.dlopen`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// The file is of no use.
+    Required,
+    /// An important feature is missing; so it is where nothing is said.
+    #[default]
+    Recommended,
+    /// Something is missing that few want.
+    Suggested,
+}
+
+/// How much of what the loader writes into a file is read-only afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Relro {
+    /// Nothing.
+    None,
+    /// All but the addresses of functions that are bound when they are first called.
+    Partial,
+    /// All.
+    Full,
+}
+
+impl ElfFacts {
+    /// Whether it is a program. glibc's own libraries name an interpreter, too, and have a name.
+    pub fn is_program(&self) -> bool {
+        let is_run = self.interpreter.is_some() && self.dynamic.soname.is_none();
+        self.kind == ElfKind::Loadable && (!self.is_movable || self.dynamic.is_marked_pie || is_run)
+    }
+
+    /// Whether it is a program that can be loaded at any address.
+    pub fn is_pie(&self) -> bool {
+        self.is_program() && self.is_movable
+    }
+
+    /// Whether it is a program that runs without a loader, and so without libraries.
+    pub fn is_static(&self) -> bool {
+        self.is_program() && self.interpreter.is_none() && self.dynamic.needed.is_empty()
+    }
+
+    /// How much of it is read-only once it is loaded.
+    pub fn relro(&self) -> Relro {
+        match (self.has_relro, self.dynamic.binds_now) {
+            (false, _) => Relro::None,
+            (true, false) => Relro::Partial,
+            (true, true) => Relro::Full,
+        }
+    }
+
+    /// The loader or C library it names that is musl's, not glibc's; Alpine gives its own a name of its own.
+    pub fn musl(&self) -> Option<&str> {
+        let is_musl = |name: &&str| {
+            *name == "libc.so"
+                || name.starts_with("libc.musl-")
+                || name.starts_with("/lib/ld-musl-")
+        };
+        let names = self.dynamic.needed.iter().chain(&self.interpreter).map(String::as_str);
+        names.filter(is_musl).last()
+    }
 }
 
 /// The versions an ELF file demands of one library.
@@ -121,6 +219,19 @@ pub struct Symbol {
     /// Place of its version, `(need, version)`, in [`Dynamic::version_needs`]; `None` when it has none.
     pub version: Option<(usize, usize)>,
     /// Whether it may be missing.
+    pub is_weak: bool,
+}
+
+/// A symbol that others can use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// Its version; `None` when it has none.
+    pub version: Option<String>,
+    /// Whether it is the one that is meant where no version is asked for (`@@`).
+    pub is_default: bool,
+    /// Whether another definition may take its place when files are linked.
     pub is_weak: bool,
 }
 
@@ -156,6 +267,7 @@ pub fn facts(bytes: &[u8]) -> Result<ElfFacts, String> {
         ElfKind::Loadable => dynamic::read(bytes, &header, &mut troubles),
         ElfKind::Other => Dynamic::default(),
     };
+    let notes = notes::read(bytes, &header, &mut troubles);
     Ok(ElfFacts {
         kind: header.kind,
         abi: header.abi,
@@ -163,9 +275,17 @@ pub fn facts(bytes: &[u8]) -> Result<ElfFacts, String> {
         load_faults: header.load_faults(bytes.len() as u64),
         interpreter: header.interpreter(bytes),
         has_executable_stack: header.has_executable_stack(),
+        is_movable: header.is_movable(),
+        has_relro: header.has_relro(),
         dynamic,
+        notes,
         troubles,
     })
+}
+
+/// The symbols a file offers, in the order of its table. They are many and few ask for them, so [`facts`] has none.
+pub fn definitions(bytes: &[u8]) -> Result<Vec<Definition>, String> {
+    dynamic::definitions(bytes, &header::read(bytes)?)
 }
 
 /// The ABI of the file that begins with `head`; `None` when it is not ELF. Sixty-four bytes are enough.
@@ -175,7 +295,9 @@ pub fn abi(head: &[u8]) -> Option<Abi> {
 
 #[cfg(test)]
 mod tests {
-    use crate::elf::{Dynamic, ElfKind, Symbol, abi, facts};
+    use crate::elf::{
+        Dlopen, Dynamic, ElfKind, Notes, Priority, Relro, Symbol, abi, definitions, facts,
+    };
     use crate::package::Machine;
 
     /// A 64-bit little-endian header for x86-64 with one PT_LOAD segment.
@@ -299,23 +421,95 @@ mod tests {
     }
 
     #[test]
-    fn mutated_files_never_panic() {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let good = file(3, 0x1000, 0x3000);
-        for round in 0..40_000 {
-            let mut bytes = [&good, BASE, USER, OLD, PROGRAM][round % 5].to_vec();
-            for _ in 0..1 + round % 8 {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                let at = (state >> 8) as usize % bytes.len();
-                // Extreme values find more than random ones.
-                bytes[at] = [state as u8, 0, 0xff, 0x80, 1][(state >> 40) as usize % 5];
-            }
-            if round % 4 == 0 {
-                bytes.truncate(4 + (state >> 20) as usize % bytes.len());
-            }
-            let _ = (facts(&bytes), abi(&bytes));
+    fn other_machines() {
+        for (bytes, machine) in [
+            (&include_bytes!("../../fixtures/elf/arm64.so")[..], Some(Machine::Aarch64)),
+            (include_bytes!("../../fixtures/elf/armhf.so"), Some(Machine::Armv7l)),
+            (include_bytes!("../../fixtures/elf/s390x.so"), Some(Machine::S390x)),
+            (include_bytes!("../../fixtures/elf/powerpc.so"), None),
+        ] {
+            let facts = facts(bytes).unwrap();
+            assert_eq!(facts.machine, machine);
+            assert_eq!(facts.dynamic.needed, ["libbase.so.1"]);
+            assert_eq!(undefined(&facts.dynamic), ["base_one@BASE_1", "base_two@BASE_2", "maybe?"]);
+            assert!(facts.load_faults.is_empty() && facts.troubles.is_empty(), "{facts:?}");
+            assert_eq!(definitions(bytes).unwrap()[0].name, "user");
         }
+    }
+
+    #[test]
+    fn offered_symbols() {
+        let found = definitions(BASE).unwrap();
+        let version = |version: &Option<String>| version.clone().unwrap_or_default();
+        let texts = found.iter().map(|it| format!("{}@{}", it.name, version(&it.version)));
+        let mut texts: Vec<_> = texts.collect();
+        texts.sort();
+        let expected = [
+            "BASE_1@BASE_1",
+            "BASE_2@BASE_2",
+            "base_data@BASE_1",
+            "base_one@BASE_1",
+            "base_two@BASE_2",
+        ];
+        assert_eq!(texts, expected);
+        assert!(found.iter().all(|it| it.is_default && !it.is_weak), "{found:?}");
+        assert_eq!(definitions(STATIC), Ok(Vec::new()));
+        assert!(definitions(b"\x7fELF").is_err());
+    }
+
+    const STATIC: &[u8] = include_bytes!("../../fixtures/elf/static");
+    const NOTES: &[u8] = include_bytes!("../../fixtures/elf/notes.so");
+
+    #[test]
+    fn how_files_are_linked() {
+        let pie = include_bytes!("../../fixtures/elf/pie");
+        let static_pie = include_bytes!("../../fixtures/elf/static-pie");
+        for (bytes, kind, relro) in [
+            (BASE, "", Relro::None),
+            (NOTES, "", Relro::Partial),
+            (PROGRAM, "program", Relro::None),
+            (pie, "program pie", Relro::Full),
+            (STATIC, "program static", Relro::None),
+            (static_pie, "program pie static", Relro::None),
+        ] {
+            let facts = facts(bytes).unwrap();
+            let claims = [
+                (facts.is_program(), "program"),
+                (facts.is_pie(), "pie"),
+                (facts.is_static(), "static"),
+            ];
+            let words: Vec<_> = claims.iter().filter(|it| it.0).map(|it| it.1).collect();
+            assert_eq!((words.join(" ").as_str(), facts.relro()), (kind, relro));
+            assert_eq!(facts.musl(), None);
+        }
+        let library = facts(include_bytes!("../../fixtures/elf/musl.so")).unwrap();
+        assert_eq!(library.musl(), Some("libc.musl-x86_64.so.1"));
+        let program = facts(include_bytes!("../../fixtures/elf/musl")).unwrap();
+        assert_eq!(program.musl(), Some("/lib/ld-musl-x86_64.so.1"));
+    }
+
+    #[test]
+    fn notes() {
+        let dlopen = |sonames: &[&str], priority| {
+            let sonames = sonames.iter().map(|name| (*name).to_owned()).collect();
+            Dlopen { sonames, priority }
+        };
+        let expected = Notes {
+            build_id: Some("0123456789abcdef".to_owned()),
+            isa_level: Some(3),
+            package: Some(r#"{"type":"deb","name":"notes"}"#.to_owned()),
+            dlopen: vec![
+                dlopen(&["libz.so.2", "libz.so.1"], Priority::Required),
+                dlopen(&["libodd.so.1"], Priority::Recommended),
+                dlopen(&["libfun.so.1"], Priority::Suggested),
+            ],
+        };
+        let found = facts(NOTES).unwrap();
+        assert_eq!((found.notes, found.troubles.len()), (expected, 0));
+        assert_eq!(facts(BASE).unwrap().notes, Notes::default());
+        let mut odd = NOTES.to_vec();
+        let at = odd.windows(8).position(|at| at == b"required").unwrap();
+        odd[at] = b'R';
+        assert_eq!(facts(&odd).unwrap().troubles, ["its `.note.dlopen` is malformed"]);
     }
 }

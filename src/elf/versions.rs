@@ -26,6 +26,10 @@ const BASE: u16 = 1;
 /// `VER_FLG_WEAK`: the version may be missing.
 const WEAK: u16 = 2;
 
+/// The bits of an entry of `DT_VERSYM` that are an index; the other one hides the symbol from those who ask for no
+/// version.
+pub(super) const INDEX: u16 = 0x7fff;
+
 /// Where each version index leads: `(need, version)` in the list of needs.
 pub(super) type Indices = BTreeMap<u16, (usize, usize)>;
 
@@ -43,7 +47,7 @@ pub(super) fn needs(table: &Table<'_>, offset: usize) -> Option<(Vec<VersionNeed
         for _ in 0..count {
             left = left.checked_sub(1)?;
             let (flags, index) = (table.half(inner, 4)?, table.half(inner, 6)?);
-            indices.insert(index & 0x7fff, (needs.len(), need.versions.len()));
+            indices.insert(index & INDEX, (needs.len(), need.versions.len()));
             need.versions.push((table.name(inner, 8)?, flags & WEAK != 0));
             match table.word(inner, 12)? {
                 0 => break,
@@ -59,18 +63,18 @@ pub(super) fn needs(table: &Table<'_>, offset: usize) -> Option<(Vec<VersionNeed
     Some((needs, indices))
 }
 
-/// Reads `DT_VERDEF` at `offset`: the name of the file itself, and the other definitions.
-pub(super) fn definitions(
-    table: &Table<'_>,
-    offset: usize,
-) -> Option<(Option<String>, Vec<String>)> {
+/// The name a file has as a version of itself, and the versions it offers, each with its index in `DT_VERSYM`.
+pub(super) type Definitions = (Option<String>, Vec<(u16, String)>);
+
+/// Reads `DT_VERDEF` at `offset`: the name of the file itself, and the other definitions in order.
+pub(super) fn definitions(table: &Table<'_>, offset: usize) -> Option<Definitions> {
     let (mut base, mut definitions) = (None, Vec::new());
     let mut at = offset;
     for _ in 0..table.count.min(MAX_RECORDS) {
         let (flags, aux) = (table.half(at, 2)?, table.word(at, 12)?);
         let name = table.name(at.checked_add(aux)?, 0)?;
         if flags & BASE == 0 {
-            definitions.push(name);
+            definitions.push((table.half(at, 4)? & INDEX, name));
         } else {
             base = Some(name);
         }

@@ -337,7 +337,9 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use crate::elf::{Abi, Dynamic, ElfFacts, ElfFile, ElfKind, ElfReport, Symbol, VersionNeed};
+    use crate::elf::{
+        Abi, Dynamic, ElfFacts, ElfFile, ElfKind, ElfReport, Notes, Symbol, VersionNeed,
+    };
     use crate::needs::{Needs, Rules, matches, resolve};
     use crate::package::Machine;
     use crate::tree::{Content, Entry, PkgPath, Tree};
@@ -372,7 +374,10 @@ mod tests {
                 load_faults: Vec::new(),
                 interpreter: None,
                 has_executable_stack: None,
+                is_movable: true,
+                has_relro: true,
                 dynamic,
+                notes: Notes::default(),
                 troubles: Vec::new(),
             };
             let entry = Entry::file(Content::bytes(*line), 0o644, &Arc::from(words[5]));

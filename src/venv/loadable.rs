@@ -48,7 +48,7 @@ fn fault(facts: &ElfFacts, target: Option<Machine>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::elf::{Abi, Dynamic, ElfFacts, ElfFile, ElfKind, ElfReport};
+    use crate::elf::{Abi, Dynamic, ElfFacts, ElfFile, ElfKind, ElfReport, Notes};
     use crate::package::Machine;
     use crate::tree::PkgPath;
     use crate::venv::loadable;
@@ -62,7 +62,10 @@ mod tests {
             load_faults,
             interpreter: None,
             has_executable_stack: None,
+            is_movable: true,
+            has_relro: true,
             dynamic: Dynamic::default(),
+            notes: Notes::default(),
             troubles: Vec::new(),
         });
         let name = if kind == ElfKind::Other { "x.o" } else { "x.so" };

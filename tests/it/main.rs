@@ -14,6 +14,7 @@ mod injection;
 mod interrupt;
 mod kinds;
 mod libraries;
+mod mutation;
 mod properties;
 mod sandbox;
 mod smoke;
