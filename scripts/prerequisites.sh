@@ -16,6 +16,8 @@ build=(
 tests=(
     dpkg dpkg-dev apt-utils debsums lintian          # judges of a package
     mmdebstrap util-linux mount                      # root file systems, namespaces
+    rpm rpm2cpio python3-rpm rpmlint dnf zypper     # judges of an .rpm
+    createrepo-c busybox-static cpio libarchive-tools
     faketime shellcheck
     binutils file tar xz-utils zstd
     g++ make pkgconf python3-dev                     # to build the sdists the tests package:

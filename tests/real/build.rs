@@ -17,16 +17,21 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 /// One build at a time: each uses every core.
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// The package of a project; built unless this binary has already built just that.
+/// The .deb of a project.
 pub(crate) fn package(project: &Path, options: &[&str]) -> Result<PathBuf> {
+    packaged("deb", project, options)
+}
+
+/// The package that a command makes of a project; built unless this binary has already built just that.
+pub(crate) fn packaged(command: &str, project: &Path, options: &[&str]) -> Result<PathBuf> {
     let _alone = BUILDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let packages = cache("packages")?;
     forget_old(&packages)?;
-    let dir = packages.join(key(project, options)?);
+    let dir = packages.join(key(command, project, options)?);
     if !dir.is_dir() {
         let part = tempfile::tempdir_in(&packages)?;
         let mut mkpkg = Command::new(env!("CARGO_BIN_EXE_mkpkg"));
-        mkpkg.arg("deb").arg(project).arg("-o").arg(part.path()).args(options);
+        mkpkg.arg(command).arg(project).arg("-o").arg(part.path()).args(options);
         let printed = output(&mut mkpkg)?;
         let named = PathBuf::from(printed.trim_end());
         ensure!(named.is_file(), "stdout is not the path of the package: `{printed}`");
@@ -62,12 +67,12 @@ pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn key(project: &Path, options: &[&str]) -> Result<String> {
+fn key(command: &str, project: &Path, options: &[&str]) -> Result<String> {
     static BINARY: LazyLock<Option<String>> =
         LazyLock::new(|| sha256(Path::new(env!("CARGO_BIN_EXE_mkpkg"))).ok());
     let mut hasher = Sha256::new();
     hasher.update(BINARY.as_deref().context("cannot read the binary")?);
-    hasher.update(format!("{options:?}"));
+    hasher.update(format!("{command} {options:?}"));
     for file in files(project)? {
         hasher.update(file.as_os_str().as_encoded_bytes());
         hasher.update(sha256(&file)?);
@@ -75,7 +80,7 @@ fn key(project: &Path, options: &[&str]) -> Result<String> {
     Ok(hexadecimal(&hasher.finalize()))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

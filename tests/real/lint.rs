@@ -9,9 +9,15 @@ use crate::build::package;
 use crate::tools::{output, ready, repository};
 
 /// A tag that may show, on lines that hold a text.
-struct Allowed {
+pub(crate) struct Allowed {
     tag: String,
     text: String,
+}
+
+impl Allowed {
+    pub(crate) fn covers(&self, tag: &str, line: &str) -> bool {
+        self.tag == tag && line.contains(&self.text)
+    }
 }
 
 #[test]
@@ -30,7 +36,8 @@ fn lintian_is_quiet() -> Result<()> {
     Ok(())
 }
 
-fn allowed(text: &str) -> Vec<Allowed> {
+/// The rules of a list: a tag, the text its line must hold, and why after a `#`.
+pub(crate) fn allowed(text: &str) -> Vec<Allowed> {
     let rules = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     rules
         .filter(|rule| !rule.is_empty())
@@ -47,7 +54,7 @@ fn unexpected(deb: &Path, allowed: &[Allowed]) -> Result<Vec<String>> {
     let printed = output(lintian.arg(deb).env("LC_ALL", "C.UTF-8"))?;
     let is_expected = |line: &str| {
         let tag = line.split(' ').nth(2).unwrap_or_default();
-        allowed.iter().any(|rule| rule.tag == tag && line.contains(&rule.text))
+        allowed.iter().any(|rule| rule.covers(tag, line))
     };
     let tags = printed.lines().filter(|line| !line.starts_with("N: "));
     Ok(tags.filter(|line| !is_expected(line)).map(str::to_owned).collect())

@@ -1,4 +1,5 @@
-//! Real tools judge real packages: apt, dpkg, debsums, lintian, pip and uv on Debian root file systems.
+//! Real tools judge real packages: apt, dpkg, debsums, lintian, pip and uv on Debian root file systems; rpm, dnf,
+//! zypper and rpmlint on stubs of other distributions.
 //!
 //! What is missing here skips a test with a printed reason; with `MKPKG_REAL=1` it fails it.
 
@@ -11,4 +12,5 @@ mod libraries;
 mod lifecycle;
 mod lint;
 mod reproducible;
+mod rpm;
 mod tools;

@@ -55,6 +55,18 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(stdout)
 }
 
+/// What a judge found wrong: its stdout when it ends with 1, nothing when it ends with 0. All else is an error.
+pub(crate) fn verdict(command: &mut Command) -> Result<Option<String>> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("cannot run `{name}`"))?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    match output.status.code() {
+        Some(0) => Ok(None),
+        Some(1) if !stdout.is_empty() => Ok(Some(stdout)),
+        _ => bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
 /// The directory of a minimal root file system of Debian 12.
 pub(crate) fn rootfs() -> Result<PathBuf> {
     let script = repository().join("scripts/rootfs.sh");
