@@ -138,6 +138,9 @@ pub struct BuildArgs {
     /// Release the package is for, such as debian:12; default: the host's.
     #[arg(long, value_name = "RELEASE", env = "MKPKG_TARGET")]
     pub target: Option<String>,
+    /// Machine the package is for, such as arm64 or aarch64; default: this one. Another needs --wheelhouse.
+    #[arg(long, value_name = "ARCH", env = "MKPKG_ARCH")]
+    pub arch: Option<String>,
     /// Root file system with the libraries and packages to relate to.
     #[arg(long, value_name = "DIR", default_value = "/", env = "MKPKG_SYSROOT")]
     pub sysroot: PathBuf,

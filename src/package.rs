@@ -58,12 +58,38 @@ pub enum Machine {
 }
 
 impl Machine {
-    /// The machine `uname -m` calls `name`.
+    /// Every machine packages are made for.
+    pub const ALL: [Self; 8] = [
+        Self::X86_64,
+        Self::Aarch64,
+        Self::Armv7l,
+        Self::I686,
+        Self::Ppc64le,
+        Self::S390x,
+        Self::Riscv64,
+        Self::Loongarch64,
+    ];
+
+    /// What `uname -m` calls it, as tags of wheels and environment markers do.
+    pub fn uname(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+            Self::Armv7l => "armv7l",
+            Self::I686 => "i686",
+            Self::Ppc64le => "ppc64le",
+            Self::S390x => "s390x",
+            Self::Riscv64 => "riscv64",
+            Self::Loongarch64 => "loongarch64",
+        }
+    }
+
+    /// The machine `uname -m` calls `name`; rpm's `armv7hl` is one of them.
     pub fn from_uname(name: &str) -> Option<Self> {
         Some(match name {
             "x86_64" => Self::X86_64,
             "aarch64" => Self::Aarch64,
-            "armv7l" | "armv8l" => Self::Armv7l,
+            "armv7l" | "armv8l" | "armv7hl" => Self::Armv7l,
             "i386" | "i586" | "i686" => Self::I686,
             "ppc64le" => Self::Ppc64le,
             "s390x" => Self::S390x,

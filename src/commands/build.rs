@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::app::{App, identify};
+use crate::backend::deb;
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::scratch;
@@ -15,7 +16,7 @@ use crate::host::release::{self, Release};
 use crate::lock::{self, Lock, Pinning, Roots};
 use crate::needs::{Needs, Rules, resolve};
 use crate::package::{Bundled, InterpreterNeed, Machine};
-use crate::project::config::{Config, Dependencies};
+use crate::project::config::Dependencies;
 use crate::project::sources::{SourceFile, list};
 use crate::project::{self, Project, epoch};
 use crate::report::Talk;
@@ -23,7 +24,7 @@ use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::venv::leaks::BuildPaths;
 use crate::venv::smoke::Trial;
-use crate::venv::{self, Staged, credentials, leaks, loadable, requirements, smoke};
+use crate::venv::{self, Staged, credentials, leaks, loadable, requirements, search_paths, smoke};
 use crate::wheel::Wheel;
 use crate::wheel::tags::{Tag, supported};
 use crate::wheelhouse::{self, Means};
@@ -41,6 +42,8 @@ pub struct Inputs {
     pub is_host: bool,
     /// The interpreter the package is for.
     pub interpreter: Interpreter,
+    /// Whether that runs on another machine than this one.
+    pub is_foreign: bool,
     /// Tags of wheels that fit, best first.
     pub tags: Vec<Tag>,
     /// What the project pins.
@@ -82,13 +85,61 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let minor = release.map(|release| release.python);
     let interpreter = interpreter::find(project.config.python.as_deref(), minor)?;
     ships(release, &interpreter)?;
+    let foreign = foreign(args, &interpreter)?;
+    let is_foreign = foreign.is_some();
+    let interpreter = match foreign {
+        Some(machine) => interpreter.on(machine),
+        None => interpreter,
+    };
     let tags = target_tags(release, &interpreter)?;
     let roots = Roots { name: project.stated.name.clone(), extras: project.config.extras.clone() };
     let lock =
         lock::load(&project.dir, &project.config.requirements, &roots, &interpreter.environment)?;
     demand_lock(args, lock.as_ref(), talk)?;
     let is_host = release == host;
-    Ok(Inputs { project, sources, release, is_host, interpreter, tags, lock, epoch, compression })
+    Ok(Inputs {
+        project,
+        sources,
+        release,
+        is_host,
+        interpreter,
+        is_foreign,
+        tags,
+        lock,
+        epoch,
+        compression,
+    })
+}
+
+/// The machine that is asked for, when it is not this one. Nothing for it can be fetched, built or run here.
+fn foreign(args: &BuildArgs, interpreter: &Interpreter) -> Result<Option<Machine>> {
+    let Some(name) = &args.arch else { return Ok(None) };
+    let Some(machine) = Machine::from_uname(name).or_else(|| deb::machine(name)) else {
+        let known: Vec<_> = Machine::ALL.into_iter().map(Machine::uname).collect();
+        return Err(UserError::usage(format!("the machine `{name}` is not known"))
+            .hint(format!("use one of {}, or its name in a package format", known.join(", ")))
+            .into());
+    };
+    if Machine::from_uname(&interpreter.environment.platform_machine) == Some(machine) {
+        return Ok(None);
+    }
+    if args.wheelhouse.is_none() {
+        let uname = machine.uname();
+        let message =
+            format!("wheels for `{name}` can be neither fetched nor built on this machine");
+        return Err(UserError::usage(message)
+            .hint(format!(
+                "give them with `--wheelhouse`, for example from `pip download --only-binary=:all: --platform manylinux2014_{uname}`"
+            ))
+            .into());
+    }
+    if args.smoke {
+        let message = format!("`--smoke` cannot run code for `{name}` on this machine");
+        return Err(UserError::usage(message)
+            .hint("leave it out, or build on such a machine")
+            .into());
+    }
+    Ok(Some(machine))
 }
 
 /// Directories that packages and wheels go to or come from; they are no part of a project they lie in.
@@ -246,22 +297,15 @@ fn gates(
     (app, staged): (&App, &Staged),
     talk: &Talk,
 ) -> Result<(Option<Machine>, Needs)> {
-    let (machine, needs, troubles) = talk.stage("checked", || {
-        let report = elf::scan(&staged.tree, args.jobs())?;
-        let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
-        let machine = loadable::check(&report, target)?;
-        let unique = [Some(scratch.path().to_owned()), cache_dir()].into_iter().flatten().collect();
-        let typed = std::path::absolute(&args.project).unwrap_or_else(|_| args.project.clone());
-        let common = vec![inputs.project.dir.clone(), typed];
-        leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;
-        let troubles = report.files.iter().flat_map(trouble).collect::<Vec<_>>();
-        Ok((machine, resolve(report, &staged.tree, &rules(&inputs.project.config)), troubles))
-    })?;
-    for warning in troubles.iter().chain(&needs.warnings) {
+    let (machine, needs, warnings) =
+        talk.stage("checked", || checked(inputs, args, scratch, (app, staged)))?;
+    for warning in warnings.iter().chain(&needs.warnings) {
         talk.warn(warning);
     }
     let checks = &inputs.project.config.check;
-    if args.smoke || !checks.is_empty() {
+    if inputs.is_foreign && !checks.is_empty() {
+        talk.warn("`check` is skipped: code for another machine cannot run here");
+    } else if args.smoke || !checks.is_empty() {
         let trial = Trial {
             prefix: &app.prefix,
             modules: &staged.own.modules,
@@ -275,9 +319,31 @@ fn gates(
     Ok((machine, needs))
 }
 
-fn rules(config: &Config) -> Rules<'_> {
-    let Dependencies { ignore, weak, rename, .. } = &config.dependencies;
-    Rules { ignore, weak, rename }
+/// The gates that read files, and what the files need; with warnings.
+fn checked(
+    inputs: &Inputs,
+    args: &BuildArgs,
+    scratch: &Scratch,
+    (app, staged): (&App, &Staged),
+) -> Result<(Option<Machine>, Needs, Vec<String>)> {
+    let Dependencies { ignore, weak, rename, .. } = &inputs.project.config.dependencies;
+    // What begins with `/` is a file of the package, anything else a library.
+    let (files, ignore): (Vec<_>, Vec<_>) =
+        ignore.iter().cloned().partition(|rule| rule.starts_with('/'));
+    let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
+    let report = elf::scan(&staged.tree, args.jobs())?;
+    let (report, mut warnings) = loadable::without(report, &files);
+    let machine = loadable::check(&report, &staged.tree, target)?;
+    warnings.extend(loadable::empty(&staged.tree));
+    let is_here = |dir: &Path| dir.is_dir();
+    warnings.extend(search_paths::check(&report, &staged.tree, &app.prefix, &is_here)?);
+    let unique = [Some(scratch.path().to_owned()), cache_dir()].into_iter().flatten().collect();
+    let typed = std::path::absolute(&args.project).unwrap_or_else(|_| args.project.clone());
+    let common = vec![inputs.project.dir.clone(), typed];
+    leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;
+    warnings.extend(report.files.iter().flat_map(trouble));
+    let needs = resolve(report, &staged.tree, &Rules { ignore: &ignore, weak, rename });
+    Ok((machine, needs, warnings))
 }
 
 /// What could not be read of a file that is loaded nevertheless.

@@ -197,8 +197,8 @@ impl ElfFacts {
                 || name.starts_with("libc.musl-")
                 || name.starts_with("/lib/ld-musl-")
         };
-        let names = self.dynamic.needed.iter().chain(&self.interpreter).map(String::as_str);
-        names.filter(is_musl).last()
+        let names = self.interpreter.iter().chain(&self.dynamic.needed);
+        names.map(String::as_str).find(is_musl)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::digest::{Hasher, hex};
 use crate::document::from_json;
 use crate::error::UserError;
 use crate::exec::{command, failure, run};
+use crate::package::Machine;
 use crate::pep::Environment;
 
 /// A CPython on this host, as it describes itself.
@@ -30,6 +31,15 @@ pub struct Interpreter {
     pub stdlib: Vec<String>,
     /// SHA-256 of the executable, hexadecimal: byte code differs between builds of one version.
     pub sha256: String,
+}
+
+impl Interpreter {
+    /// It as it would describe itself on `machine`, which is not this one. Byte code is the same on all.
+    #[must_use]
+    pub fn on(mut self, machine: Machine) -> Self {
+        machine.uname().clone_into(&mut self.environment.platform_machine);
+        self
+    }
 }
 
 /// What the interpreter prints of itself.

@@ -3,7 +3,7 @@
 //! Follows the loader (ld.so(8)): directories a file names, those of its loaders, libraries beside it, then the
 //! system. Knows no package format and does not look at the host.
 
-mod paths;
+pub mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -41,7 +41,7 @@ fn platform(machine: Machine) -> (&'static str, &'static str) {
 }
 
 /// An absolute path without `.`, `..` and doubled slashes; `None` when it is relative.
-pub(super) fn normal(path: &str) -> Option<String> {
+pub fn normal(path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.strip_prefix('/')?.split('/') {
         match part {

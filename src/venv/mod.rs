@@ -9,6 +9,7 @@ pub mod leaks;
 pub mod links;
 pub mod loadable;
 pub mod requirements;
+pub mod search_paths;
 pub mod smoke;
 pub mod split;
 pub mod targets;

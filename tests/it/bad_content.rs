@@ -1,6 +1,6 @@
 //! Wheels that are sound by themselves and make no package: collisions, build paths, ELF files, commands.
 
-use crate::elf::Elf;
+use crate::elf::{Elf, user_with_search_path};
 use crate::sandbox::{Failures, Sandbox};
 use crate::wheel::Wheel;
 
@@ -133,6 +133,12 @@ fn elf_files_the_loader_refuses() {
             ),
             ("for AArch64", so(&Elf { machine: 183, ..Elf::SOUND }.bytes())),
             ("for no known machine", so(&Elf { machine: 0xfeed, ..Elf::SOUND }.bytes())),
+            ("for ARM, of 32 bits", so(include_bytes!("../../fixtures/elf/armhf.so"))),
+            ("for musl", so(include_bytes!("../../fixtures/elf/musl.so"))),
+            (
+                "a program for musl",
+                vec![rocket().file("rocket/fire", include_bytes!("../../fixtures/elf/musl"))],
+            ),
             ("of 32 bits", so(&with(4, 1))),
             ("of no class", so(&with(4, 9))),
             ("only the magic number", so(&sound[..4])),
@@ -169,6 +175,52 @@ fn a_segment_must_be_aligned_to_a_page() {
     sandbox.wheel(&rocket().file("rocket/_native.so", elf.bytes()));
     let outcome = sandbox.run(sandbox.deb(&[]));
     assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
+}
+
+#[test]
+fn search_paths_of_a_build_machine() {
+    let so = |list| vec![rocket().file("rocket/_native.so", user_with_search_path(list))];
+    check(
+        "bad_search_paths",
+        vec![
+            ("a home", so("/home/ci/lib")),
+            ("where everybody writes", so("$ORIGIN:/tmp/l")),
+            ("a directory of this host", so("/var/lib")),
+        ],
+    );
+}
+
+/// What is no ELF file, or needs nothing, does not keep a package from being made.
+#[test]
+fn files_that_only_look_like_libraries() {
+    let sandbox = Sandbox::new();
+    sandbox.wheel(
+        &rocket()
+            .file("rocket/libscript.so", "INPUT ( libreal.so.1 )\n")
+            .file("rocket/empty.so", "")
+            .file("rocket/static", include_bytes!("../../fixtures/elf/static"))
+            .file("rocket/static-pie", include_bytes!("../../fixtures/elf/static-pie")),
+    );
+    let outcome = sandbox.run(sandbox.deb(&["--dry-run"]));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    let [warning] = outcome.warnings()[..] else { panic!("{:?}", outcome.warnings()) };
+    assert!(warning.ends_with("/rocket/empty.so` of `rocket 2.0` is empty and cannot be loaded"));
+}
+
+#[test]
+fn foreign_files_that_nothing_loads() {
+    let sandbox = Sandbox::new();
+    sandbox.wheel(&rocket().file("rocket/attach.so", include_bytes!("../../fixtures/elf/old.so")));
+    let outcome = sandbox.run(sandbox.deb(&["--dry-run"]));
+    assert_eq!(outcome.code(), 4, "{}", outcome.stderr);
+    let ignore = "dependencies.ignore=/opt/acme/*/attach.so";
+    let outcome = sandbox.run(sandbox.deb(&["--dry-run", "--set", ignore]));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    let [warning] = outcome.warnings()[..] else { panic!("{:?}", outcome.warnings()) };
+    assert!(warning.contains("/rocket/attach.so` is ignored"), "{warning}");
+    let idle = "dependencies.ignore=['/opt/acme/*/attach.so', '/opt/acme/gone.so']";
+    let outcome = sandbox.run(sandbox.deb(&["--dry-run", "--set", idle]));
+    assert!(outcome.stderr.contains("lists `/opt/acme/gone.so`"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -1,5 +1,17 @@
 //! ELF files of a few hundred bytes.
 
+const USER: &[u8] = include_bytes!("../../fixtures/elf/user.so");
+
+/// `user.so` with another `DT_RUNPATH`, which is not longer than its own.
+pub(crate) fn user_with_search_path(list: &str) -> Vec<u8> {
+    const OWN: &[u8] = b"$ORIGIN/../lib";
+    let at = USER.windows(OWN.len()).position(|text| text == OWN).expect("it has a search path");
+    let mut bytes = USER.to_vec();
+    bytes[at..at + OWN.len()].fill(0);
+    bytes[at..at + list.len()].copy_from_slice(list.as_bytes());
+    bytes
+}
+
 /// A shared library with one segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elf {

@@ -1,5 +1,6 @@
 //! Relations to libraries, from a wheel to the package, with a root file system made for the test.
 
+use crate::elf::user_with_search_path;
 use crate::sandbox::{Failures, Outcome, Sandbox};
 use crate::wheel::Wheel;
 
@@ -72,6 +73,70 @@ fn a_relation_of_the_user_that_is_implied_joins_the_derived_one() {
 fn a_library_of_the_package_is_private() {
     let sandbox = sandbox(rocket().file("rocket/lib/libbase.so.1", BASE));
     assert_eq!(relations(&sandbox, &[]).0, [""; 0]);
+}
+
+#[test]
+fn a_search_path_out_of_the_package_is_a_warning() {
+    for (list, dir) in [
+        ("/usr/local/lib", "`/usr/local/lib`"),
+        ("/opt/none", "`/opt/none`"),
+        ("lib", "the directory a process is started in"),
+    ] {
+        let sandbox = sandbox(rocket());
+        sandbox.wheel(&rocket().file("rocket/user.so", user_with_search_path(list)));
+        let (_, outcome) = relations(&sandbox, &[]);
+        let [warning] = outcome.warnings()[..] else { panic!("{:?}", outcome.warnings()) };
+        let end = format!("looks for libraries in {dir}, outside of `/opt/acme`");
+        assert!(warning.ends_with(&end) && warning.contains("of `rocket 2.0`"), "{warning}");
+    }
+}
+
+/// Names of one machine: for `--arch`, in tags and markers, in Debian; an extension and the library it needs.
+type Machine<'a> = ([&'a str; 3], &'a [u8], &'a [u8]);
+
+const MACHINES: [Machine<'static>; 2] = [
+    (
+        ["aarch64", "aarch64", "arm64"],
+        include_bytes!("../../fixtures/elf/arm64.so"),
+        include_bytes!("../../fixtures/elf/libbase.arm64.so.1"),
+    ),
+    (
+        ["armhf", "armv7l", "armhf"],
+        include_bytes!("../../fixtures/elf/armhf.so"),
+        include_bytes!("../../fixtures/elf/libbase.armhf.so.1"),
+    ),
+];
+
+#[test]
+fn a_package_for_another_machine() {
+    for ([arch, uname, debian], user, base) in MACHINES {
+        let own = format!("Requires-Dist: fuel; platform_machine == '{uname}'\n");
+        let requires = format!("{own}Requires-Dist: gone; platform_machine != '{uname}'\n");
+        let tag = format!("cp311-cp311-manylinux_2_17_{uname}");
+        // The wheel for this machine lies beside it.
+        let sandbox = sandbox(rocket().tag("cp311-cp311-manylinux_2_17_x86_64"));
+        sandbox.wheel(&rocket().metadata(&requires).tag(&tag).file("rocket/user.so", user));
+        sandbox.wheel(&Wheel::new("fuel", "1.0"));
+        sandbox.write("root/usr/lib/libbase.so.1", base);
+        let (found, outcome) = relations(&sandbox, &["--arch", arch, "--set", "check=['false']"]);
+        assert!(found.len() == 1 && found[0].starts_with("needs base1 (>= 1.4): "), "{found:?}");
+        let [warning] = outcome.warnings()[..] else { panic!("{:?}", outcome.warnings()) };
+        assert!(warning.contains("`check` is skipped"), "{warning}");
+        let deb = sandbox.build(&["--arch", arch, "--sysroot", "../root"]);
+        let end = format!("out/acme_1.0-1_{debian}.deb");
+        assert!(deb.ends_with(&end), "{}", deb.display());
+    }
+}
+
+#[test]
+fn a_package_for_another_machine_cannot_be() {
+    let mut failures = Failures::default();
+    let sandbox = sandbox(rocket());
+    let command = sandbox.mkpkg(&["deb", "--arch", "arm64"]);
+    failures.command("without its wheels", &sandbox, command);
+    failures.deb("with a trial", &sandbox, &["--arch", "arm64", "--smoke"]);
+    failures.deb("a machine nobody knows", &sandbox, &["--arch", "vax"]);
+    failures.check("bad_arch");
 }
 
 #[test]

@@ -7,9 +7,11 @@ const ROUNDS: usize = 100_000;
 const HEAD: usize = 0x200;
 
 /// Files of 32 and 64 bits, of either byte order, with and without versions, notes, relocations and segments.
-const SEEDS: [&[u8]; 13] = [
+const SEEDS: [&[u8]; 15] = [
     include_bytes!("../../fixtures/elf/arm64.so"),
     include_bytes!("../../fixtures/elf/armhf.so"),
+    include_bytes!("../../fixtures/elf/libbase.powerpc.so.1"),
+    include_bytes!("../../fixtures/elf/libbase.s390x.so.1"),
     include_bytes!("../../fixtures/elf/libbase.so.1"),
     include_bytes!("../../fixtures/elf/musl"),
     include_bytes!("../../fixtures/elf/notes.so"),

@@ -7,6 +7,7 @@ mod apps;
 mod build;
 mod equal;
 mod fixtures;
+mod foreign;
 mod index;
 mod libraries;
 mod lifecycle;

@@ -76,6 +76,11 @@ pub fn architecture(machine: Option<Machine>) -> &'static str {
     }
 }
 
+/// The machine Debian calls `name`.
+pub fn machine(name: &str) -> Option<Machine> {
+    Machine::ALL.into_iter().find(|machine| architecture(Some(*machine)) == name)
+}
+
 /// What a package needs to have its interpreter; nothing when it brings its own.
 pub fn relations(interpreter: Option<&InterpreterNeed>) -> Vec<Relation> {
     relations::of_interpreter(interpreter)
