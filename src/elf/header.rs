@@ -122,6 +122,10 @@ impl Headers {
         Some(segment.p_flags & PF_X != 0)
     }
 
+    pub(super) fn is_movable(&self) -> bool {
+        self.file.e_type == ET_DYN
+    }
+
     /// Where in the file the byte lies that is loaded at `address`.
     pub(super) fn offset(&self, address: u64) -> Option<usize> {
         let loads = self.segments.iter().filter(|segment| segment.p_type == PT_LOAD);

@@ -47,6 +47,8 @@ pub struct ElfFacts {
     pub interpreter: Option<String>,
     /// Whether it asks for a stack that can be executed; `None` when it does not say.
     pub has_executable_stack: Option<bool>,
+    /// Whether it can be loaded at any address (`ET_DYN`).
+    pub is_movable: bool,
     /// What it tells the loader.
     pub dynamic: Dynamic,
     /// What could not be read of it, one sentence each; the rest of the facts holds.
@@ -163,6 +165,7 @@ pub fn facts(bytes: &[u8]) -> Result<ElfFacts, String> {
         load_faults: header.load_faults(bytes.len() as u64),
         interpreter: header.interpreter(bytes),
         has_executable_stack: header.has_executable_stack(),
+        is_movable: header.is_movable(),
         dynamic,
         troubles,
     })

@@ -365,6 +365,7 @@ mod tests {
                 load_faults: Vec::new(),
                 interpreter: None,
                 has_executable_stack: None,
+                is_movable: true,
                 dynamic,
                 troubles: Vec::new(),
             };

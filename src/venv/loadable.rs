@@ -62,6 +62,7 @@ mod tests {
             load_faults,
             interpreter: None,
             has_executable_stack: None,
+            is_movable: true,
             dynamic: Dynamic::default(),
             troubles: Vec::new(),
         });
