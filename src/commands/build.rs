@@ -8,12 +8,12 @@ use crate::app::{App, identify};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::scratch;
-use crate::elf::{self, ElfFile};
+use crate::elf::{self, ElfFile, ElfReport};
 use crate::error::UserError;
 use crate::host::interpreter::{self, Interpreter};
 use crate::host::release::{self, Release};
 use crate::lock::{self, Lock, Pinning, Roots};
-use crate::needs::{Needs, Rules, resolve};
+use crate::needs::Rules;
 use crate::package::{Bundled, InterpreterNeed, Machine};
 use crate::project::config::{Config, Dependencies};
 use crate::project::sources::{SourceFile, list};
@@ -62,8 +62,8 @@ pub struct Built {
     pub machine: Option<Machine>,
     /// The interpreter it needs.
     pub interpreter: InterpreterNeed,
-    /// What its compiled files need from the system.
-    pub needs: Needs,
+    /// What its compiled files say of themselves.
+    pub elf: ElfReport,
     /// The distributions inside.
     pub bundled: Vec<Bundled>,
 }
@@ -194,9 +194,9 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     for note in &staged.notes {
         talk.note(note);
     }
-    let (machine, needs) = gates(inputs, args, &scratch, (&app, &staged), talk)?;
+    let (machine, elf) = gates(inputs, args, &scratch, (&app, &staged), talk)?;
     let Staged { tree, interpreter, bundled, .. } = staged;
-    Ok(Built { app, tree, machine, interpreter, needs, bundled })
+    Ok(Built { app, tree, machine, interpreter, elf, bundled })
 }
 
 fn wheels(
@@ -245,8 +245,8 @@ fn gates(
     scratch: &Scratch,
     (app, staged): (&App, &Staged),
     talk: &Talk,
-) -> Result<(Option<Machine>, Needs)> {
-    let (machine, needs, troubles) = talk.stage("checked", || {
+) -> Result<(Option<Machine>, ElfReport)> {
+    let (machine, report) = talk.stage("checked", || {
         let report = elf::scan(&staged.tree, args.jobs())?;
         let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
         let machine = loadable::check(&report, target)?;
@@ -254,10 +254,9 @@ fn gates(
         let typed = std::path::absolute(&args.project).unwrap_or_else(|_| args.project.clone());
         let common = vec![inputs.project.dir.clone(), typed];
         leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;
-        let troubles = report.files.iter().flat_map(trouble).collect::<Vec<_>>();
-        Ok((machine, resolve(report, &staged.tree, &rules(&inputs.project.config)), troubles))
+        Ok((machine, report))
     })?;
-    for warning in troubles.iter().chain(&needs.warnings) {
+    for warning in report.files.iter().flat_map(trouble) {
         talk.warn(warning);
     }
     let checks = &inputs.project.config.check;
@@ -272,12 +271,13 @@ fn gates(
         let program = std::env::current_exe().ok();
         talk.stage("tried", || smoke::check(&staged.tree, &trial, &dir, program.as_deref()))?;
     }
-    Ok((machine, needs))
+    Ok((machine, report))
 }
 
-fn rules(config: &Config) -> Rules<'_> {
+/// What the user decides about libraries for every format.
+pub fn rules(config: &Config) -> Rules<'_> {
     let Dependencies { ignore, weak, rename, .. } = &config.dependencies;
-    Rules { ignore, weak, rename }
+    Rules { table: "dependencies", ignore, weak, rename }
 }
 
 /// What could not be read of a file that is loaded nevertheless.

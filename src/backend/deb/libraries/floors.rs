@@ -27,7 +27,7 @@ struct Floor {
     /// The file and the symbol that set it, when a symbol did.
     setter: Option<(PkgPath, String)>,
     /// Keys of the configuration that made it what it is.
-    rules: BTreeSet<&'static str>,
+    rules: BTreeSet<String>,
     /// The libraries.
     sonames: BTreeSet<String>,
     /// The first and the last file that needs one of them, and the number of files.
@@ -85,8 +85,7 @@ impl Floors {
 
 impl Floor {
     fn note(&mut self, file: &FileNeeds, library: &Library) {
-        let rules = [(library.is_optional, "weak"), (library.renamed.is_some(), "rename")];
-        self.rules.extend(rules.into_iter().filter(|(holds, _)| *holds).map(|(_, rule)| rule));
+        self.rules.extend(library.rules.iter().cloned());
         self.sonames.insert(library.soname.clone());
         let (_, last, count) =
             self.users.get_or_insert_with(|| (file.path.clone(), file.path.clone(), 1));
@@ -106,7 +105,7 @@ impl Floor {
         });
         let setter = self.setter.as_ref().filter(|_| is_set);
         let setter = setter.map(|(path, symbol)| format!("`{path}` uses `{symbol}`"));
-        let rules = self.rules.iter().map(|rule| format!("`dependencies.{rule}` lists it"));
+        let rules = self.rules.iter().map(|rule| format!("`{rule}` lists it"));
         users.chain(setter).chain(rules).collect()
     }
 }
