@@ -3,3 +3,4 @@
 //! Backends are twins with the same file and function names. They hold no policy and print nothing.
 
 pub mod deb;
+pub mod rpm;
