@@ -15,6 +15,7 @@ build=(
 )
 tests=(
     dpkg dpkg-dev apt-utils debsums lintian          # judges of a package
+    rpm                                              # rpmspec and elfdeps, judges of relations
     mmdebstrap util-linux mount                      # root file systems, namespaces
     faketime shellcheck
     binutils file tar xz-utils zstd

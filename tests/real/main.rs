@@ -1,9 +1,10 @@
-//! Real tools judge real packages: apt, dpkg, debsums, lintian, pip and uv on Debian root file systems.
+//! Real tools judge real packages: apt, dpkg, debsums, lintian, rpm, pip and uv on Debian root file systems.
 //!
 //! What is missing here skips a test with a printed reason; with `MKPKG_REAL=1` it fails it.
 
 mod apps;
 mod build;
+mod elfdeps;
 mod equal;
 mod fixtures;
 mod index;
