@@ -9,14 +9,14 @@ use crate::backend::deb;
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::scratch;
-use crate::elf::{self, ElfFile};
+use crate::elf::{self, ElfFile, ElfReport};
 use crate::error::UserError;
 use crate::host::interpreter::{self, Interpreter};
 use crate::host::release::{self, Release};
 use crate::lock::{self, Lock, Pinning, Roots};
-use crate::needs::{Needs, Rules, resolve};
+use crate::needs::Rules;
 use crate::package::{Bundled, InterpreterNeed, Machine};
-use crate::project::config::Dependencies;
+use crate::project::config::{Config, Dependencies};
 use crate::project::sources::{SourceFile, list};
 use crate::project::{self, Project, epoch};
 use crate::report::Talk;
@@ -65,8 +65,8 @@ pub struct Built {
     pub machine: Option<Machine>,
     /// The interpreter it needs.
     pub interpreter: InterpreterNeed,
-    /// What its compiled files need from the system.
-    pub needs: Needs,
+    /// What its compiled files say of themselves.
+    pub elf: ElfReport,
     /// The distributions inside.
     pub bundled: Vec<Bundled>,
 }
@@ -245,9 +245,9 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     for note in &staged.notes {
         talk.note(note);
     }
-    let (machine, needs) = gates(inputs, args, &scratch, (&app, &staged), talk)?;
+    let (machine, elf) = gates(inputs, args, &scratch, (&app, &staged), talk)?;
     let Staged { tree, interpreter, bundled, .. } = staged;
-    Ok(Built { app, tree, machine, interpreter, needs, bundled })
+    Ok(Built { app, tree, machine, interpreter, elf, bundled })
 }
 
 fn wheels(
@@ -296,10 +296,10 @@ fn gates(
     scratch: &Scratch,
     (app, staged): (&App, &Staged),
     talk: &Talk,
-) -> Result<(Option<Machine>, Needs)> {
-    let (machine, needs, warnings) =
+) -> Result<(Option<Machine>, ElfReport)> {
+    let (machine, report, warnings) =
         talk.stage("checked", || checked(inputs, args, scratch, (app, staged)))?;
-    for warning in warnings.iter().chain(&needs.warnings) {
+    for warning in &warnings {
         talk.warn(warning);
     }
     let checks = &inputs.project.config.check;
@@ -316,20 +316,25 @@ fn gates(
         let program = std::env::current_exe().ok();
         talk.stage("tried", || smoke::check(&staged.tree, &trial, &dir, program.as_deref()))?;
     }
-    Ok((machine, needs))
+    Ok((machine, report))
 }
 
-/// The gates that read files, and what the files need; with warnings.
+/// What the user decides about libraries for every format.
+pub fn rules(config: &Config) -> Rules<'_> {
+    let Dependencies { ignore, weak, rename, .. } = &config.dependencies;
+    Rules { table: "dependencies", ignore, weak, rename }
+}
+
+/// The gates that read files, and what is read of them; with warnings.
 fn checked(
     inputs: &Inputs,
     args: &BuildArgs,
     scratch: &Scratch,
     (app, staged): (&App, &Staged),
-) -> Result<(Option<Machine>, Needs, Vec<String>)> {
-    let Dependencies { ignore, weak, rename, .. } = &inputs.project.config.dependencies;
+) -> Result<(Option<Machine>, ElfReport, Vec<String>)> {
+    let ignore = inputs.project.config.dependencies.ignore.iter();
     // What begins with `/` is a file of the package, anything else a library.
-    let (files, ignore): (Vec<_>, Vec<_>) =
-        ignore.iter().cloned().partition(|rule| rule.starts_with('/'));
+    let files: Vec<_> = ignore.filter(|rule| rule.starts_with('/')).cloned().collect();
     let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
     let report = elf::scan(&staged.tree, args.jobs())?;
     let (report, mut warnings) = loadable::without(report, &files);
@@ -342,8 +347,7 @@ fn checked(
     let common = vec![inputs.project.dir.clone(), typed];
     leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;
     warnings.extend(report.files.iter().flat_map(trouble));
-    let needs = resolve(report, &staged.tree, &Rules { ignore: &ignore, weak, rename });
-    Ok((machine, needs, warnings))
+    Ok((machine, report, warnings))
 }
 
 /// What could not be read of a file that is loaded nevertheless.

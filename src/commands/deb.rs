@@ -10,9 +10,11 @@ use crate::backend::deb::libraries::Request;
 use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
-use crate::commands::build::{Built, Inputs, build, inputs};
+use crate::commands::build::{Built, Inputs, build, inputs, rules};
 use crate::error::UserError;
-use crate::package::{PackageMeta, Relation, RelationKind};
+use crate::needs::{Needs, Rules, resolve};
+use crate::package::{Machine, PackageMeta, Relation, RelationKind};
+use crate::project::config::Deb;
 use crate::report::{Talk, print};
 use crate::summary;
 
@@ -90,9 +92,16 @@ fn relations(
     args: &BuildArgs,
     talk: &Talk,
 ) -> Result<Vec<Relation>> {
+    let config = &inputs.project.config;
+    let Deb { ignore, weak, rename, .. } = &config.deb;
+    let own = Rules { table: "deb", ignore, weak, rename };
+    let needs = resolve(&built.elf, &built.tree, &[own, rules(config)]);
+    for warning in &needs.warnings {
+        talk.warn(warning);
+    }
     let mut relations = deb::relations(Some(&built.interpreter));
-    if !built.needs.files.is_empty() {
-        relations.extend(libraries(inputs, built, args, talk)?);
+    if !needs.files.is_empty() {
+        relations.extend(libraries(inputs, (&needs, built.machine), args, talk)?);
     }
     relations.extend(configured_relations(inputs)?);
     Ok(deb::simplify(relations))
@@ -100,7 +109,7 @@ fn relations(
 
 fn libraries(
     inputs: &Inputs,
-    built: &Built,
+    (needs, machine): (&Needs, Option<Machine>),
     args: &BuildArgs,
     talk: &Talk,
 ) -> Result<Vec<Relation>> {
@@ -111,8 +120,8 @@ fn libraries(
             "libraries are looked up among the packages of this host: name a root file system of {name} with `--sysroot`"
         ));
     }
-    let request = Request { root, floor, machine: built.machine };
-    let derived = talk.stage("resolved", || deb::libraries(&built.needs, &request))?;
+    let request = Request { root, floor, machine };
+    let derived = talk.stage("resolved", || deb::libraries(needs, &request))?;
     for warning in &derived.warnings {
         talk.warn(warning);
     }
@@ -123,8 +132,11 @@ fn libraries(
 pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
     let configured = configured_relations(inputs)?;
     let project = &inputs.project;
-    for package in project.config.dependencies.rename.values() {
-        deb::relation(RelationKind::Needs, package, "`dependencies.rename` names it")?;
+    let (common, own) = (&project.config.dependencies.rename, &project.config.deb.rename);
+    for (key, packages) in [("dependencies.rename", common), ("deb.rename", own)] {
+        for package in packages.values() {
+            deb::relation(RelationKind::Needs, package, &format!("`{key}` names it"))?;
+        }
     }
     let root = args.sysroot.as_path();
     if root != Path::new("/") && !deb::has_packages(root) {

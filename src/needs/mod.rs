@@ -4,12 +4,14 @@
 //! system. Knows no package format and does not look at the host.
 
 pub mod paths;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::elf::{Abi, ElfFacts, ElfKind, ElfReport};
 use crate::needs::paths::{expand, follow, normal};
+use crate::needs::verdicts::Verdicts;
 use crate::tree::{Entry, PkgPath, Tree};
 
 /// What a package needs from the system.
@@ -17,6 +19,8 @@ use crate::tree::{Entry, PkgPath, Tree};
 pub struct Needs {
     /// Files that need something, sorted by path.
     pub files: Vec<FileNeeds>,
+    /// Files whose symbols only GNU's hash table finds, sorted; what the loader must know.
+    pub gnu_hashed: Vec<PkgPath>,
     /// What the user should know of the rules.
     pub warnings: Vec<String>,
 }
@@ -30,12 +34,25 @@ pub struct FileNeeds {
     pub origin: Arc<str>,
     /// What its libraries must be, too.
     pub abi: Abi,
+    /// Whether it is a program that nobody may execute.
+    pub is_inert: bool,
     /// Absolute directories it wants searched before those of the system.
     pub dirs: Vec<String>,
     /// The libraries, in the order they are loaded.
     pub libraries: Vec<Library>,
     /// The symbols that may come from them.
     pub symbols: Vec<SymbolNeed>,
+}
+
+impl FileNeeds {
+    /// The file, and who brought it, for a message.
+    pub fn who(&self) -> String {
+        // What no distribution brought has a single word there.
+        match self.origin.contains(' ') {
+            true => format!("`{}` of `{}`", self.path, self.origin),
+            false => format!("`{}`", self.path),
+        }
+    }
 }
 
 /// A library one file needs from the system.
@@ -51,6 +68,8 @@ pub struct Library {
     pub is_optional: bool,
     /// The package that stands for it, whatever the system says.
     pub renamed: Option<String>,
+    /// Keys of the configuration that decided one or the other, such as `dependencies.weak`.
+    pub rules: Vec<String>,
 }
 
 /// A symbol one file needs.
@@ -69,9 +88,11 @@ impl SymbolNeed {
     }
 }
 
-/// What the user decides about libraries. Names may hold `*` and `?`.
+/// One table of what the user decides about libraries. Names may hold `*` and `?`.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
+    /// The table's key.
+    pub table: &'static str,
     /// Libraries to forget.
     pub ignore: &'a [String],
     /// Libraries the application works without.
@@ -80,53 +101,39 @@ pub struct Rules<'a> {
     pub rename: &'a BTreeMap<String, String>,
 }
 
-/// Splits what the files of `report` need into what `tree` has and what the system must have.
-pub fn resolve(report: ElfReport, tree: &Tree, rules: &Rules<'_>) -> Needs {
+/// Splits what the files of `report` need into what `tree` has and what the system must have. Of two tables of rules
+/// the first one counts.
+pub fn resolve(report: &ElfReport, tree: &Tree, tables: &[Rules<'_>]) -> Needs {
     let inside = Inside::new(report, tree);
     let providers = inside.providers();
     let mut needs = Needs::default();
-    let mut used = BTreeSet::new();
-    let mut ignored: BTreeMap<String, Vec<PkgPath>> = BTreeMap::new();
+    let mut verdicts = Verdicts::new(tables);
     for (index, object) in inside.objects.iter().enumerate() {
         let is_outside = |name: &&String| !providers.contains_key(&(index, name.as_str()));
         let mut libraries = Vec::new();
         for soname in object.facts.dynamic.needed.iter().filter(is_outside) {
-            if let Some(rule) = rules.ignore.iter().find(|rule| matches(rule, soname)) {
-                used.insert(("ignore", rule.clone()));
-                ignored.entry(soname.clone()).or_default().push(object.path.clone());
-                continue;
+            if !verdicts.ignores(soname, object.path) {
+                libraries.push(inside.library(object, soname, &mut verdicts));
             }
-            libraries.push(inside.library(object, soname, rules, &mut used));
+        }
+        let dynamic = &object.facts.dynamic;
+        if dynamic.has_gnu_hash && !dynamic.has_hash && !object.is_inert {
+            needs.gnu_hashed.push(object.path.clone());
         }
         if !libraries.is_empty() {
-            let symbols = symbols(&object.facts, &libraries);
+            let symbols = symbols(object.facts, &libraries);
             needs.files.push(FileNeeds {
                 path: object.path.clone(),
                 origin: Arc::clone(&object.origin),
                 abi: object.facts.abi,
+                is_inert: object.is_inert,
                 dirs: object.dirs.clone(),
                 libraries,
                 symbols,
             });
         }
     }
-    let count = |paths: &[PkgPath]| match paths {
-        [one] => format!("`{one}` needs"),
-        [first, _] => format!("`{first}` and 1 more file need"),
-        [first, rest @ ..] => format!("`{first}` and {} more files need", rest.len()),
-        [] => String::new(),
-    };
-    needs.warnings = ignored
-        .iter()
-        .map(|(soname, paths)| format!("{} `{soname}`, which is ignored", count(paths)))
-        .collect();
-    let rename: Vec<_> = rules.rename.keys().cloned().collect();
-    for (key, list) in [("ignore", rules.ignore), ("weak", rules.weak), ("rename", &rename)] {
-        let idle = list.iter().filter(|rule| !used.contains(&(key, (*rule).clone())));
-        needs.warnings.extend(idle.map(|rule| {
-            format!("`dependencies.{key}` lists `{rule}`, which no file needs from the system")
-        }));
-    }
+    needs.warnings = verdicts.warnings();
     needs
 }
 
@@ -151,10 +158,12 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// A file the loader loads.
-struct Object {
-    path: PkgPath,
+struct Object<'t> {
+    path: &'t PkgPath,
     origin: Arc<str>,
-    facts: ElfFacts,
+    facts: &'t ElfFacts,
+    /// Whether it is a program that nobody may execute.
+    is_inert: bool,
     /// Directories it names, expanded.
     dirs: Vec<String>,
 }
@@ -162,38 +171,43 @@ struct Object {
 /// All that is loaded, by path and by name.
 struct Inside<'t> {
     tree: &'t Tree,
-    objects: Vec<Object>,
-    by_path: BTreeMap<PkgPath, usize>,
-    by_name: BTreeMap<String, Vec<usize>>,
+    objects: Vec<Object<'t>>,
+    by_path: BTreeMap<&'t PkgPath, usize>,
+    by_name: BTreeMap<&'t str, Vec<usize>>,
 }
 
 /// The object that serves a name of another: `(object, name) -> object`.
 type Providers<'i> = BTreeMap<(usize, &'i str), usize>;
 
 impl<'t> Inside<'t> {
-    fn new(report: ElfReport, tree: &'t Tree) -> Self {
-        let mut objects = Vec::new();
-        let mut by_path = BTreeMap::new();
-        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for file in report.files {
-            let Ok(facts) = file.facts else { continue };
-            if facts.kind != ElfKind::Loadable {
-                continue;
+    fn new(report: &'t ElfReport, tree: &'t Tree) -> Self {
+        let mut inside =
+            Self { tree, objects: Vec::new(), by_path: BTreeMap::new(), by_name: BTreeMap::new() };
+        for file in &report.files {
+            if let Ok(facts) = &file.facts
+                && facts.kind == ElfKind::Loadable
+            {
+                inside.add(&file.path, facts);
             }
-            let origin = match tree.get(&file.path) {
-                Some(Entry::File { origin, .. }) => Arc::clone(origin),
-                Some(Entry::Dir { .. } | Entry::Symlink { .. }) | None => Arc::from(""),
-            };
-            let index = objects.len();
-            let names = facts.dynamic.soname.iter().cloned();
-            let names: BTreeSet<_> = names.chain([file.path.file_name().to_owned()]).collect();
-            names.into_iter().for_each(|name| by_name.entry(name).or_default().push(index));
-            by_path.insert(file.path.clone(), index);
-            let list = facts.dynamic.runpath.as_ref().or(facts.dynamic.rpath.as_ref());
-            let dirs = list.map(|list| expand(list, &file.path, facts.machine)).unwrap_or_default();
-            objects.push(Object { path: file.path, origin, facts, dirs });
         }
-        Self { tree, objects, by_path, by_name }
+        inside
+    }
+
+    fn add(&mut self, path: &'t PkgPath, facts: &'t ElfFacts) {
+        let (origin, mode) = match self.tree.get(path) {
+            Some(Entry::File { origin, mode, .. }) => (Arc::clone(origin), *mode),
+            Some(Entry::Dir { .. } | Entry::Symlink { .. }) | None => (Arc::from(""), 0),
+        };
+        let index = self.objects.len();
+        let names = facts.dynamic.soname.iter().map(String::as_str);
+        for name in names.chain([path.file_name()]).collect::<BTreeSet<_>>() {
+            self.by_name.entry(name).or_default().push(index);
+        }
+        self.by_path.insert(path, index);
+        let list = facts.dynamic.runpath.as_ref().or(facts.dynamic.rpath.as_ref());
+        let dirs = list.map(|list| expand(list, path, facts.machine)).unwrap_or_default();
+        let is_inert = facts.interpreter.is_some() && mode & 0o111 == 0;
+        self.objects.push(Object { path, origin, facts, is_inert, dirs });
     }
 
     /// Which names are served inside, and by what.
@@ -244,7 +258,7 @@ impl<'t> Inside<'t> {
         found
     }
 
-    fn in_dirs(&self, object: &Object, name: &str, dirs: &[String]) -> Option<usize> {
+    fn in_dirs(&self, object: &Object<'_>, name: &str, dirs: &[String]) -> Option<usize> {
         if name.contains('/') {
             return self.at(object, name);
         }
@@ -252,15 +266,15 @@ impl<'t> Inside<'t> {
     }
 
     /// The object at `path`, if it can be loaded beside `object`.
-    fn at(&self, object: &Object, path: &str) -> Option<usize> {
+    fn at(&self, object: &Object<'_>, path: &str) -> Option<usize> {
         let path = follow(self.tree, &normal(path)?)?;
         let index = *self.by_path.get(&path)?;
         (self.objects[index].facts.abi == object.facts.abi).then_some(index)
     }
 
     /// Tools that repair wheels keep a wheel's libraries in `<name>.libs`, under names of their own.
-    fn in_own_libs(&self, object: &Object, name: &str) -> Option<usize> {
-        let is_libs = |candidate: &Object| {
+    fn in_own_libs(&self, object: &Object<'_>, name: &str) -> Option<usize> {
+        let is_libs = |candidate: &Object<'_>| {
             let dir = candidate.path.parent();
             dir.is_some_and(|dir| dir.file_name().ends_with(".libs"))
                 && candidate.origin == object.origin
@@ -269,31 +283,23 @@ impl<'t> Inside<'t> {
     }
 
     /// Objects called `name` that can be loaded beside `object`.
-    fn named(&self, object: &Object, name: &str) -> impl Iterator<Item = usize> {
+    fn named(&self, object: &Object<'_>, name: &str) -> impl Iterator<Item = usize> {
         let abi = object.facts.abi;
         let all = self.by_name.get(name).into_iter().flatten().copied();
         all.filter(move |index| self.objects[*index].facts.abi == abi)
     }
 
-    fn library(
-        &self,
-        object: &Object,
-        soname: &str,
-        rules: &Rules<'_>,
-        used: &mut BTreeSet<(&'static str, String)>,
-    ) -> Library {
+    fn library(&self, object: &Object<'_>, soname: &str, verdicts: &mut Verdicts<'_>) -> Library {
         let needs = object.facts.dynamic.version_needs.iter();
         let versions = needs.filter(|need| need.soname == soname);
-        let weak = rules.weak.iter().find(|rule| matches(rule, soname));
-        used.extend(weak.map(|rule| ("weak", rule.clone())));
-        let renamed = rules.rename.iter().find(|(rule, _)| matches(rule, soname));
-        used.extend(renamed.map(|(rule, _)| ("rename", rule.clone())));
+        let (is_optional, renamed, rules) = verdicts.of(soname);
         Library {
             soname: soname.to_owned(),
             versions: versions.flat_map(|need| need.versions.iter().cloned()).collect(),
             spare: self.named(object, soname).next().map(|at| self.objects[at].path.clone()),
-            is_optional: weak.is_some(),
-            renamed: renamed.map(|(_, package)| package.clone()),
+            is_optional,
+            renamed,
+            rules,
         }
     }
 }
@@ -387,16 +393,14 @@ mod tests {
         (report, tree)
     }
 
-    fn needs(lines: &[&str], rules: Option<Rules<'_>>) -> Needs {
-        let rename = BTreeMap::new();
+    fn needs(lines: &[&str], tables: &[Rules<'_>]) -> Needs {
         let (report, tree) = inside(lines);
-        let none = Rules { ignore: &[], weak: &[], rename: &rename };
-        resolve(report, &tree, &rules.unwrap_or(none))
+        resolve(&report, &tree, tables)
     }
 
     /// What is left for the system, as `file name`, with `(spare)` where the package has one of that name.
     fn check(lines: &[&str], expected: &[&str]) {
-        let needs = needs(lines, None);
+        let needs = needs(lines, &[]);
         let mut left = Vec::new();
         for file in &needs.files {
             for library in &file.libraries {
@@ -479,8 +483,7 @@ mod tests {
             let name = name.to_owned();
             dynamic.undefined.push(Symbol { name, version, is_weak: false });
         }
-        let rename = BTreeMap::new();
-        let needs = resolve(report, &tree, &Rules { ignore: &[], weak: &[], rename: &rename });
+        let needs = resolve(&report, &tree, &[]);
         let file = &needs.files[0];
         let names: Vec<_> = file.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
         assert_eq!(names, ["outer", "bare"]);
@@ -489,23 +492,57 @@ mod tests {
 
     #[test]
     fn rules_are_applied_and_reported() {
-        let rename = BTreeMap::from([("libr.so.*".to_owned(), "libr9".to_owned())]);
+        let rename = |package: &str| BTreeMap::from([("libr.so.*".to_owned(), package.to_owned())]);
+        let (common, own) = (rename("libr9"), BTreeMap::new());
         let list = |texts: &[&str]| texts.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
         let (ignore, weak) = (list(&["libi.so.1", "never"]), list(&["libw.so.?"]));
-        let rules = Rules { ignore: &ignore, weak: &weak, rename: &rename };
-        let lines = ["o/x.so - libi.so.1,libw.so.1,libr.so.2 - - w", "o/y.so - libi.so.1 - - w"];
-        let needs = needs(&lines, Some(rules));
-        assert_eq!(needs.files.len(), 1);
-        let [weak, renamed] = &needs.files[0].libraries[..] else { panic!("{needs:?}") };
-        assert!(weak.is_optional && weak.renamed.is_none() && !renamed.is_optional);
+        let (own_ignore, own_weak) = (list(&["libj.so.1"]), list(&["libr.so.2", "libv.so.1"]));
+        let mut tables = [
+            Rules { table: "deb", ignore: &own_ignore, weak: &own_weak, rename: &own },
+            Rules { table: "dependencies", ignore: &ignore, weak: &weak, rename: &common },
+        ];
+        let lines =
+            ["o/x.so - libi.so.1,libw.so.1,libr.so.2,libj.so.1 - - w", "o/y.so - libi.so.1 - - w"];
+        let decided = needs(&lines, &tables);
+        assert_eq!(decided.files.len(), 1);
+        let [weak, renamed] = &decided.files[0].libraries[..] else { panic!("{decided:?}") };
+        assert!(weak.is_optional && weak.renamed.is_none() && renamed.is_optional);
+        assert_eq!(weak.rules, ["dependencies.weak"]);
         assert_eq!(renamed.renamed.as_deref(), Some("libr9"));
+        assert_eq!(renamed.rules, ["deb.weak", "dependencies.rename"]);
         assert_eq!(
-            needs.warnings,
+            decided.warnings,
             [
                 "`/o/x.so` and 1 more file need `libi.so.1`, which is ignored",
+                "`/o/x.so` needs `libj.so.1`, which is ignored",
+                "`deb.weak` lists `libv.so.1`, which no file needs from the system",
                 "`dependencies.ignore` lists `never`, which no file needs from the system",
             ]
         );
+        let nearer = rename("libr2");
+        tables[0].rename = &nearer;
+        let decided = needs(&lines, &tables);
+        assert_eq!(decided.files[0].libraries[1].renamed.as_deref(), Some("libr2"));
+        let idle = "`dependencies.rename` lists `libr.so.*`, which no file needs from the system";
+        assert!(!decided.warnings.iter().any(|warning| warning == idle), "{decided:?}");
+    }
+
+    #[test]
+    fn what_the_loader_must_know() {
+        let (mut report, mut tree) = inside(&["o/a.so - - - - w", "o/b - libc.so.6 - - w"]);
+        for file in &mut report.files {
+            file.facts.as_mut().unwrap().dynamic.has_gnu_hash = true;
+        }
+        report.files[1].facts.as_mut().unwrap().interpreter = Some("/lib/ld.so".to_owned());
+        let needs = resolve(&report, &tree, &[]);
+        assert_eq!(needs.gnu_hashed, [PkgPath::new("o/a.so").unwrap()]);
+        assert!(needs.files[0].is_inert);
+        let program = Entry::file(Content::bytes("x"), 0o755, &Arc::from("w"));
+        tree.replace(PkgPath::new("o/b").unwrap(), program).unwrap();
+        report.files[0].facts.as_mut().unwrap().dynamic.has_hash = true;
+        let needs = resolve(&report, &tree, &[]);
+        assert_eq!(needs.gnu_hashed, [PkgPath::new("o/b").unwrap()]);
+        assert!(!needs.files[0].is_inert);
     }
 
     #[test]

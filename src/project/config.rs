@@ -51,6 +51,8 @@ pub struct Config {
     pub files: Vec<FileRule>,
     /// What only a `.deb` has.
     pub deb: Deb,
+    /// What only an `.rpm` has.
+    pub rpm: Rpm,
 }
 
 impl Default for Config {
@@ -73,6 +75,7 @@ impl Default for Config {
             dependencies: Dependencies::default(),
             files: Vec::new(),
             deb: Deb::default(),
+            rpm: Rpm::default(),
         }
     }
 }
@@ -154,6 +157,12 @@ pub struct Deb {
     pub replaces: Vec<String>,
     /// Packages this one stands in for.
     pub provides: Vec<String>,
+    /// Libraries of the system to forget, by name or pattern.
+    pub ignore: Vec<String>,
+    /// Libraries the application works without.
+    pub weak: Vec<String>,
+    /// Libraries with the package that stands for each.
+    pub rename: std::collections::BTreeMap<String, String>,
 }
 
 impl Default for Deb {
@@ -168,12 +177,39 @@ impl Default for Deb {
             conflicts: Vec::new(),
             replaces: Vec::new(),
             provides: Vec::new(),
+            ignore: Vec::new(),
+            weak: Vec::new(),
+            rename: std::collections::BTreeMap::new(),
         }
     }
 }
 
+/// What only an `.rpm` has.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Rpm {
+    /// Packages that are needed.
+    pub add: Vec<String>,
+    /// Packages that are installed along unless declined.
+    pub recommends: Vec<String>,
+    /// Packages that would be useful.
+    pub suggests: Vec<String>,
+    /// Packages that cannot be there too.
+    pub conflicts: Vec<String>,
+    /// Packages this one replaces.
+    pub obsoletes: Vec<String>,
+    /// Packages this one stands in for.
+    pub provides: Vec<String>,
+    /// Libraries of the system to forget, by name or pattern.
+    pub ignore: Vec<String>,
+    /// Libraries the application works without.
+    pub weak: Vec<String>,
+    /// Libraries with the package that stands for each.
+    pub rename: std::collections::BTreeMap<String, String>,
+}
+
 /// Keys that are designed and not built yet: refused by name, so that no package silently lacks a service.
-const LATER: [&str; 5] = ["formats", "rpm", "scripts", "services", "user"];
+const LATER: [&str; 4] = ["formats", "scripts", "services", "user"];
 
 /// Reads the configuration `file` (the text and the name of a file, if there is one), then lays `settings` over
 /// it: dotted keys with TOML values or plain text, weakest first.
@@ -254,6 +290,7 @@ fn is_list(key: &str) -> bool {
             | "suggests"
             | "conflicts"
             | "replaces"
+            | "obsoletes"
             | "provides"
     )
 }
@@ -355,6 +392,12 @@ mod tests {
         assert_eq!((config.release.as_str(), config.extras.len()), ("2", 2));
         assert_eq!((config.deb.section.as_str(), config.byte_compile), ("net", false));
         assert_eq!(config.bin, Some(Vec::new()));
+        let rpm =
+            check("[rpm]\nweak = ['libx.so.*']", &[("rpm.obsoletes", "acme < 2")]).unwrap().rpm;
+        assert_eq!(
+            (rpm.weak, rpm.obsoletes),
+            (["libx.so.*"].map(str::to_owned).into(), ["acme < 2"].map(str::to_owned).into())
+        );
         assert_eq!(check("", &[("check", "true x")]).unwrap().check, ["true x"]);
     }
 

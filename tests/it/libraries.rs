@@ -55,6 +55,13 @@ fn a_library_of_the_system_is_needed() {
     let rename = "dependencies.rename={ \"libbase.so.1\" = \"other-base\" }";
     let (found, _) = relations(&sandbox, &["--set", rename]);
     assert!(found[0].starts_with("needs other-base: ") && found.len() == 1, "{found:?}");
+    let own = "deb.rename={ \"libbase.*\" = \"own-base\" }";
+    let (found, _) = relations(&sandbox, &["--set", rename, "--set", own]);
+    assert!(found[0].starts_with("needs own-base: ") && found.len() == 1, "{found:?}");
+    assert!(found[0].ends_with("; `deb.rename` lists it"), "{found:?}");
+    let (found, outcome) = relations(&sandbox, &["--set", "rpm.weak=libbase.so.1"]);
+    assert!(found[0].starts_with("needs base1 (>= 1.4): "), "{found:?}");
+    assert!(outcome.warnings().is_empty(), "{:?}", outcome.warnings());
     let (found, outcome) = relations(&sandbox, &["--set", "dependencies.ignore=libbase.so.1"]);
     assert_eq!(found, [""; 0]);
     let [warning] = outcome.warnings()[..] else { panic!("{:?}", outcome.warnings()) };

@@ -1,6 +1,6 @@
 //! Relations to libraries, file by file, against those dpkg-shlibdeps derives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use mkpkg::backend::deb;
 use mkpkg::backend::deb::libraries::Request;
 use mkpkg::elf;
-use mkpkg::needs::{Needs, Rules, resolve};
+use mkpkg::needs::{Needs, resolve};
 use mkpkg::package::{Floor, Machine};
 use mkpkg::tree::{Content, Entry, PkgPath, Tree};
 
@@ -91,12 +91,11 @@ fn compare(source: &Source) -> Result<()> {
     let paths: Vec<_> = report.files.iter().map(|file| file.path.clone()).collect();
     let parents = paths.iter().filter_map(PkgPath::parent).map(|dir| dir.absolute());
     let private: BTreeSet<_> = parents.filter(|dir| dir.ends_with(".libs")).collect();
-    let rules = Rules { ignore: &[], weak: &[], rename: &BTreeMap::new() };
-    let needs = resolve(report, &tree, &rules);
+    let needs = resolve(&report, &tree, &[]);
     judge(derived(&needs), source.shlibdeps(&paths.iter().collect::<Vec<_>>(), &private))?;
     for path in paths.iter().step_by(paths.len().div_ceil(SINGLE).max(1)) {
         let files = needs.files.iter().filter(|file| file.path == *path).cloned().collect();
-        let ours = derived(&Needs { files, warnings: Vec::new() });
+        let ours = derived(&Needs { files, ..Needs::default() });
         judge(ours, source.shlibdeps(&[path], &private)).with_context(|| path.to_string())?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 
 mod apps;
 mod build;
+mod elfdeps;
 mod equal;
 mod fixtures;
 mod foreign;

@@ -24,7 +24,7 @@ struct Floor {
     /// The version; empty for any.
     version: String,
     /// Keys of the configuration that made it what it is.
-    rules: BTreeSet<&'static str>,
+    rules: BTreeSet<String>,
     /// Who asks, by file: one for each library and version of its symbols.
     uses: Vec<Use>,
 }
@@ -80,7 +80,7 @@ impl Floors {
     pub(super) fn relations(self) -> Result<Vec<Relation>> {
         let relation = |((kind, template), floor): ((RelationKind, String), Floor)| {
             let text = ask(kind, &template, &floor.version)?;
-            let rules = floor.rules.iter().map(|rule| format!("`dependencies.{rule}` lists it"));
+            let rules = floor.rules.iter().map(|rule| format!("`{rule}` lists it"));
             let because = rules.collect();
             let mut uses = floor.uses;
             uses.sort_by(|left, right| compare(&right.version, &left.version));
@@ -97,8 +97,7 @@ impl Floor {
         version: &str,
         (file, library, symbol): (&FileNeeds, &Library, Option<&SymbolNeed>),
     ) {
-        let rules = [(library.is_optional, "weak"), (library.renamed.is_some(), "rename")];
-        self.rules.extend(rules.into_iter().filter(|(holds, _)| *holds).map(|(_, rule)| rule));
+        self.rules.extend(library.rules.iter().cloned());
         // Files come one after the other.
         let of_file = self.uses.iter_mut().rev().take_while(|known| known.file == file.path);
         let mut of_library = of_file.filter(|known| known.soname == library.soname);
@@ -176,6 +175,7 @@ mod tests {
             spare: None,
             is_optional: false,
             renamed: None,
+            rules: Vec::new(),
         }
     }
 
@@ -186,6 +186,7 @@ mod tests {
             abi: Abi { class: 2, data: 1, machine: 62, flags: 0 },
             dirs: Vec::new(),
             libraries: Vec::new(),
+            is_inert: false,
             symbols: Vec::new(),
         }
     }

@@ -207,7 +207,7 @@ impl Resolver<'_> {
         let soname = &library.soname;
         let message = format!(
             "{} needs the library `{soname}`, which is neither in the package nor in `{}`",
-            who(file),
+            file.who(),
             self.request.root.display()
         );
         UserError::unresolved(message)
@@ -221,7 +221,7 @@ impl Resolver<'_> {
         let soname = &library.soname;
         let message = format!(
             "{} needs the library `{soname}`, and no installed package answers for `{}`",
-            who(file),
+            file.who(),
             candidate.label
         );
         UserError::unresolved(message)
@@ -242,22 +242,13 @@ fn versions(file: &FileNeeds, library: &Library, candidate: &Candidate) -> Resul
     };
     let message = format!(
         "{} needs the version `{version}` of `{}`, which `{}` does not have",
-        who(file),
+        file.who(),
         library.soname,
         candidate.label
     );
     Err(UserError::unresolved(message)
         .hint("get a wheel for older systems, or build for a newer release")
         .into())
-}
-
-/// The file, and who brought it.
-fn who(file: &FileNeeds) -> String {
-    // What no distribution brought has a single word there.
-    match file.origin.contains(' ') {
-        true => format!("`{}` of `{}`", file.path, file.origin),
-        false => format!("`{}`", file.path),
-    }
 }
 
 /// Whether a version is one of glibc's that a later one contains.
@@ -342,8 +333,14 @@ mod tests {
     }
 
     fn library(soname: &str) -> Library {
-        let soname = soname.to_owned();
-        Library { soname, versions: Vec::new(), spare: None, is_optional: false, renamed: None }
+        Library {
+            soname: soname.to_owned(),
+            versions: Vec::new(),
+            spare: None,
+            is_optional: false,
+            renamed: None,
+            rules: Vec::new(),
+        }
     }
 
     fn file(path: &str, libraries: Vec<Library>, symbols: &[(&str, &str)]) -> FileNeeds {
@@ -356,6 +353,7 @@ mod tests {
             path: PkgPath::new(path).unwrap(),
             origin: Arc::from("rocket 2.0"),
             abi,
+            is_inert: false,
             dirs: Vec::new(),
             libraries,
             symbols: symbols.iter().map(symbol).collect(),
@@ -364,7 +362,7 @@ mod tests {
 
     fn run(root: &Path, floor: Floor, files: Vec<FileNeeds>) -> Result<Vec<String>, String> {
         let request = Request { root, floor, machine: Some(Machine::X86_64) };
-        let derived = derive(&Needs { files, warnings: Vec::new() }, &request);
+        let derived = derive(&Needs { files, ..Needs::default() }, &request);
         let derived = derived.map_err(|error| {
             assert_eq!(exit_code(&error), 4);
             format!("{error} / {}", hint(&error).unwrap_or_default())
@@ -422,8 +420,13 @@ mod tests {
 
     #[test]
     fn weak_and_renamed() {
-        let weak = |soname| Library { is_optional: true, ..library(soname) };
-        let renamed = Library { renamed: Some("r9 (>= 2)".to_owned()), ..library("libgone.so.1") };
+        let rules = |key: &str| vec![format!("dependencies.{key}")];
+        let weak = |soname| Library { is_optional: true, rules: rules("weak"), ..library(soname) };
+        let renamed = Library {
+            renamed: Some("r9 (>= 2)".to_owned()),
+            rules: rules("rename"),
+            ..library("libgone.so.1")
+        };
         check(
             vec![file("a", vec![weak("libbase.so.1"), weak("libgone.so.2"), renamed], &[])],
             &[
