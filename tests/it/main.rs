@@ -20,4 +20,5 @@ mod smoke;
 mod snapshot;
 mod tidy;
 mod wheel;
+mod why;
 mod zip;

@@ -3,6 +3,7 @@
 //! Writes what dpkg of every supported release installs, without dpkg. Knows nothing of wheels or ELF.
 
 mod archive;
+mod declared;
 mod docs;
 pub mod libraries;
 mod metadata;
@@ -73,6 +74,16 @@ pub fn architecture(machine: Option<Machine>) -> &'static str {
         Some(Machine::Riscv64) => "riscv64",
         Some(Machine::Loongarch64) => "loong64",
     }
+}
+
+/// The relations a package declares, each with the field it stands in as its reason.
+pub fn declared(package: &Package) -> Vec<Relation> {
+    declared::relations(package)
+}
+
+/// The machine a package says it is for; `None` when any will do, or it is not known.
+pub fn machine(package: &Package) -> Option<Machine> {
+    declared::machine(package)
 }
 
 /// What a package needs to have its interpreter; nothing when it brings its own.
