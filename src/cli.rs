@@ -16,7 +16,7 @@ use crate::wheelhouse::installer::Choice;
 const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  a gate or comparison failed
+   1  a gate or comparison failed, or `why` was asked about what is not there
    2  usage, configuration or the project is wrong
    3  input unreadable or hostile, output not writable, or a program that was run failed
    4  a needed library, symbol version or interpreter could not be resolved
@@ -49,6 +49,8 @@ pub enum Command {
     Deb(BuildArgs),
     /// Show a .deb as stable text: metadata, relations, scripts, files.
     Show(ShowArgs),
+    /// Tell why a package needs what it needs: the chain from a distribution to a relation.
+    Why(WhyArgs),
     /// Validate configuration and inputs; build nothing.
     Check(BuildArgs),
     /// Print a completion script.
@@ -185,6 +187,30 @@ pub struct ShowArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `mkpkg why`: those that build, for a project, and what is asked.
+#[derive(Debug, Args)]
+#[command(
+    after_help = EXIT_CODES,
+    mut_arg("project", |arg| {
+        let help = "A package, or the directory of a project; of a package only --sysroot, --floor and --jobs are used";
+        arg.index(1).value_name("PACKAGE").default_value(None::<&str>).required(true).help(help)
+    }),
+    mut_arg("output", |arg| arg.hide(true)),
+    mut_arg("compression", |arg| arg.hide(true)),
+    mut_arg("dry_run", |arg| arg.hide(true))
+)]
+pub struct WhyArgs {
+    /// The package or project, and how it is built.
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// Another package, a library, a symbol version, a distribution or a file.
+    #[arg(index = 2)]
+    pub name: String,
+    /// Show every chain, not only those that decide.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Arguments of the hidden command that runs others in a mount namespace.

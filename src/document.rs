@@ -48,6 +48,20 @@ pub fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).context("cannot write JSON")
 }
 
+/// The known name that looks most like `unknown`; `None` when none is more alike than `least`, from 0 to 1.
+pub fn nearest<'k>(
+    unknown: &str,
+    known: impl IntoIterator<Item = &'k str>,
+    least: f64,
+) -> Option<&'k str> {
+    known
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(unknown, known), known))
+        .filter(|(likeness, _)| *likeness > least)
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .map(|(_, known)| known)
+}
+
 fn place(text: &str, offset: usize) -> String {
     let before = text.get(..offset).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
@@ -69,11 +83,7 @@ fn suggestion(message: &str) -> Option<&str> {
         message.strip_prefix("unknown field ").or(message.strip_prefix("unknown variant "))?;
     let mut quoted = rest.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
-    quoted
-        .map(|known| (strsim::jaro_winkler(unknown, known), known))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|(left, _), (right, _)| left.total_cmp(right))
-        .map(|(_, known)| known)
+    nearest(unknown, quoted, 0.7)
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::fmt;
 /// What kind of failure this is; each kind has one documented exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// The answer is no: a gate or comparison failed, or what was asked for is not there.
+    Negative,
     /// Usage, configuration or the project is wrong.
     Usage,
     /// Input is unreadable or hostile, output cannot be written, or a program that was run failed.
@@ -19,6 +21,7 @@ impl Kind {
     /// Exit code of the process, as `mkpkg --help` lists it.
     pub fn exit_code(self) -> u8 {
         match self {
+            Self::Negative => 1,
             Self::Usage => 2,
             Self::Input => 3,
             Self::Unresolved => 4,
@@ -41,6 +44,11 @@ pub struct UserError {
 }
 
 impl UserError {
+    /// An error of kind [`Kind::Negative`].
+    pub fn negative(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Negative, message: message.into(), hint: None }
+    }
+
     /// An error of kind [`Kind::Usage`].
     pub fn usage(message: impl Into<String>) -> Self {
         Self { kind: Kind::Usage, message: message.into(), hint: None }
@@ -103,6 +111,7 @@ mod tests {
     fn kinds_survive_context() {
         let usage = Err::<(), _>(UserError::usage("bad name").hint("set `name`"));
         check(&usage.context("cannot load `x`").unwrap_err(), 2, Some("set `name`"));
+        check(&UserError::negative("not needed").into(), 1, None);
         check(&UserError::input("truncated").into(), 3, None);
         check(&UserError::unresolved("no interpreter").into(), 4, None);
         let io = Err::<(), _>(std::io::Error::other("full")).context("cannot write `y`");

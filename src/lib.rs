@@ -29,3 +29,4 @@ pub mod tree;
 pub mod venv;
 pub mod wheel;
 pub mod wheelhouse;
+pub mod why;

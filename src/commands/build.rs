@@ -114,7 +114,7 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
 /// The machine that is asked for, when it is not this one. Nothing for it can be fetched, built or run here.
 fn foreign(args: &BuildArgs, interpreter: &Interpreter) -> Result<Option<Machine>> {
     let Some(name) = &args.arch else { return Ok(None) };
-    let Some(machine) = Machine::from_uname(name).or_else(|| deb::machine(name)) else {
+    let Some(machine) = Machine::from_uname(name).or_else(|| deb::machine_called(name)) else {
         let known: Vec<_> = Machine::ALL.into_iter().map(Machine::uname).collect();
         return Err(UserError::usage(format!("the machine `{name}` is not known"))
             .hint(format!("use one of {}, or its name in a package format", known.join(", ")))

@@ -86,7 +86,7 @@ fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
 }
 
 /// The interpreter, libraries, and what the configuration adds.
-fn relations(
+pub fn relations(
     inputs: &Inputs,
     built: &Built,
     args: &BuildArgs,

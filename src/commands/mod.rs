@@ -4,6 +4,7 @@ pub mod build;
 pub mod check;
 pub mod deb;
 pub mod show;
+pub mod why;
 
 use anyhow::{Context, Result};
 
@@ -19,6 +20,7 @@ pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Deb(args) => deb::run(args, talk),
         Command::Check(args) => check::run(args, talk),
         Command::Show(args) => show::run(args),
+        Command::Why(args) => why::run(args, talk),
         Command::Completions { shell } => print_bytes(cli::completions(*shell)),
         Command::Man => print_bytes(cli::man_page().context("cannot make the man page")?),
         Command::RunInside(args) => become_command(&args.source, &args.prefix, &args.command),

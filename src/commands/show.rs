@@ -71,7 +71,7 @@ fn files(tree: &Tree) -> Result<Vec<Shown>> {
 }
 
 /// The text without control characters, which a terminal would obey.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let is_plain = |at: char| !at.is_control() || matches!(at, '\n' | '\t');
     text.chars()
         .map(|at| if is_plain(at) { at.to_string() } else { at.escape_debug().to_string() })

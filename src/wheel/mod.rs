@@ -8,6 +8,7 @@ pub mod filename;
 #[cfg(test)]
 pub mod fixture;
 pub mod install;
+pub mod installed;
 pub mod metadata;
 pub mod record;
 mod scripts;

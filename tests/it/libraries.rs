@@ -8,7 +8,7 @@ const BASE: &[u8] = include_bytes!("../../fixtures/elf/libbase.so.1");
 const USER: &[u8] = include_bytes!("../../fixtures/elf/user.so");
 
 /// A sandbox with `rocket`, whose extension needs `libbase.so.1`, and the root `root` with a package that has it.
-fn sandbox(wheel: Wheel) -> Sandbox {
+pub(crate) fn sandbox(wheel: Wheel) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.wheel(&wheel.file("rocket/engine/user.so", USER));
     sandbox.write("root/usr/lib/libbase.so.1", BASE);
@@ -25,7 +25,7 @@ fn sandbox(wheel: Wheel) -> Sandbox {
     sandbox
 }
 
-fn rocket() -> Wheel {
+pub(crate) fn rocket() -> Wheel {
     Wheel::new("rocket", "2.0")
 }
 

@@ -21,4 +21,5 @@ mod smoke;
 mod snapshot;
 mod tidy;
 mod wheel;
+mod why;
 mod zip;

@@ -3,6 +3,7 @@
 //! Writes what dpkg of every supported release installs, without dpkg. Knows nothing of wheels or ELF.
 
 mod archive;
+mod declared;
 mod docs;
 pub mod libraries;
 mod metadata;
@@ -77,8 +78,18 @@ pub fn architecture(machine: Option<Machine>) -> &'static str {
 }
 
 /// The machine Debian calls `name`.
-pub fn machine(name: &str) -> Option<Machine> {
+pub fn machine_called(name: &str) -> Option<Machine> {
     Machine::ALL.into_iter().find(|machine| architecture(Some(*machine)) == name)
+}
+
+/// The relations a package declares, each with the field it stands in as its reason.
+pub fn declared(package: &Package) -> Vec<Relation> {
+    declared::relations(package)
+}
+
+/// The machine a package says it is for; `None` when any will do, or it is not known.
+pub fn machine(package: &Package) -> Option<Machine> {
+    declared::machine(package)
 }
 
 /// What a package needs to have its interpreter; nothing when it brings its own.
