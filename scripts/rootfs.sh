@@ -1,8 +1,9 @@
 #!/bin/bash
-# Prints the directory of a minimal root file system of a Debian release: essential packages and apt, with package
-# lists. Made once a week with mmdebstrap and cached below ${XDG_CACHE_HOME:-~/.cache}/mkpkg-tests; never write into it.
+# Prints the directory of a minimal root file system of a Debian release: essential packages, apt, and the packages
+# named, with package lists. Made once a week with mmdebstrap and cached below ${XDG_CACHE_HOME:-~/.cache}/mkpkg-tests;
+# never write into it.
 #
-#   scripts/rootfs.sh RELEASE        bullseye, bookworm, trixie, ...
+#   scripts/rootfs.sh RELEASE [PACKAGE...]        bullseye, bookworm, trixie, ...
 #
 # For root. The mirror and the proxy are those of /etc/apt; MKPKG_MIRROR overrides the archive's address.
 set -euo pipefail
@@ -10,10 +11,13 @@ PATH=$PATH:/usr/sbin:/sbin
 
 release=${1:-}
 [[ $release =~ ^[a-z]+$ ]] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+shift
+packages=$(printf '%s\n' "$@" | sort -u | paste -sd,)
+name=$release${packages:+-$(sha256sum <<<"$packages" | cut -c -8)}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mkpkg-tests/rootfs
-root=$cache/$release-$(date +%G-%V)
+root=$cache/$name-$(date +%G-%V)
 mkdir -p "$cache"
-exec {lock}>"$cache/$release.lock"
+exec {lock}>"$cache/$name.lock"
 flock "$lock"
 if [ -d "$root" ]; then
     echo "$root"
@@ -46,10 +50,10 @@ part=$(mktemp -d "$cache/part.XXXXXX")
 trap 'rm -rf "$part"' EXIT
 env -i PATH="$PATH" HOME=/root LC_ALL=C.UTF-8 TMPDIR="$part" \
     ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} ${no_proxy:+"no_proxy=$no_proxy"} \
-    mmdebstrap --quiet --mode=root --variant=minbase --skip=cleanup/apt/lists --dpkgopt=force-unsafe-io "${options[@]}" \
+    mmdebstrap --quiet --mode=root --variant=minbase --skip=cleanup/apt/lists --dpkgopt=force-unsafe-io ${packages:+"--include=$packages"} "${options[@]}" \
     "$release" "$part/root" "${sources[@]}" >"$part/log" 2>&1 ||
     { tail -n 30 "$part/log" >&2; exit 1; }
 mv -T "$part/root" "$root"
 # Last week's is still in use by nobody after a week.
-find "$cache" -maxdepth 1 -name "$release-*" ! -path "$root" -mtime +7 -exec rm -rf {} +
+find "$cache" -maxdepth 1 -name "$name-????-??" ! -path "$root" -mtime +7 -exec rm -rf {} +
 echo "$root"

@@ -10,5 +10,8 @@ mod index;
 mod libraries;
 mod lifecycle;
 mod lint;
+mod loads;
+mod native;
 mod reproducible;
+mod shlibdeps;
 mod tools;
