@@ -39,7 +39,7 @@ sources() {
         [ -z "$address" ] || echo "deb $address $release-$suite main"
     done
 }
-options=(--aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"')
+options=(${packages:+"--include=$packages"} --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"')
 while IFS= read -r proxy; do
     options+=(--aptopt="$proxy")
 done < <(apt-config dump | grep -E '^Acquire::https?::Proxy[^ ]* "[^"]+";$' || true)
@@ -50,7 +50,7 @@ part=$(mktemp -d "$cache/part.XXXXXX")
 trap 'rm -rf "$part"' EXIT
 env -i PATH="$PATH" HOME=/root LC_ALL=C.UTF-8 TMPDIR="$part" \
     ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} ${no_proxy:+"no_proxy=$no_proxy"} \
-    mmdebstrap --quiet --mode=root --variant=minbase --skip=cleanup/apt/lists --dpkgopt=force-unsafe-io ${packages:+"--include=$packages"} "${options[@]}" \
+    mmdebstrap --quiet --mode=root --variant=minbase --skip=cleanup/apt/lists --dpkgopt=force-unsafe-io "${options[@]}" \
     "$release" "$part/root" "${sources[@]}" >"$part/log" 2>&1 ||
     { tail -n 30 "$part/log" >&2; exit 1; }
 mv -T "$part/root" "$root"

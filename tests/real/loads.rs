@@ -39,6 +39,18 @@ fn packages_load_alone() -> Result<()> {
     Ok(())
 }
 
+/// uwsgi is a program that embeds Python: it needs its library, not only an interpreter.
+#[test]
+fn uwsgi_needs_the_library_of_python() -> Result<()> {
+    if !ready("uwsgi_needs_the_library_of_python", &PROGRAMS)? {
+        return Ok(());
+    }
+    let deb = native::package("built")?;
+    let depends = output(Command::new("dpkg-deb").arg("--field").arg(deb).arg("Depends"))?;
+    ensure!(depends.contains("libpython3.11 (>= "), "{depends}");
+    Ok(())
+}
+
 /// The same files with the relations derived for Debian 13. That release has another Python, which none of them is
 /// loaded into here.
 #[test]
