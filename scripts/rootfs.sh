@@ -40,7 +40,7 @@ sources() {
         [ -z "$address" ] || echo "deb $address $release-$suite main"
     done
 }
-options=(--aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"')
+options=(${packages:+"--include=$packages"} --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"')
 while IFS= read -r proxy; do
     options+=(--aptopt="$proxy")
 done < <(apt-config dump | grep -E '^Acquire::https?::Proxy[^ ]* "[^"]+";$' || true)

@@ -53,14 +53,15 @@ pub(crate) fn sha256(file: &Path) -> Result<String> {
     Ok(hexadecimal(&Sha256::digest(fs::read(file)?)))
 }
 
-/// Every file below a directory, in a fixed order.
+/// Every file and link below a directory, in a fixed order. Links are not followed.
 pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut rest = vec![dir.to_owned()];
     while let Some(dir) = rest.pop() {
         for entry in fs::read_dir(&dir)? {
-            let path = entry?.path();
-            if path.is_dir() { rest.push(path) } else { found.push(path) }
+            let entry = entry?;
+            let is_dir = entry.file_type()?.is_dir();
+            if is_dir { rest.push(entry.path()) } else { found.push(entry.path()) }
         }
     }
     found.sort();

@@ -87,9 +87,12 @@ fn both_sides_of_the_libraries_of_systems() -> Result<()> {
     }
     let libraries = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
     let host = Path::new("/").join(&libraries);
-    for dir in
-        [rootfs()?.join(&libraries), host, "/usr/bin".into(), repository().join("fixtures/elf")]
-    {
+    for dir in [
+        rootfs("bookworm")?.join(&libraries),
+        host,
+        "/usr/bin".into(),
+        repository().join("fixtures/elf"),
+    ] {
         let count = compare_all(&dir).with_context(|| dir.display().to_string())?;
         ensure!(count >= 4, "{}: only {count} ELF files", dir.display());
     }

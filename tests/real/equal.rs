@@ -24,7 +24,7 @@ fn yardstick_equals_pip_and_uv() -> Result<()> {
 
     let ours = scratch.path().join("ours");
     let mut unpack = namespaced(repository().join("tests/real/unpack.sh"));
-    output(unpack.arg(rootfs()?).arg(deb).arg("/opt/yardstick").arg(&ours))?;
+    output(unpack.arg(rootfs("bookworm")?).arg(deb).arg("/opt/yardstick").arg(&ours))?;
     compare(&[Path::new("--record"), &ours]).context("RECORD")?;
 
     let by_pip = scratch.path().join("pip");

@@ -37,7 +37,7 @@ pub(crate) fn lives(deb: &Path, checks: &[Check]) -> Result<()> {
     std::fs::write(&list, lines)?;
 
     let mut script = namespaced(repository().join("tests/real/lifecycle.sh"));
-    script.arg(rootfs()?).arg(deb).arg(&list).arg(cache("archives")?);
+    script.arg(rootfs("bookworm")?).arg(deb).arg(&list).arg(cache("archives")?);
     let output = script.output()?;
     if !output.status.success() {
         let told = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -10,24 +10,9 @@ set -euo pipefail
 trap 'echo "lifecycle.sh: line $LINENO failed" >&2; exit 2' ERR
 root=$1 deb=$2 checks=$3 archives=$4
 
-# --- a writable view of ROOT, gone with the namespace ----------------------------------------------------------
-scratch=$(mktemp -d)
-leave() {
-    local status=$?
-    umount --recursive --lazy "$scratch" || true
-    rmdir "$scratch"
-    exit "$status"
-}
-trap leave EXIT
-mount -t tmpfs -o size=80% tmpfs "$scratch"
-mkdir "$scratch"/{upper,work,root}
-mount -t overlay overlay -o "lowerdir=$root,upperdir=$scratch/upper,workdir=$scratch/work" "$scratch/root"
-root=$scratch/root
-mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
-mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
-rm -f "$root/etc/resolv.conf"
-cp /etc/resolv.conf /etc/hosts "$root/etc/"
+# shellcheck source=tests/real/copy.sh
+. "$(dirname "$0")/copy.sh"
+make_copy "$root"
 cp "$deb" "$root/tmp/package.deb"
 chmod 644 "$root/tmp/package.deb"
 package=$(dpkg-deb --field "$deb" Package)
@@ -38,28 +23,13 @@ fault() {
     [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
     faults=$((faults + 1))
 }
-# what an administrator's shell has: nothing of the caller's, above all no PYTHONDONTWRITEBYTECODE
-inside() {
-    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp/home TERM=dumb LC_ALL=C.UTF-8 \
-        DEBIAN_FRONTEND=noninteractive ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} \
-        chroot "$root" "$@" </dev/null
-}
-mkdir "$root/tmp/home"
 apt=(apt -q -y --no-install-recommends)
 
 # --- what the package needs comes first, so that its own traces can be told from theirs -----------------------------
-cp -n "$archives"/*.deb "$root/var/cache/apt/archives/" 2>/dev/null || true
 plan=$(inside apt-get -s --no-install-recommends install /tmp/package.deb 2>&1) ||
     { fault "apt refuses it" "$plan"; exit 1; }
 mapfile -t needs < <(sed -n 's/^Inst \([^ ]*\) .*/\1/p' <<<"$plan" | grep -vxF "$package" || true)
-if [ ${#needs[@]} -gt 0 ]; then
-    fetch() { inside apt-get -q -y --no-install-recommends -o Acquire::Retries=3 install "${needs[@]}" 2>&1; }
-    log=$(fetch) || { inside apt-get -q update >/dev/null 2>&1 || true; log=$(fetch); } || { printf '%s\n' "$log"; exit 2; }
-    for file in "$root"/var/cache/apt/archives/*.deb; do
-        name=$(basename "$file")
-        if [ ! -e "$archives/$name" ]; then cp "$file" "$archives/.$name.$$" && mv "$archives/.$name.$$" "$archives/$name"; fi
-    done
-fi
+[ ${#needs[@]} = 0 ] || install_kept "$archives" "${needs[@]}" || exit 2
 
 # --- every path that a package could leave, with its type, mode, owner, and size and time or target ----------------
 ignored=(

@@ -1,10 +1,12 @@
 //! What the host must have, and running its programs.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 /// Whether the host has the programs and is ours to make namespaces on; says why not.
 pub(crate) fn ready(test: &str, programs: &[&str]) -> Result<bool> {
@@ -67,10 +69,30 @@ pub(crate) fn verdict(command: &mut Command) -> Result<Option<String>> {
     }
 }
 
-/// The directory of a minimal root file system of Debian 12.
-pub(crate) fn rootfs() -> Result<PathBuf> {
+/// The directory of a minimal root file system of a release.
+pub(crate) fn rootfs(release: &str) -> Result<PathBuf> {
+    root(release, &[])
+}
+
+/// The directory of a root file system with what `roots.toml` says is installed there.
+pub(crate) fn root_with_libraries(release: &str) -> Result<PathBuf> {
+    let text = std::fs::read_to_string(repository().join("tests/real/roots.toml"))?;
+    let Roots { mut all, only } = toml::from_str(&text)?;
+    all.extend(only.get(release).into_iter().flatten().cloned());
+    root(release, &all)
+}
+
+fn root(release: &str, packages: &[String]) -> Result<PathBuf> {
     let script = repository().join("scripts/rootfs.sh");
-    Ok(PathBuf::from(output(Command::new(script).arg("bookworm"))?.trim_end()))
+    let printed = output(Command::new(script).arg(release).args(packages))?;
+    Ok(PathBuf::from(printed.trim_end()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Roots {
+    all: Vec<String>,
+    only: BTreeMap<String, Vec<String>>,
 }
 
 /// A command that runs in its own mount and process namespace.

@@ -7,17 +7,9 @@
 set -euo pipefail
 root=$1 deb=$2 directory=$3 out=$4
 
-scratch=$(mktemp -d)
-leave() {
-    local status=$?
-    umount --recursive --lazy "$scratch" || true
-    rmdir "$scratch"
-    exit "$status"
-}
-trap leave EXIT
-mount -t tmpfs -o size=80% tmpfs "$scratch"
-mkdir "$scratch"/{upper,work,root}
-mount -t overlay overlay -o "lowerdir=$root,upperdir=$scratch/upper,workdir=$scratch/work" "$scratch/root"
-cp "$deb" "$scratch/root/package.deb"
-env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$scratch/root" dpkg --force-depends -i /package.deb >&2
-cp -a "$scratch/root/$directory" "$out"
+# shellcheck source=tests/real/copy.sh
+. "$(dirname "$0")/copy.sh"
+make_copy "$root"
+cp "$deb" "$root/tmp/package.deb"
+inside dpkg --force-depends -i /tmp/package.deb >&2
+cp -a "$root/$directory" "$out"
