@@ -4,3 +4,4 @@
 
 mod contents;
 pub mod deb;
+pub mod rpm;
