@@ -16,6 +16,7 @@ build=(
 tests=(
     dpkg dpkg-dev apt-utils debsums lintian          # judges of a package
     mmdebstrap util-linux mount                      # root file systems, namespaces
+    rpm rpm2cpio cpio libarchive-tools               # the same of an .rpm
     faketime shellcheck
     binutils file tar xz-utils zstd
     g++ make pkgconf python3-dev                     # to build the sdists the tests package:

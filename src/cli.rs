@@ -47,7 +47,9 @@ pub struct Cli {
 pub enum Command {
     /// Build a .deb.
     Deb(BuildArgs),
-    /// Show a .deb as stable text: metadata, relations, scripts, files.
+    /// Build an .rpm.
+    Rpm(BuildArgs),
+    /// Show a .deb or .rpm as stable text: metadata, relations, scripts, files.
     Show(ShowArgs),
     /// Validate configuration and inputs; build nothing.
     Check(BuildArgs),

@@ -15,6 +15,7 @@ mod interrupt;
 mod kinds;
 mod libraries;
 mod properties;
+mod rpm;
 mod sandbox;
 mod smoke;
 mod snapshot;

@@ -11,4 +11,5 @@ mod libraries;
 mod lifecycle;
 mod lint;
 mod reproducible;
+mod rpm_file;
 mod tools;
