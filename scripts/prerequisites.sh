@@ -15,7 +15,6 @@ build=(
 )
 tests=(
     dpkg dpkg-dev apt-utils debsums lintian          # judges of a package
-    rpm                                              # rpmspec and elfdeps, judges of relations
     mmdebstrap util-linux mount                      # root file systems, namespaces
     rpm rpm2cpio python3-rpm rpmlint dnf zypper     # judges of an .rpm
     createrepo-c busybox-static cpio libarchive-tools

@@ -47,7 +47,9 @@ pub struct Cli {
 pub enum Command {
     /// Build a .deb.
     Deb(BuildArgs),
-    /// Show a .deb as stable text: metadata, relations, scripts, files.
+    /// Build an .rpm.
+    Rpm(BuildArgs),
+    /// Show a .deb or .rpm as stable text: metadata, relations, scripts, files.
     Show(ShowArgs),
     /// Tell why a package needs what it needs: the chain from a distribution to a relation.
     Why(WhyArgs),

@@ -144,6 +144,8 @@ pub enum Method {
     Xz,
     /// Zstandard, any number of frames.
     Zstd,
+    /// The format xz replaced.
+    Lzma,
 }
 
 /// Memory an xz stream may ask for, in bytes: the highest preset needs an eighth of it.
@@ -156,6 +158,10 @@ pub fn decompress<'a>(input: impl Read + 'a, method: Method) -> io::Result<Box<d
         Method::Gzip => Box::new(MultiGzDecoder::new(input)),
         Method::Xz => {
             let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
+            Box::new(XzDecoder::new_stream(BufReader::new(input), stream))
+        }
+        Method::Lzma => {
+            let stream = Stream::new_lzma_decoder(XZ_MEMORY)?;
             Box::new(XzDecoder::new_stream(BufReader::new(input), stream))
         }
         Method::Zstd => Box::new(zstd::stream::read::Decoder::new(input)?),

@@ -2,9 +2,10 @@
 //!
 //! The only module that knows the digest crates.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use md5::Md5;
+use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 /// SHA-256 of `bytes`.
@@ -37,6 +38,8 @@ pub fn base64url(bytes: &[u8]) -> String {
 pub enum Hasher {
     /// MD5, for `md5sums` of Debian packages only.
     Md5(Md5),
+    /// SHA-1, which rpm packages carry beside better ones.
+    Sha1(Sha1),
     /// SHA-256.
     Sha256(Sha256),
     /// SHA-384, met in RECORD files.
@@ -49,6 +52,11 @@ impl Hasher {
     /// A new MD5 hasher.
     pub fn md5() -> Self {
         Self::Md5(Md5::new())
+    }
+
+    /// A new SHA-1 hasher.
+    pub fn sha1() -> Self {
+        Self::Sha1(Sha1::new())
     }
 
     /// A new SHA-256 hasher.
@@ -70,6 +78,7 @@ impl Hasher {
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Md5(hasher) => hasher.update(bytes),
+            Self::Sha1(hasher) => hasher.update(bytes),
             Self::Sha256(hasher) => hasher.update(bytes),
             Self::Sha384(hasher) => hasher.update(bytes),
             Self::Sha512(hasher) => hasher.update(bytes),
@@ -80,6 +89,7 @@ impl Hasher {
     pub fn finish(self) -> Vec<u8> {
         match self {
             Self::Md5(hasher) => hasher.finalize().to_vec(),
+            Self::Sha1(hasher) => hasher.finalize().to_vec(),
             Self::Sha256(hasher) => hasher.finalize().to_vec(),
             Self::Sha384(hasher) => hasher.finalize().to_vec(),
             Self::Sha512(hasher) => hasher.finalize().to_vec(),
@@ -104,6 +114,39 @@ impl Hasher {
     }
 }
 
+/// Hashes and counts what is written through it.
+#[derive(Debug)]
+pub struct HashingWriter<W> {
+    inner: W,
+    hasher: Hasher,
+    len: u64,
+}
+
+impl<W: Write> HashingWriter<W> {
+    /// Writes to `inner`, hashing with `hasher`.
+    pub fn new(inner: W, hasher: Hasher) -> Self {
+        Self { inner, hasher, len: 0 }
+    }
+
+    /// The inner writer, the digest, and how many bytes were written.
+    pub fn finish(self) -> (W, Vec<u8>, u64) {
+        (self.inner, self.hasher.finish(), self.len)
+    }
+}
+
+impl<W: Write> Write for HashingWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        self.len += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::digest::{Hasher, base64url, hex, sha256};
@@ -122,6 +165,9 @@ mod tests {
     #[test]
     fn known_digests() {
         assert_eq!(hex(&sha256(b""))[..16], *"e3b0c44298fc1c14");
+        let mut sha1 = Hasher::sha1();
+        sha1.update(b"abc");
+        assert_eq!(hex(&sha1.finish()), "a9993e364706816aba3e25717850c26c9cd0d89d");
         let (md5, len) = Hasher::md5().read(&mut &b"abc"[..]).unwrap();
         assert_eq!((hex(&md5).as_str(), len), ("900150983cd24fb0d6963f7d28e17f72", 3));
         assert!(Hasher::strong("md5").is_none());

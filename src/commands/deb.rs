@@ -4,19 +4,19 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::app::{App, identify};
+use crate::app::identify;
 use crate::artifact;
 use crate::backend::deb::libraries::Request;
 use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
-use crate::commands::build::{Built, Inputs, build, inputs, rules};
+use crate::commands::build::{Built, Inputs, build, describe, inputs, rules};
+use crate::commands::deliver::{Product, deliver};
 use crate::error::UserError;
 use crate::needs::{Needs, Rules, resolve};
 use crate::package::{Machine, PackageMeta, Relation, RelationKind};
 use crate::project::config::Deb;
-use crate::report::{Talk, print};
-use crate::summary;
+use crate::report::Talk;
 
 /// Builds the package and prints its path.
 pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
@@ -32,23 +32,9 @@ pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
         bundled: built.bundled.clone(),
         ..describe(&inputs, built.app.clone(), relations)
     };
-    let (name, options) = (deb::file_name(&meta), options(&inputs, args.jobs()));
-    if args.dry_run {
-        let json = || summary::json(&meta, None, talk);
-        return print(&if args.json { json()? } else { summary::plan(&meta, &built.tree, &name) });
-    }
-    let artifact = talk.stage("written", || {
-        artifact::write(&args.output, &name, |out| {
-            let spool = artifact::spool(&args.output)?;
-            deb::write(&meta, &built.tree, &options, out, spool)
-        })
-    })?;
-    summary::say(&meta, &artifact, talk);
-    print(&if args.json {
-        summary::json(&meta, Some(&artifact), talk)?
-    } else {
-        summary::path(&artifact)
-    })
+    let options = options(&inputs, args.jobs());
+    let product = Product { meta: &meta, tree: &built.tree, file_name: deb::file_name(&meta) };
+    deliver(args, talk, &product, |out, spool| deb::write(&meta, &built.tree, &options, out, spool))
 }
 
 /// What suits the release: zstd where dpkg reads it, xz everywhere else.
@@ -151,23 +137,4 @@ pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
     let app = identify(project, &[], None)?;
     let meta = describe(inputs, app, configured);
     deb::check(&meta, &options(inputs, args.jobs()))
-}
-
-/// What the package says of itself, but for what is inside.
-fn describe(inputs: &Inputs, app: App, relations: Vec<Relation>) -> PackageMeta {
-    PackageMeta {
-        name: app.name,
-        version: app.version,
-        release: inputs.project.config.release.clone(),
-        machine: None,
-        summary: app.summary,
-        description: app.description,
-        licence: app.licence,
-        homepage: app.homepage,
-        maintainer: app.maintainer,
-        prefix: app.prefix,
-        epoch: inputs.epoch,
-        relations,
-        bundled: Vec::new(),
-    }
 }

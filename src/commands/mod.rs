@@ -3,6 +3,8 @@
 pub mod build;
 pub mod check;
 pub mod deb;
+pub mod deliver;
+pub mod rpm;
 pub mod show;
 pub mod why;
 
@@ -18,6 +20,7 @@ use crate::scratch::{Scratch, Sweeper};
 pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
     match &cli.command {
         Command::Deb(args) => deb::run(args, talk),
+        Command::Rpm(args) => rpm::run(args, talk),
         Command::Check(args) => check::run(args, talk),
         Command::Show(args) => show::run(args),
         Command::Why(args) => why::run(args, talk),

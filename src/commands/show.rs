@@ -7,7 +7,7 @@ use std::fs::File;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::backend::deb;
+use crate::backend::{deb, rpm};
 use crate::cli::ShowArgs;
 use crate::commands::scratch;
 use crate::digest::{Hasher, hex};
@@ -23,10 +23,21 @@ pub fn run(args: &ShowArgs) -> Result<()> {
         UserError::input(format!("cannot open `{}`: {error}", args.package.display()))
     })?;
     let scratch = scratch()?;
-    let package = deb::read(input, scratch.spool()?)
+    let package = read(input, scratch.spool()?)
         .with_context(|| format!("cannot read `{}`", args.package.display()))?;
     let files = files(&package.tree)?;
     print(&if args.json { json(&package, &files)? } else { plain(&text(&package, &files)) })
+}
+
+/// Reads a package of the format its first bytes tell, whatever it is called.
+fn read(input: File, spool: File) -> Result<Package> {
+    if deb::recognises(&input) {
+        deb::read(input, spool)
+    } else if rpm::recognises(&input) {
+        rpm::read(input, spool)
+    } else {
+        Err(UserError::input("this is neither a .deb nor an .rpm").into())
+    }
 }
 
 /// One entry of a package, as it is shown.

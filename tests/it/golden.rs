@@ -5,7 +5,7 @@ use crate::snapshot;
 use crate::wheel::Wheel;
 
 /// A project with one of everything a wheel can bring.
-fn everything() -> Sandbox {
+pub(crate) fn everything() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.file(
         "mkpkg.toml",

@@ -16,6 +16,7 @@ mod kinds;
 mod libraries;
 mod mutation;
 mod properties;
+mod rpm;
 mod sandbox;
 mod smoke;
 mod snapshot;

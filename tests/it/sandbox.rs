@@ -101,7 +101,16 @@ impl Sandbox {
 
     /// `mkpkg deb` from the wheelhouse into `out`.
     pub(crate) fn deb(&self, args: &[&str]) -> Command {
-        let mut command = self.mkpkg(&["deb"]);
+        self.package("deb", args)
+    }
+
+    /// `mkpkg rpm` from the wheelhouse into `out`.
+    pub(crate) fn rpm(&self, args: &[&str]) -> Command {
+        self.package("rpm", args)
+    }
+
+    fn package(&self, format: &str, args: &[&str]) -> Command {
+        let mut command = self.mkpkg(&[format]);
         for [flag, value] in [["--wheelhouse", "../wheels"], ["-o", "../out"]] {
             if !args.contains(&flag) {
                 command.args([flag, value]);

@@ -17,5 +17,6 @@ mod loads;
 mod native;
 mod reproducible;
 mod rpm;
+mod rpm_file;
 mod shlibdeps;
 mod tools;

@@ -56,11 +56,16 @@ pub(super) struct ArMember {
     pub(super) len: u64,
 }
 
+/// Whether a file begins as an ar archive does.
+pub(super) fn is_ar(file: &File) -> bool {
+    let mut magic = [0; AR_MAGIC.len()];
+    file.read_exact_at(&mut magic, 0).is_ok() && &magic == AR_MAGIC
+}
+
 /// The members of an ar archive, each of which is all there.
 pub(super) fn list_ar(file: &File) -> Result<Vec<ArMember>> {
     let end = file.metadata().context("cannot read the package")?.len();
-    let mut magic = [0; AR_MAGIC.len()];
-    if end < 8 || file.read_exact_at(&mut magic, 0).is_err() || &magic != AR_MAGIC {
+    if !is_ar(file) {
         return Err(UserError::input("this is no .deb: it is not an ar archive").into());
     }
     let mut members = Vec::new();

@@ -178,6 +178,11 @@ pub fn write(
     Ok(())
 }
 
+/// Whether a file begins as a .deb does.
+pub fn recognises(input: &File) -> bool {
+    archive::is_ar(input)
+}
+
 /// Reads a package; `spool` is empty and takes what its files hold.
 pub fn read(input: File, spool: File) -> Result<Package> {
     read::read(input, spool)

@@ -1,0 +1,338 @@
+//! Reads an .rpm of unknown origin: every length is checked, every name is a package path, digests must be right, and
+//! the payload must hold just what the header lists.
+//!
+//! Refuses what the tree has no entry for, such as devices.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::backend::rpm::cpio::{CpioReader, Name};
+use crate::backend::rpm::dependency::Dependency;
+use crate::backend::rpm::files::{FileList, Stored};
+use crate::backend::rpm::header::Header;
+use crate::backend::rpm::payload::{CONFIG, DIR, DOC, FILE, LINK, TYPE};
+use crate::backend::rpm::tags::DependencyTags;
+use crate::backend::rpm::{LEAD, LEAD_MAGIC, tags};
+use crate::codec::{Method, decompress};
+use crate::digest::{Hasher, HashingWriter, hex, sha256};
+use crate::error::UserError;
+use crate::package::Package;
+use crate::tree::{Content, Entry, MAX_PATH, Role, Tree};
+
+/// What a payload may unpack to: this much, and so many times its own size.
+const PAYLOAD_FLOOR: u64 = 4 << 30;
+const PAYLOAD_RATIO: u64 = 250;
+
+/// Whether a file begins as an .rpm does.
+pub(super) fn recognises(input: &File) -> bool {
+    let mut magic = [0; 4];
+    input.read_exact_at(&mut magic, 0).is_ok() && magic == LEAD_MAGIC
+}
+
+/// Reads a package; file content goes to `spool`.
+pub(super) fn read(input: File, spool: File) -> Result<Package> {
+    let end = input.metadata().context("cannot read the package")?.len();
+    if !recognises(&input) {
+        return Err(UserError::input("this is no .rpm: it does not begin as one").into());
+    }
+    let signature = Header::read(&input, LEAD as u64, end).context("cannot read the signature")?;
+    let start = (LEAD + signature.bytes.len()).next_multiple_of(8) as u64;
+    let header = Header::read(&input, start, end)?;
+    verify_header(&signature, &header)?;
+    let offset = start + header.bytes.len() as u64;
+    let len = end - offset;
+    let file = Arc::new(input);
+    let payload = Content::Span { file, offset, stored_len: len, len, deflated: false };
+    verify_payload(&header, &payload)?;
+    let text = |tag| Ok::<_, anyhow::Error>(header.text(tag)?.unwrap_or_default());
+    let origin = format!("{} {}", text(tags::NAME)?, text(tags::VERSION)?);
+    let (method, compression) = method(&payload)?;
+    let stream = payload.open().and_then(|stream| decompress(stream, method));
+    let budget = PAYLOAD_FLOOR.saturating_add(len.saturating_mul(PAYLOAD_RATIO));
+    let cpio = CpioReader::new(stream.context("cannot read the payload")?, budget);
+    let list = FileList::new(&header)?;
+    let unpack = Unpack { spool: Arc::new(spool), end: 0, origin: Arc::from(origin), list };
+    Ok(Package {
+        tree: unpack.read_all(cpio)?,
+        fields: fields(&header)?,
+        scripts: scripts(&header)?,
+        compression: compression.to_owned(),
+    })
+}
+
+/// The better of the two digests the signature has of the header must be that of the header.
+fn verify_header(signature: &Header, header: &Header) -> Result<()> {
+    let found = if let Some(listed) = signature.text(tags::SHA256_HEADER)? {
+        Some((listed, hex(&sha256(&header.bytes))))
+    } else if let Some(listed) = signature.text(tags::SHA1_HEADER)? {
+        let mut sha1 = Hasher::sha1();
+        sha1.update(&header.bytes);
+        Some((listed, hex(&sha1.finish())))
+    } else {
+        None
+    };
+    match found {
+        Some((listed, found)) if listed != found => {
+            Err(UserError::input("the header is damaged: its digest is another").into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn verify_payload(header: &Header, payload: &Content) -> Result<()> {
+    let algorithm = header.numbers(tags::PAYLOAD_DIGEST_ALGORITHM)?.first().copied();
+    let (Some(listed), Some(hasher)) =
+        (header.text(tags::PAYLOAD_DIGEST)?, algorithm.and_then(hasher))
+    else {
+        return Ok(());
+    };
+    let found = payload.open().and_then(|mut stream| hasher.read(&mut stream));
+    if hex(&found.context("cannot read the payload")?.0) != listed {
+        let message = "the payload is damaged or cut short: its digest is another";
+        return Err(UserError::input(message).into());
+    }
+    Ok(())
+}
+
+/// The hasher OpenPGP has under this number (RFC 4880, 9.4); `None` for those nobody uses.
+fn hasher(algorithm: u64) -> Option<Hasher> {
+    match algorithm {
+        1 => Some(Hasher::md5()),
+        2 => Some(Hasher::sha1()),
+        8 => Some(Hasher::sha256()),
+        9 => Hasher::strong("sha384"),
+        10 => Hasher::strong("sha512"),
+        _ => None,
+    }
+}
+
+/// The method the first bytes of the payload tell; rpm itself does not always say it right.
+fn method(payload: &Content) -> Result<(Method, &'static str)> {
+    let mut start = Vec::new();
+    let read = payload.open().and_then(|stream| stream.take(6).read_to_end(&mut start));
+    read.context("cannot read the payload")?;
+    Ok(match start[..] {
+        [0x1f, 0x8b, ..] => (Method::Gzip, "gzip"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => (Method::Xz, "xz"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => (Method::Zstd, "zstd"),
+        [0x5d, 0, 0, ..] => (Method::Lzma, "lzma"),
+        [b'0', b'7', b'0', b'7', ..] => (Method::None, "none"),
+        [b'B', b'Z', b'h', ..] => {
+            let message = "the payload is compressed with `bzip2`, which is not supported";
+            return Err(UserError::input(message).hint("unpack it with `rpm2cpio`").into());
+        }
+        _ => {
+            let message = "the payload is cut short, or compressed in a way that is not known";
+            return Err(UserError::input(message).into());
+        }
+    })
+}
+
+/// A payload on its way into a tree.
+struct Unpack {
+    spool: Arc<File>,
+    /// Bytes written to the spool.
+    end: u64,
+    origin: Arc<str>,
+    list: FileList,
+}
+
+impl Unpack {
+    fn read_all<R: Read>(mut self, mut cpio: CpioReader<R>) -> Result<Tree> {
+        let mut tree = Tree::new();
+        while let Some((name, len)) = cpio.next()? {
+            let (file, len) = match name {
+                Name::Text(name) => (self.list.take(&name)?, len),
+                Name::Index(index) => {
+                    let (file, len) = self.list.take_at(index)?;
+                    cpio.expect_content(len)?;
+                    (file, len)
+                }
+            };
+            let path = file.path.clone();
+            self.add(&mut tree, &mut cpio, &file, len)
+                .with_context(|| format!("cannot read `{path}`"))?;
+        }
+        self.list.finish()?;
+        Ok(tree)
+    }
+
+    fn add<R: Read>(
+        &mut self,
+        tree: &mut Tree,
+        cpio: &mut CpioReader<R>,
+        file: &Stored,
+        len: u64,
+    ) -> Result<()> {
+        let mode = file.mode & 0o7777;
+        match file.mode & TYPE {
+            DIR => tree.insert(file.path.clone(), Entry::Dir { mode }),
+            LINK => tree.insert(file.path.clone(), link(cpio, file, len)?),
+            FILE if len == 0 && file.size > 0 && file.has_twins => {
+                self.list.postpone(file);
+                Ok(())
+            }
+            FILE => {
+                let content = self.spool(cpio, file, len)?;
+                for file in self.list.twins(file) {
+                    let entry = self.entry(&file, content.clone());
+                    tree.insert(file.path, entry)?;
+                }
+                Ok(())
+            }
+            kind => {
+                let message = format!("`{}` has type {kind:o}, a device or the like", file.path);
+                Err(UserError::input(message).into())
+            }
+        }
+    }
+
+    fn entry(&self, file: &Stored, content: Content) -> Entry {
+        let role = match file.flags {
+            flags if flags & CONFIG != 0 => Role::Config,
+            flags if flags & DOC != 0 => Role::Doc,
+            _ => Role::Plain,
+        };
+        Entry::File { content, mode: file.mode & 0o7777, role, origin: Arc::clone(&self.origin) }
+    }
+
+    /// Moves the content of the current member to the end of the spool.
+    fn spool<R: Read>(
+        &mut self,
+        cpio: &mut CpioReader<R>,
+        file: &Stored,
+        len: u64,
+    ) -> Result<Content> {
+        if len != file.size {
+            let message = format!("`{}` is not as long as the header says", file.path);
+            return Err(UserError::input(message).into());
+        }
+        let algorithm = hasher(self.list.digest_algorithm);
+        let known = algorithm.clone().unwrap_or_else(Hasher::sha256);
+        let mut sink = HashingWriter::new(&*self.spool, known);
+        cpio.copy_content(&mut sink)?;
+        let (_, digest, _) = sink.finish();
+        if algorithm.is_some() && !file.digest.is_empty() && hex(&digest) != file.digest {
+            let message = format!("`{}` is damaged: its digest is another", file.path);
+            return Err(UserError::input(message).into());
+        }
+        let offset = self.end;
+        self.end += len;
+        let file = Arc::clone(&self.spool);
+        Ok(Content::Span { file, offset, stored_len: len, len, deflated: false })
+    }
+}
+
+fn link<R: Read>(cpio: &mut CpioReader<R>, file: &Stored, len: u64) -> Result<Entry> {
+    let mut target = Vec::new();
+    // Some write links without content; the header has the target in any case.
+    if len > MAX_PATH as u64 {
+        return Err(UserError::input(format!("the target of `{}` is too long", file.path)).into());
+    }
+    cpio.copy_content(&mut target)?;
+    let is_same = target.is_empty() || target == file.target.as_bytes();
+    if !is_same || file.target.is_empty() {
+        let message = format!("link `{}` has no target, or two", file.path);
+        return Err(UserError::input(message).into());
+    }
+    Ok(Entry::Symlink { target: file.target.clone() })
+}
+
+/// Where a field is from: a text, or a number that has a second tag for when it is large.
+enum Source {
+    Text(u32),
+    Number(u32, u32),
+}
+
+/// What is shown of a package, in the words and the order of `rpm -qi`.
+const FIELDS: [(&str, Source); 16] = [
+    ("Name", Source::Text(tags::NAME)),
+    ("Epoch", Source::Number(tags::EPOCH, tags::EPOCH)),
+    ("Version", Source::Text(tags::VERSION)),
+    ("Release", Source::Text(tags::RELEASE)),
+    ("Architecture", Source::Text(tags::ARCH)),
+    ("Group", Source::Text(tags::GROUP)),
+    ("Size", Source::Number(tags::SIZE, tags::LONG_SIZE)),
+    ("License", Source::Text(tags::LICENSE)),
+    ("Source RPM", Source::Text(tags::SOURCE_RPM)),
+    ("Build Time", Source::Number(tags::BUILD_TIME, tags::BUILD_TIME)),
+    ("Build Host", Source::Text(tags::BUILD_HOST)),
+    ("Packager", Source::Text(tags::PACKAGER)),
+    ("Vendor", Source::Text(tags::VENDOR)),
+    ("URL", Source::Text(tags::URL)),
+    ("Summary", Source::Text(tags::SUMMARY)),
+    ("Description", Source::Text(tags::DESCRIPTION)),
+];
+
+fn fields(header: &Header) -> Result<Vec<(String, String)>> {
+    let mut fields = Vec::new();
+    for (name, source) in FIELDS {
+        let value = match source {
+            Source::Text(tag) => header.text(tag)?.filter(|text| !text.is_empty()),
+            Source::Number(tag, long) => {
+                let numbers = [header.numbers(tag)?, header.numbers(long)?].concat();
+                numbers.first().map(ToString::to_string)
+            }
+        };
+        fields.extend(value.map(|value| (name.to_owned(), indented(&value))));
+    }
+    for list in [
+        tags::PROVIDES,
+        tags::REQUIRES,
+        tags::RECOMMENDS,
+        tags::SUGGESTS,
+        tags::SUPPLEMENTS,
+        tags::ENHANCES,
+        tags::CONFLICTS,
+        tags::OBSOLETES,
+    ] {
+        fields.extend(dependencies(header, list)?);
+    }
+    let names = header.texts(tags::CHANGELOG_NAME)?;
+    let changes = names.iter().zip(header.texts(tags::CHANGELOG_TEXT)?);
+    let changes = changes.map(|(who, text)| indented(&format!("{who}\n{text}")));
+    fields.extend(changes.map(|text| ("Changelog".to_owned(), text)));
+    Ok(fields)
+}
+
+fn dependencies(
+    header: &Header,
+    (names, versions, flags, label): DependencyTags,
+) -> Result<Vec<(String, String)>> {
+    let (names, versions) = (header.texts(names)?, header.texts(versions)?);
+    let flags = header.numbers(flags)?;
+    if names.len() != versions.len() || names.len() != flags.len() {
+        return Err(UserError::input(format!("the list `{label}` is damaged")).into());
+    }
+    let each = names.into_iter().zip(versions).zip(flags);
+    Ok(each
+        .map(|((name, version), flags)| {
+            let flags = u32::try_from(flags).unwrap_or(0);
+            let dependency = Dependency { name, version, flags };
+            (format!("{label}{}", dependency.times()), dependency.to_string())
+        })
+        .collect())
+}
+
+/// Scripts by name, each with the program that runs it in front, as files have it.
+fn scripts(header: &Header) -> Result<BTreeMap<String, String>> {
+    let mut scripts = BTreeMap::new();
+    for (body, program, name) in tags::SCRIPTS {
+        let (body, program) = (header.text(body)?, header.texts(program)?.join(" "));
+        if body.is_some() || !program.is_empty() {
+            let text = format!("#!{program}\n{}", body.unwrap_or_default());
+            scripts.insert(name.to_owned(), text);
+        }
+    }
+    Ok(scripts)
+}
+
+/// A text whose lines after the first begin with a blank, so that none looks like a field.
+fn indented(text: &str) -> String {
+    text.trim_end().replace('\n', "\n ")
+}

@@ -1,0 +1,92 @@
+//! `mkpkg rpm`: a project goes in, an `.rpm` comes out.
+
+use anyhow::Result;
+
+use crate::app::identify;
+use crate::artifact;
+use crate::backend::rpm::{self, Options};
+use crate::cli::BuildArgs;
+use crate::codec::Compression;
+use crate::commands::build::{Built, Inputs, build, describe, inputs, rules};
+use crate::commands::deliver::{Product, deliver};
+use crate::needs::{Rules, resolve};
+use crate::package::{PackageMeta, Relation, RelationKind};
+use crate::project::config::Rpm;
+use crate::report::Talk;
+
+/// Builds the package and prints its path.
+pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
+    let inputs = inputs(args, talk)?;
+    validate(&inputs, args)?;
+    if !args.dry_run {
+        artifact::prepare(&args.output)?;
+    }
+    let built = build(&inputs, args, talk)?;
+    let meta = PackageMeta {
+        machine: built.machine,
+        bundled: built.bundled.clone(),
+        ..describe(&inputs, built.app.clone(), relations(&inputs, &built, talk)?)
+    };
+    let options = options(&inputs, args.jobs());
+    let product = Product { meta: &meta, tree: &built.tree, file_name: rpm::file_name(&meta) };
+    deliver(args, talk, &product, |out, spool| rpm::write(&meta, &built.tree, &options, out, spool))
+}
+
+/// zstd is read by rpm of every release that is supported: since Enterprise Linux 8, Fedora 28, SUSE 15.
+fn options(inputs: &Inputs, threads: usize) -> Options {
+    Options { compression: inputs.compression.unwrap_or(Compression::ZSTD), threads }
+}
+
+fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
+    let config = &inputs.project.config;
+    let of_kind = [
+        (RelationKind::Needs, "dependencies.add", &config.dependencies.add),
+        (RelationKind::Needs, "rpm.add", &config.rpm.add),
+        (RelationKind::Recommends, "rpm.recommends", &config.rpm.recommends),
+        (RelationKind::Suggests, "rpm.suggests", &config.rpm.suggests),
+        (RelationKind::Conflicts, "rpm.conflicts", &config.rpm.conflicts),
+        (RelationKind::Replaces, "rpm.obsoletes", &config.rpm.obsoletes),
+        (RelationKind::Provides, "rpm.provides", &config.rpm.provides),
+    ];
+    let mut relations = Vec::new();
+    for (kind, key, texts) in of_kind {
+        for text in texts {
+            relations.push(rpm::relation(kind, text, &format!("`{key}` asks for it"))?);
+        }
+    }
+    Ok(relations)
+}
+
+/// The interpreter, libraries, and what the configuration adds.
+pub fn relations(inputs: &Inputs, built: &Built, talk: &Talk) -> Result<Vec<Relation>> {
+    let config = &inputs.project.config;
+    let Rpm { ignore, weak, rename, .. } = &config.rpm;
+    let own = Rules { table: "rpm", ignore, weak, rename };
+    let needs = resolve(&built.elf, &built.tree, &[own, rules(config)]);
+    let derived = rpm::libraries(&needs)?;
+    for warning in needs.warnings.iter().chain(&derived.warnings) {
+        talk.warn(warning);
+    }
+    // Which Python a release calls its own is known of Debian and Ubuntu only.
+    let mut relations = rpm::relations(Some(&built.interpreter), false);
+    relations.extend(derived.relations);
+    relations.extend(configured_relations(inputs)?);
+    Ok(rpm::simplify(relations))
+}
+
+/// Refuses what the format would refuse, as far as it is known before anything is collected.
+pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
+    let configured = configured_relations(inputs)?;
+    let project = &inputs.project;
+    let (common, own) = (&project.config.dependencies.rename, &project.config.rpm.rename);
+    for (key, packages) in [("dependencies.rename", common), ("rpm.rename", own)] {
+        for package in packages.values() {
+            rpm::relation(RelationKind::Needs, package, &format!("`{key}` names it"))?;
+        }
+    }
+    if project.config.name.is_none() && project.stated.name.is_none() {
+        return Ok(());
+    }
+    let meta = describe(inputs, identify(project, &[], None)?, configured);
+    rpm::check(&meta, &options(inputs, args.jobs()))
+}
