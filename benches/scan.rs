@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use mkpkg::backend::deb;
 use mkpkg::backend::deb::libraries::Request;
 use mkpkg::elf::{self, ElfReport};
-use mkpkg::needs::{Rules, resolve};
+use mkpkg::needs::resolve;
 use mkpkg::package::{Floor, Machine};
 use mkpkg::tree::{Content, Entry, PkgPath, Tree};
 use mkpkg::venv;
@@ -53,8 +53,7 @@ fn run(tree: &Tree) -> Result<serde_json::Value> {
     let report = timed(&mut seconds, "scan, in memory", || elf::scan(&memory, JOBS))?;
     let files = report.files.len();
     let relations = timed(&mut seconds, "relations", || {
-        let rules = Rules { ignore: &[], weak: &[], rename: &BTreeMap::new() };
-        let needs = resolve(report, tree, &rules);
+        let needs = resolve(&report, tree, &[]);
         let machine = Machine::from_uname(std::env::consts::ARCH);
         let request = Request { root: Path::new("/"), floor: Floor::Exact, machine };
         deb::libraries(&needs, &request)
