@@ -79,7 +79,7 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let epoch = epoch::of_project(&project.dir, &sources, variable.as_deref())?;
     let host = host_release();
     let release = args.target.as_deref().map(release::find).transpose()?.or(host);
-    let minor = release.map(|release| release.python);
+    let minor = release.and_then(|release| release.python());
     let interpreter = interpreter::find(project.config.python.as_deref(), minor)?;
     ships(release, &interpreter)?;
     let tags = target_tags(release, &interpreter)?;
@@ -106,10 +106,12 @@ fn ships(release: Option<Release>, interpreter: &Interpreter) -> Result<()> {
     let minor = &interpreter.minor;
     let is_on_host = Path::new("/usr/bin").join(format!("python{minor}")).is_file();
     match release {
-        Some(release) if release.python != minor && !is_on_host => {
-            let message = format!("{} has Python {}, not {minor}", release.name, release.python);
+        Some(Release { name, pythons: [first, ..], .. })
+            if !release.is_some_and(|it| it.pythons.contains(&minor.as_str())) && !is_on_host =>
+        {
+            let message = format!("{name} has Python {first}, not {minor}");
             Err(UserError::unresolved(message)
-                .hint(format!("use `--python {}`, or another `--target`", release.python))
+                .hint(format!("use `--python {first}`, or another `--target`"))
                 .into())
         }
         Some(_) | None => Ok(()),

@@ -3,6 +3,7 @@
 //! Follows the loader (ld.so(8)): directories a file names, those of its loaders, libraries beside it, then the
 //! system. Knows no package format and does not look at the host.
 
+pub mod abi;
 mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,17 @@ pub struct FileNeeds {
     pub libraries: Vec<Library>,
     /// The symbols that may come from them.
     pub symbols: Vec<SymbolNeed>,
+}
+
+impl FileNeeds {
+    /// The file, and who brought it, for messages.
+    pub fn who(&self) -> String {
+        // What no distribution brought has a single word there.
+        match self.origin.contains(' ') {
+            true => format!("`{}` of `{}`", self.path, self.origin),
+            false => format!("`{}`", self.path),
+        }
+    }
 }
 
 /// A library one file needs from the system.
