@@ -138,9 +138,9 @@ pub struct BuildArgs {
     /// Release the package is for, such as debian:12; default: the host's.
     #[arg(long, value_name = "RELEASE", env = "MKPKG_TARGET")]
     pub target: Option<String>,
-    /// Root file system with the libraries and packages to relate to.
-    #[arg(long, value_name = "DIR", default_value = "/", env = "MKPKG_SYSROOT")]
-    pub sysroot: PathBuf,
+    /// Root file system with the libraries and packages to relate to; default: the host for its own release.
+    #[arg(long, value_name = "DIR", env = "MKPKG_SYSROOT")]
+    pub sysroot: Option<PathBuf>,
     /// How exact the versions of relations to libraries are.
     #[arg(long, value_enum, default_value_t = FloorName::Portable, env = "MKPKG_FLOOR")]
     floor: FloorName,

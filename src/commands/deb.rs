@@ -6,13 +6,14 @@ use anyhow::Result;
 
 use crate::app::{App, identify};
 use crate::artifact;
-use crate::backend::deb::libraries::Request;
+use crate::backend::deb::libraries::{Packages, Request};
 use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, build, inputs};
 use crate::error::UserError;
-use crate::package::{PackageMeta, Relation, RelationKind};
+use crate::needs::abi;
+use crate::package::{Machine, PackageMeta, Relation, RelationKind};
 use crate::report::{Talk, print};
 use crate::summary;
 
@@ -104,19 +105,42 @@ fn libraries(
     args: &BuildArgs,
     talk: &Talk,
 ) -> Result<Vec<Relation>> {
-    let (root, floor) = (args.sysroot.as_path(), args.floor());
-    if let Some(release) = inputs.release.filter(|_| !inputs.is_host && root == Path::new("/")) {
-        let name = release.name;
-        talk.warn(format!(
-            "libraries are looked up among the packages of this host: name a root file system of {name} with `--sysroot`"
-        ));
+    let packages = packages(inputs, args, built.machine);
+    match (packages, inputs.release, built.machine) {
+        (Packages::Released(release), _, Some(machine)) => {
+            abi::check(&built.needs, &release, machine)?;
+        }
+        (Packages::Installed(_), Some(release), Some(_))
+            if !inputs.is_host && args.sysroot.is_none() =>
+        {
+            let name = release.name;
+            talk.warn(format!(
+                "libraries are looked up among the packages of this host: name a root file system of {name} with `--sysroot`"
+            ));
+        }
+        (Packages::Released(_) | Packages::Installed(_), _, _) => {}
     }
-    let request = Request { root, floor, machine: built.machine };
+    let request = Request { packages, floor: args.floor(), machine: built.machine };
     let derived = talk.stage("resolved", || deb::libraries(&built.needs, &request))?;
     for warning in &derived.warnings {
         talk.warn(warning);
     }
     Ok(derived.relations)
+}
+
+/// A root file system the user names, else this host where the package is for one like it, else what is known of the
+/// release.
+fn packages<'a>(inputs: &Inputs, args: &'a BuildArgs, machine: Option<Machine>) -> Packages<'a> {
+    let host = Path::new("/");
+    let is_native = machine == Machine::from_uname(std::env::consts::ARCH);
+    let is_like_host = inputs.is_host && is_native && deb::has_packages(host);
+    match (&args.sysroot, inputs.release) {
+        (Some(dir), _) => Packages::Installed(dir),
+        (None, Some(release)) if !is_like_host && deb::knows(&release, machine) => {
+            Packages::Released(release)
+        }
+        (None, _) => Packages::Installed(host),
+    }
 }
 
 /// Refuses what the format would refuse, as far as it is known before anything is collected.
@@ -126,19 +150,29 @@ pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
     for package in project.config.dependencies.rename.values() {
         deb::relation(RelationKind::Needs, package, "`dependencies.rename` names it")?;
     }
-    let root = args.sysroot.as_path();
-    if root != Path::new("/") && !deb::has_packages(root) {
+    if let Some(root) = args.sysroot.as_deref().filter(|root| !deb::has_packages(root)) {
         let message = format!("no packages are installed in `{}`", root.display());
         return Err(UserError::usage(message)
             .hint("name the root file system of a Debian or Ubuntu release with `--sysroot`")
             .into());
     }
+    refuse_strangers(args)?;
     if project.config.name.is_none() && project.stated.name.is_none() {
         return Ok(());
     }
     let app = identify(project, &[], None)?;
     let meta = describe(inputs, app, configured);
     deb::check(&meta, &options(inputs, args.jobs()))
+}
+
+/// Refuses a target, named on purpose, whose package manager is another.
+fn refuse_strangers(args: &BuildArgs) -> Result<()> {
+    match args.target.as_deref().filter(|target| !deb::serves(target)) {
+        None => Ok(()),
+        Some(target) => Err(UserError::usage(format!("`{target}` does not install .deb packages"))
+            .hint("name a release of Debian or Ubuntu with `--target`")
+            .into()),
+    }
 }
 
 /// What the package says of itself, but for what is inside.

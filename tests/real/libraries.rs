@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use mkpkg::backend::deb;
-use mkpkg::backend::deb::libraries::Request;
+use mkpkg::backend::deb::libraries::{Packages, Request};
 use mkpkg::elf;
 use mkpkg::needs::{Needs, Rules, resolve};
 use mkpkg::package::{Floor, Machine};
@@ -67,8 +67,9 @@ fn tree_of(dir: &Path) -> Result<Tree> {
 }
 
 fn derived(needs: &Needs) -> Result<Vec<String>> {
-    let (root, machine) = (Path::new("/"), Machine::from_uname(std::env::consts::ARCH));
-    let request = Request { root, floor: Floor::Exact, machine };
+    let machine = Machine::from_uname(std::env::consts::ARCH);
+    let packages = Packages::Installed(Path::new("/"));
+    let request = Request { packages, floor: Floor::Exact, machine };
     let relations = deb::libraries(needs, &request)?.relations;
     Ok(relations.into_iter().map(|relation| relation.text).collect())
 }

@@ -10,5 +10,6 @@ mod index;
 mod libraries;
 mod lifecycle;
 mod lint;
+mod releases;
 mod reproducible;
 mod tools;

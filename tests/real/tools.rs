@@ -57,8 +57,13 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 
 /// The directory of a minimal root file system of Debian 12.
 pub(crate) fn rootfs() -> Result<PathBuf> {
+    rootfs_of("bookworm")
+}
+
+/// The directory of a minimal root file system of a Debian release, by its code name.
+pub(crate) fn rootfs_of(release: &str) -> Result<PathBuf> {
     let script = repository().join("scripts/rootfs.sh");
-    Ok(PathBuf::from(output(Command::new(script).arg("bookworm"))?.trim_end()))
+    Ok(PathBuf::from(output(Command::new(script).arg(release))?.trim_end()))
 }
 
 /// A command that runs in its own mount and process namespace.
