@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use mkpkg::backend::deb;
-use mkpkg::backend::deb::libraries::Request;
+use mkpkg::backend::deb::libraries::{Packages, Request};
 use mkpkg::elf::{self, ElfReport};
 use mkpkg::needs::resolve;
 use mkpkg::package::{Floor, Machine};
@@ -55,7 +55,8 @@ fn run(tree: &Tree) -> Result<serde_json::Value> {
     let relations = timed(&mut seconds, "relations", || {
         let needs = resolve(&report, tree, &[]);
         let machine = Machine::from_uname(std::env::consts::ARCH);
-        let request = Request { root: Path::new("/"), floor: Floor::Exact, machine };
+        let request =
+            Request { packages: Packages::Installed(Path::new("/")), floor: Floor::Exact, machine };
         deb::libraries(&needs, &request)
     })?;
     let relations: Vec<_> = relations.relations.into_iter().map(|relation| relation.text).collect();

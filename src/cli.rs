@@ -145,9 +145,9 @@ pub struct BuildArgs {
     /// Machine the package is for, such as arm64 or aarch64; default: this one. Another needs --wheelhouse.
     #[arg(long, value_name = "ARCH", env = "MKPKG_ARCH")]
     pub arch: Option<String>,
-    /// Root file system with the libraries and packages to relate to.
-    #[arg(long, value_name = "DIR", default_value = "/", env = "MKPKG_SYSROOT")]
-    pub sysroot: PathBuf,
+    /// Root file system with the libraries and packages to relate to; default: the host for its own release.
+    #[arg(long, value_name = "DIR", env = "MKPKG_SYSROOT")]
+    pub sysroot: Option<PathBuf>,
     /// How exact the versions of relations to libraries are.
     #[arg(long, value_enum, default_value_t = FloorName::Portable, env = "MKPKG_FLOOR")]
     floor: FloorName,

@@ -29,6 +29,15 @@ use crate::wheel::Wheel;
 use crate::wheel::tags::{Tag, supported};
 use crate::wheelhouse::{self, Means};
 
+/// The release a package is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// It, where it is a known one.
+    pub release: Option<Release>,
+    /// Whether that is the host's.
+    pub is_host: bool,
+}
+
 /// What is known before anything is collected.
 #[derive(Debug)]
 pub struct Inputs {
@@ -36,10 +45,8 @@ pub struct Inputs {
     pub project: Project,
     /// Its source files.
     pub sources: Vec<SourceFile>,
-    /// The release the package is for, where it is a known one.
-    pub release: Option<Release>,
-    /// Whether that is the host's.
-    pub is_host: bool,
+    /// The release the package is for.
+    pub target: Target,
     /// The interpreter the package is for.
     pub interpreter: Interpreter,
     /// Whether that runs on another machine than this one.
@@ -80,9 +87,9 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let sources = list(&project.dir, &products(args))?;
     let variable = std::env::var("SOURCE_DATE_EPOCH").ok();
     let epoch = epoch::of_project(&project.dir, &sources, variable.as_deref())?;
-    let host = host_release();
-    let release = args.target.as_deref().map(release::find).transpose()?.or(host);
-    let minor = release.map(|release| release.python);
+    let target = target(args)?;
+    let release = target.release;
+    let minor = release.and_then(|release| release.python());
     let interpreter = interpreter::find(project.config.python.as_deref(), minor)?;
     ships(release, &interpreter)?;
     let foreign = foreign(args, &interpreter)?;
@@ -96,19 +103,7 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let lock =
         lock::load(&project.dir, &project.config.requirements, &roots, &interpreter.environment)?;
     demand_lock(args, lock.as_ref(), talk)?;
-    let is_host = release == host;
-    Ok(Inputs {
-        project,
-        sources,
-        release,
-        is_host,
-        interpreter,
-        is_foreign,
-        tags,
-        lock,
-        epoch,
-        compression,
-    })
+    Ok(Inputs { project, sources, target, interpreter, is_foreign, tags, lock, epoch, compression })
 }
 
 /// The machine that is asked for, when it is not this one. Nothing for it can be fetched, built or run here.
@@ -148,8 +143,13 @@ fn products(args: &BuildArgs) -> Vec<PathBuf> {
     dirs.filter_map(|dir| dir.canonicalize().ok()).collect()
 }
 
-fn host_release() -> Option<Release> {
-    std::fs::read_to_string("/etc/os-release").ok().and_then(|text| release::of_host(&text))
+/// What the package is for: the release named, or the host's.
+pub fn target(args: &BuildArgs) -> Result<Target> {
+    let os_release = std::fs::read_to_string("/etc/os-release").ok();
+    let host = os_release.and_then(|text| release::of_host(&text));
+    let named = args.target.as_deref().map(release::find).transpose()?;
+    let release = named.or(host);
+    Ok(Target { release, is_host: release == host })
 }
 
 /// The package will need `/usr/bin/python3.X`; a release without it could not install the package.
@@ -157,10 +157,12 @@ fn ships(release: Option<Release>, interpreter: &Interpreter) -> Result<()> {
     let minor = &interpreter.minor;
     let is_on_host = Path::new("/usr/bin").join(format!("python{minor}")).is_file();
     match release {
-        Some(release) if release.python != minor && !is_on_host => {
-            let message = format!("{} has Python {}, not {minor}", release.name, release.python);
+        Some(Release { name, pythons: [first, ..], .. })
+            if !release.is_some_and(|it| it.pythons.contains(&minor.as_str())) && !is_on_host =>
+        {
+            let message = format!("{name} has Python {first}, not {minor}");
             Err(UserError::unresolved(message)
-                .hint(format!("use `--python {}`, or another `--target`", release.python))
+                .hint(format!("use `--python {first}`, or another `--target`"))
                 .into())
         }
         Some(_) | None => Ok(()),

@@ -6,14 +6,14 @@ use anyhow::Result;
 
 use crate::app::identify;
 use crate::artifact;
-use crate::backend::deb::libraries::Request;
+use crate::backend::deb::libraries::{Packages, Request};
 use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
-use crate::commands::build::{Built, Inputs, build, describe, inputs, rules};
+use crate::commands::build::{Built, Inputs, Target, build, describe, inputs, rules};
 use crate::commands::deliver::{Product, deliver};
 use crate::error::UserError;
-use crate::needs::{Needs, Rules, resolve};
+use crate::needs::{Needs, Rules, abi, resolve};
 use crate::package::{Machine, PackageMeta, Relation, RelationKind};
 use crate::project::config::Deb;
 use crate::report::Talk;
@@ -39,7 +39,7 @@ pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
 
 /// What suits the release: zstd where dpkg reads it, xz everywhere else.
 fn options(inputs: &Inputs, threads: usize) -> Options {
-    let reads_zstd = inputs.release.is_some_and(|release| release.reads_zstd);
+    let reads_zstd = inputs.target.release.is_some_and(|release| release.reads_zstd);
     let suits = if reads_zstd { Compression::ZSTD } else { Compression::XZ };
     let deb = &inputs.project.config.deb;
     Options {
@@ -99,19 +99,42 @@ fn libraries(
     args: &BuildArgs,
     talk: &Talk,
 ) -> Result<Vec<Relation>> {
-    let (root, floor) = (args.sysroot.as_path(), args.floor());
-    if let Some(release) = inputs.release.filter(|_| !inputs.is_host && root == Path::new("/")) {
-        let name = release.name;
-        talk.warn(format!(
-            "libraries are looked up among the packages of this host: name a root file system of {name} with `--sysroot`"
-        ));
+    let packages = packages(inputs.target, args, machine);
+    match (packages, inputs.target.release, machine) {
+        (Packages::Released(release), _, Some(machine)) => {
+            abi::check(needs, &release, machine)?;
+        }
+        (Packages::Installed(_), Some(release), Some(_))
+            if !inputs.target.is_host && args.sysroot.is_none() =>
+        {
+            let name = release.name;
+            talk.warn(format!(
+                "libraries are looked up among the packages of this host: name a root file system of {name} with `--sysroot`"
+            ));
+        }
+        (Packages::Released(_) | Packages::Installed(_), _, _) => {}
     }
-    let request = Request { root, floor, machine };
+    let request = Request { packages, floor: args.floor(), machine: machine };
     let derived = talk.stage("resolved", || deb::libraries(needs, &request))?;
     for warning in &derived.warnings {
         talk.warn(warning);
     }
     Ok(derived.relations)
+}
+
+/// A root file system the user names, else this host where the package is for one like it, else what is known of the
+/// release.
+pub fn packages(target: Target, args: &BuildArgs, machine: Option<Machine>) -> Packages<'_> {
+    let host = Path::new("/");
+    let is_native = machine == Machine::from_uname(std::env::consts::ARCH);
+    let is_like_host = target.is_host && is_native && deb::has_packages(host);
+    match (&args.sysroot, target.release) {
+        (Some(dir), _) => Packages::Installed(dir),
+        (None, Some(release)) if !is_like_host && deb::knows(&release, machine) => {
+            Packages::Released(release)
+        }
+        (None, _) => Packages::Installed(host),
+    }
 }
 
 /// Refuses what the format would refuse, as far as it is known before anything is collected.
@@ -124,17 +147,27 @@ pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
             deb::relation(RelationKind::Needs, package, &format!("`{key}` names it"))?;
         }
     }
-    let root = args.sysroot.as_path();
-    if root != Path::new("/") && !deb::has_packages(root) {
+    if let Some(root) = args.sysroot.as_deref().filter(|root| !deb::has_packages(root)) {
         let message = format!("no packages are installed in `{}`", root.display());
         return Err(UserError::usage(message)
             .hint("name the root file system of a Debian or Ubuntu release with `--sysroot`")
             .into());
     }
+    refuse_strangers(args)?;
     if project.config.name.is_none() && project.stated.name.is_none() {
         return Ok(());
     }
     let app = identify(project, &[], None)?;
     let meta = describe(inputs, app, configured);
     deb::check(&meta, &options(inputs, args.jobs()))
+}
+
+/// Refuses a target, named on purpose, whose package manager is another.
+fn refuse_strangers(args: &BuildArgs) -> Result<()> {
+    match args.target.as_deref().filter(|target| !deb::serves(target)) {
+        None => Ok(()),
+        Some(target) => Err(UserError::usage(format!("`{target}` does not install .deb packages"))
+            .hint("name a release of Debian or Ubuntu with `--target`")
+            .into()),
+    }
 }

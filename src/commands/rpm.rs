@@ -4,12 +4,14 @@ use anyhow::Result;
 
 use crate::app::identify;
 use crate::artifact;
+use crate::backend::deb;
 use crate::backend::rpm::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, build, describe, inputs, rules};
 use crate::commands::deliver::{Product, deliver};
-use crate::needs::{Rules, resolve};
+use crate::error::UserError;
+use crate::needs::{Rules, abi, resolve};
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config::Rpm;
 use crate::report::Talk;
@@ -25,7 +27,7 @@ pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     let meta = PackageMeta {
         machine: built.machine,
         bundled: built.bundled.clone(),
-        ..describe(&inputs, built.app.clone(), relations(&inputs, &built, talk)?)
+        ..describe(&inputs, built.app.clone(), relations(&inputs, &built, args, talk)?)
     };
     let options = options(&inputs, args.jobs());
     let product = Product { meta: &meta, tree: &built.tree, file_name: rpm::file_name(&meta) };
@@ -58,17 +60,27 @@ fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
 }
 
 /// The interpreter, libraries, and what the configuration adds.
-pub fn relations(inputs: &Inputs, built: &Built, talk: &Talk) -> Result<Vec<Relation>> {
+pub fn relations(
+    inputs: &Inputs,
+    built: &Built,
+    args: &BuildArgs,
+    talk: &Talk,
+) -> Result<Vec<Relation>> {
     let config = &inputs.project.config;
     let Rpm { ignore, weak, rename, .. } = &config.rpm;
     let own = Rules { table: "rpm", ignore, weak, rename };
     let needs = resolve(&built.elf, &built.tree, &[own, rules(config)]);
+    // Without a name the target is this host, which may be of another kind.
+    let release = inputs.target.release.filter(|_| args.target.is_some());
+    if let (Some(release), Some(machine)) = (release, built.machine) {
+        abi::check(&needs, &release, machine)?;
+    }
     let derived = rpm::libraries(&needs)?;
     for warning in needs.warnings.iter().chain(&derived.warnings) {
         talk.warn(warning);
     }
-    // Which Python a release calls its own is known of Debian and Ubuntu only.
-    let mut relations = rpm::relations(Some(&built.interpreter), false);
+    let is_main = release.and_then(|it| it.python()) == Some(built.interpreter.minor.as_str());
+    let mut relations = rpm::relations(Some(&built.interpreter), is_main);
     relations.extend(derived.relations);
     relations.extend(configured_relations(inputs)?);
     Ok(rpm::simplify(relations))
@@ -76,6 +88,7 @@ pub fn relations(inputs: &Inputs, built: &Built, talk: &Talk) -> Result<Vec<Rela
 
 /// Refuses what the format would refuse, as far as it is known before anything is collected.
 pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
+    refuse_strangers(args)?;
     let configured = configured_relations(inputs)?;
     let project = &inputs.project;
     let (common, own) = (&project.config.dependencies.rename, &project.config.rpm.rename);
@@ -89,4 +102,14 @@ pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
     }
     let meta = describe(inputs, identify(project, &[], None)?, configured);
     rpm::check(&meta, &options(inputs, args.jobs()))
+}
+
+/// Refuses a target, named on purpose, whose package manager is another.
+fn refuse_strangers(args: &BuildArgs) -> Result<()> {
+    match args.target.as_deref().filter(|target| deb::serves(target)) {
+        None => Ok(()),
+        Some(target) => Err(UserError::usage(format!("`{target}` does not install .rpm packages"))
+            .hint("name a release of RHEL, Fedora, SUSE or their kin with `--target`")
+            .into()),
+    }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::backend::deb;
 use crate::backend::deb::libraries::{Derived, Request};
 use crate::cli::{BuildArgs, WhyArgs};
-use crate::commands::build::{build, inputs};
+use crate::commands::build::{build, inputs, target};
 use crate::commands::{deb as flow, scratch, show};
 use crate::elf;
 use crate::error::UserError;
@@ -92,7 +92,8 @@ fn of_package(package: Package, args: &BuildArgs, talk: &Talk) -> Result<Known> 
     }
     let report = elf::scan(&tree, args.jobs())?;
     let needs = resolve(&report, &tree, &[]);
-    let request = Request { root: &args.sysroot, floor: args.floor(), machine };
+    let packages = flow::packages(target(args)?, args, machine);
+    let request = Request { packages, floor: args.floor(), machine };
     let (derived, loose) = libraries(needs, &request, talk)?;
     let mut relations = deb::relations(interpreter(&tree).as_ref());
     relations.extend(derived.relations);

@@ -3,6 +3,7 @@
 //! Follows the loader (ld.so(8)): directories a file names, those of its loaders, libraries beside it, then the
 //! system. Knows no package format and does not look at the host.
 
+pub mod abi;
 pub mod paths;
 mod verdicts;
 
@@ -45,7 +46,7 @@ pub struct FileNeeds {
 }
 
 impl FileNeeds {
-    /// The file, and who brought it, for a message.
+    /// The file, and who brought it, for messages.
     pub fn who(&self) -> String {
         // What no distribution brought has a single word there.
         match self.origin.contains(' ') {

@@ -1,5 +1,7 @@
 //! Relations to libraries, from a wheel to the package, with a root file system made for the test.
 
+use mkpkg::host::release;
+
 use crate::elf::user_with_search_path;
 use crate::sandbox::{Failures, Outcome, Sandbox};
 use crate::wheel::Wheel;
@@ -166,4 +168,62 @@ fn refusals() {
     let rename = "dependencies.rename={ \"libbase.so.1\" = \"Base 1\" }";
     failures.deb("a package that cannot be", &sandbox(rocket()), &["--set", rename]);
     failures.check("bad_libraries");
+}
+
+const TLS: &[u8] = include_bytes!("../../fixtures/elf/tls.so");
+const NEWER: &[u8] = include_bytes!("../../fixtures/elf/newer.so");
+const RARE: &[u8] = include_bytes!("../../fixtures/elf/rare.so");
+
+/// A sandbox with `rocket`, which has one library, for another release than the host's.
+fn foreign(library: &[u8]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.wheel(&rocket().file("rocket/engine.so", library));
+    sandbox
+}
+
+#[test]
+fn a_release_is_known_without_its_packages() {
+    for (target, expected) in [
+        ("debian:12", ["libc6 (>= 2.34)", "libssl3 (>= 3.0.0)"]),
+        ("debian:13", ["libc6 (>= 2.34)", "libssl3t64 (>= 3.0.0)"]),
+    ] {
+        // On a host of the release its own packages count.
+        let host = std::fs::read_to_string("/etc/os-release").expect("Linux has it");
+        if release::of_host(&host).is_some_and(|release| release.name == target) {
+            continue;
+        }
+        let sandbox = foreign(TLS);
+        let args = ["--dry-run", "--target", target, "--python", "3.11"];
+        let outcome = sandbox.run(sandbox.deb(&args));
+        assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        for relation in expected {
+            let line = format!("needs {relation}: ");
+            assert!(outcome.stdout.contains(&line), "{target}: {}", outcome.stdout);
+        }
+        assert!(outcome.warnings().is_empty(), "{:?}", outcome.warnings());
+    }
+}
+
+#[test]
+fn refusals_of_releases() {
+    let mut failures = Failures::default();
+    let mut check = |case, library, target| {
+        failures.deb(case, &foreign(library), &["--target", target, "--python", "3.11"]);
+    };
+    check("a version the release lacks", NEWER, "debian:11");
+    check("a version Ubuntu lacks", NEWER, "ubuntu:22.04");
+    check("a library another release has", TLS, "debian:11");
+    check("a library that is not known of Ubuntu", TLS, "ubuntu:24.04");
+    check("a library nobody has", RARE, "debian:13");
+    check("a release that installs other packages", TLS, "fedora:43");
+    let sysroot = foreign(TLS);
+    for (path, text) in [
+        ("var/lib/dpkg/status", ""),
+        ("usr/lib/os-release", "ID=debian\nVERSION_ID=\"13\"\n"),
+        ("etc/os-release", "ID=debian\nVERSION_ID=\"13\"\n"),
+    ] {
+        sysroot.write(&format!("root/{path}"), text);
+    }
+    failures.deb("a package that is not installed", &sysroot, &["--sysroot", "../root"]);
+    failures.check("bad_releases");
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use mkpkg::backend::deb;
-use mkpkg::backend::deb::libraries::Request;
+use mkpkg::backend::deb::libraries::{Packages, Request};
 use mkpkg::elf;
 use mkpkg::needs::{Needs, resolve};
 use mkpkg::package::{Floor, Machine};
@@ -129,7 +129,7 @@ pub(crate) fn needs_of(tree: &Tree) -> Result<Needs> {
 
 pub(crate) fn derived(needs: &Needs, root: &Path) -> Answer {
     let machine = Machine::from_uname(std::env::consts::ARCH);
-    let request = Request { root, floor: Floor::Exact, machine };
+    let request = Request { packages: Packages::Installed(root), floor: Floor::Exact, machine };
     let derived = deb::libraries(needs, &request).map_err(|error| format!("{error:#}"))?;
     Ok(derived.relations.into_iter().map(|relation| relation.text).collect())
 }

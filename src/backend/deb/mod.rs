@@ -25,11 +25,12 @@ use anyhow::{Context, Result};
 
 use crate::backend::contents;
 use crate::backend::deb::archive::ArWriter;
-use crate::backend::deb::libraries::{Derived, Request};
+use crate::backend::deb::libraries::{Derived, Packages, Request};
 use crate::backend::deb::payload::Payload;
 use crate::backend::deb::tarball::TarWriter;
 use crate::codec::{Compression, Compressor};
 use crate::error::UserError;
+use crate::host::release::Release;
 use crate::needs::Needs;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
 use crate::tree::Tree;
@@ -102,6 +103,16 @@ pub fn has_packages(dir: &Path) -> bool {
     libraries::has_packages(dir)
 }
 
+/// Whether releases called `name` install packages of this format.
+pub fn serves(name: &str) -> bool {
+    ["debian:", "ubuntu:"].iter().any(|distribution| name.starts_with(distribution))
+}
+
+/// Whether the libraries of `release` are known without any of its packages.
+pub fn knows(release: &Release, machine: Option<Machine>) -> bool {
+    libraries::knows(release, machine)
+}
+
 /// What a package needs to have the libraries of `needs`.
 ///
 /// Where no packages of this format are installed nobody knows which package has a library: the C library then stands
@@ -111,10 +122,22 @@ pub fn libraries(needs: &Needs, request: &Request<'_>) -> Result<Derived> {
         return Ok(derived);
     }
     let relations: Vec<_> = relations::of_machine(request.machine).into_iter().collect();
-    let root = request.root.display();
-    let warning = format!(
-        "no packages are installed in `{root}`: which ones have the libraries that are needed is not known"
-    );
+    if relations.is_empty() {
+        return Ok(Derived::default());
+    }
+    let warning = match request.packages {
+        Packages::Installed(root) => format!(
+            "no packages are installed in `{}`: which ones have the libraries that are needed is not known; name a \
+             release with `--target`, or a root file system of it with `--sysroot`",
+            root.display()
+        ),
+        Packages::Released(release) => {
+            format!(
+                "which packages of {} have the libraries that are needed is not known",
+                release.name
+            )
+        }
+    };
     Ok(Derived { relations, warnings: vec![warning] })
 }
 

@@ -3,17 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::backend::deb::architecture;
 use crate::backend::deb::libraries::database::{Database, STATUS};
 use crate::backend::deb::libraries::root::{Found, Root};
 use crate::backend::deb::libraries::source::{Candidate, Source};
 use crate::backend::deb::libraries::symbols::Object;
+use crate::backend::deb::libraries::table::Table;
 use crate::elf::{self, Abi};
+use crate::host::release;
 use crate::needs::Needs;
+use crate::package::Machine;
 
 /// A root file system with packages in it, as far as it was looked at.
 #[derive(Debug)]
 pub(super) struct Installed<'r> {
     root: &'r Root,
+    machine: Option<Machine>,
     database: Database<'r>,
     places: Places,
     /// What libraries say of themselves, by path: whether they have a name, and their versions.
@@ -22,10 +27,10 @@ pub(super) struct Installed<'r> {
 
 impl<'r> Installed<'r> {
     /// Looks up all that `needs` names; `None` when the root has no database.
-    pub(super) fn open(root: &'r Root, architecture: &'static str, needs: &Needs) -> Option<Self> {
+    pub(super) fn open(root: &'r Root, machine: Option<Machine>, needs: &Needs) -> Option<Self> {
         let places = Places::find(root, needs);
-        let database = Database::open(root, architecture, &places.paths())?;
-        Some(Self { root, database, places, offers: BTreeMap::new() })
+        let database = Database::open(root, architecture(machine), &places.paths())?;
+        Some(Self { root, machine, database, places, offers: BTreeMap::new() })
     }
 
     fn candidate(&mut self, found: &Found) -> Candidate {
@@ -36,7 +41,7 @@ impl<'r> Installed<'r> {
             (dynamic.soname.is_some(), Rc::new(dynamic.version_definitions))
         });
         Candidate {
-            label: found.path.clone(),
+            label: format!("`{}`", found.path),
             owners: self.database.owners(&names(found)).to_vec(),
             is_named: offers.0,
             versions: Rc::clone(&offers.1),
@@ -65,6 +70,23 @@ impl Source for Installed<'_> {
         })?;
         let version = stanza.lines().find_map(|line| line.strip_prefix("Version: "))?;
         Some(version.trim().to_owned())
+    }
+
+    fn name(&self) -> String {
+        format!("`{}`", self.root.dir().display())
+    }
+
+    fn advice(&self, soname: &str) -> String {
+        let release = self.root.text("/etc/os-release").and_then(|text| release::of_host(&text));
+        let table = release.zip(self.machine).and_then(|(it, machine)| Table::open(it, machine));
+        match table.as_ref().and_then(|table| table.owner(soname)) {
+            Some(package) => format!("install `{package}`, which has it"),
+            None => "install the package that has it".to_owned(),
+        }
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

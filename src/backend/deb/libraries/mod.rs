@@ -1,5 +1,5 @@
 //! Relations to the packages whose libraries a package needs, as dpkg-shlibdeps(1) finds them: symbols files, then
-//! shlibs files, of the packages installed in a root file system.
+//! shlibs files, of the packages installed in a root file system, or of those of a release.
 //!
 //! Reads that root and writes nothing. Runs no program of dpkg.
 
@@ -10,6 +10,7 @@ mod root;
 mod shlibs;
 mod source;
 mod symbols;
+mod table;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,27 +18,37 @@ use std::rc::Rc;
 
 use anyhow::Result;
 
-use crate::backend::deb::architecture;
 use crate::backend::deb::libraries::database::STATUS;
 use crate::backend::deb::libraries::floors::Floors;
 use crate::backend::deb::libraries::installed::Installed;
 use crate::backend::deb::libraries::root::Root;
 use crate::backend::deb::libraries::source::{Candidate, Source};
 use crate::backend::deb::libraries::symbols::Object;
+use crate::backend::deb::libraries::table::Table;
 use crate::backend::deb::simplify::by_package;
 use crate::error::UserError;
+use crate::host::release::Release;
 use crate::needs::{FileNeeds, Library, Needs, SymbolNeed};
 use crate::package::{Floor, Machine, Relation, RelationKind};
 
 /// Where packages are looked up, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The root file system with the packages.
-    pub root: &'a Path,
+    /// The packages.
+    pub packages: Packages<'a>,
     /// How exact versions are.
     pub floor: Floor,
     /// The machine the package is for.
     pub machine: Option<Machine>,
+}
+
+/// The packages that have libraries.
+#[derive(Clone, Copy, Debug)]
+pub enum Packages<'a> {
+    /// Those installed in the root file system with this directory.
+    Installed(&'a Path),
+    /// Those of a release.
+    Released(Release),
 }
 
 /// Relations, and what is to be said of them.
@@ -54,31 +65,47 @@ pub(super) fn has_packages(dir: &Path) -> bool {
     Root::new(dir).real(STATUS).is_some()
 }
 
-/// What `needs` means in packages; `None` when the root has no database.
+/// Whether the libraries of `release` are known without any of its packages.
+pub(super) fn knows(release: &Release, machine: Option<Machine>) -> bool {
+    machine.is_some_and(|machine| table::knows(release, machine))
+}
+
+/// What `needs` means in packages; `None` when the root has no database, or the release is not known.
 pub(super) fn derive(needs: &Needs, request: &Request<'_>) -> Result<Option<Derived>> {
-    let root = Root::new(request.root);
-    let Some(mut installed) = Installed::open(&root, architecture(request.machine), needs) else {
-        return Ok(None);
-    };
-    let dpkg = installed.dpkg();
+    match request.packages {
+        Packages::Installed(dir) => {
+            let root = Root::new(dir);
+            let installed = Installed::open(&root, request.machine, needs);
+            installed.map(|mut source| resolve(needs, request.floor, &mut source)).transpose()
+        }
+        Packages::Released(release) => {
+            let table = request.machine.and_then(|machine| Table::open(release, machine));
+            table.map(|mut source| resolve(needs, request.floor, &mut source)).transpose()
+        }
+    }
+}
+
+fn resolve(needs: &Needs, floor: Floor, source: &mut dyn Source) -> Result<Derived> {
+    let dpkg = source.dpkg();
     let mut resolver = Resolver {
-        request,
-        source: &mut installed,
+        source,
+        floor,
         floors: Floors::default(),
         warnings: BTreeSet::new(),
-        adds_versions: request.floor == Floor::Exact && floors::adds_versions(dpkg.as_deref()),
+        adds_versions: floor == Floor::Exact && floors::adds_versions(dpkg.as_deref()),
     };
     for file in &needs.files {
         resolver.file(file)?;
     }
     let mut relations = resolver.floors.relations()?;
     relations.sort_by(by_package);
-    Ok(Some(Derived { relations, warnings: resolver.warnings.into_iter().collect() }))
+    let warnings = resolver.warnings.into_iter().chain(resolver.source.remarks()).collect();
+    Ok(Derived { relations, warnings })
 }
 
 struct Resolver<'r> {
-    request: &'r Request<'r>,
     source: &'r mut dyn Source,
+    floor: Floor,
     floors: Floors,
     warnings: BTreeSet<String>,
     /// Whether the dpkg of the source takes versions for symbols.
@@ -111,7 +138,7 @@ impl Resolver<'_> {
         let versions = file.libraries.iter().flat_map(|library| &library.versions);
         for (version, _) in versions {
             // Some versions have no symbols and stand for what the loader can do, as GLIBC_ABI_DT_RELR does.
-            let is_added = match self.request.floor {
+            let is_added = match self.floor {
                 Floor::Exact => self.adds_versions,
                 Floor::Portable => !used.contains(version.as_str()),
             };
@@ -165,7 +192,7 @@ impl Resolver<'_> {
                 }
             }
         }
-        Err(Self::unknown(file, library, first))
+        Err(self.unknown(file, library, first))
     }
 
     fn symbol(
@@ -175,17 +202,21 @@ impl Resolver<'_> {
         version: &str,
         known: &[Known<'_>],
     ) {
-        let hit = known.iter().find_map(|(library, kind, object)| {
-            Some((*library, *kind, object, object.symbol(&symbol.name, version)?))
+        // A line of its own tells which library has the symbol, one of its version only which may have it.
+        let own =
+            known.iter().find_map(|known| Some((known, known.2.symbol(&symbol.name, version)?)));
+        let hit = own.or_else(|| {
+            known.iter().find_map(|known| Some((known, known.2.node(&symbol.name, version)?)))
         });
-        let Some((library, kind, object, mut line)) = hit else { return };
+        let Some(((library, kind, object), mut line)) = hit else { return };
         // A symbol of glibc that old code was linked with asks for a new glibc where its meaning has grown. Code that
         // was linked with an old one does without.
-        if self.request.floor == Floor::Portable && is_numbered(version) {
-            line = object.symbol(version, version).unwrap_or(line);
+        if self.floor == Floor::Portable && is_numbered(version) {
+            let node = object.symbol(version, version).or_else(|| object.node(version, version));
+            line = node.unwrap_or(line);
         }
         if let Some(template) = object.templates.get(line.template) {
-            self.floors.raise(kind, template, &line.minimal, (file, library, Some(symbol)));
+            self.floors.raise(*kind, template, &line.minimal, (file, library, Some(symbol)));
         }
     }
 
@@ -204,31 +235,24 @@ impl Resolver<'_> {
     }
 
     fn missing(&self, file: &FileNeeds, library: &Library) -> anyhow::Error {
-        let soname = &library.soname;
+        let (who, soname, place) = (file.who(), &library.soname, self.source.name());
         let message = format!(
-            "{} needs the library `{soname}`, which is neither in the package nor in `{}`",
-            file.who(),
-            self.request.root.display()
+            "{who} needs the library `{soname}`, which is neither in the package nor in {place}"
         );
-        UserError::unresolved(message)
-            .hint(format!(
-                "install the package that has it, or list `{soname}` in `dependencies.rename` or `dependencies.ignore`"
-            ))
-            .into()
+        UserError::unresolved(message).hint(self.hint(soname)).into()
     }
 
-    fn unknown(file: &FileNeeds, library: &Library, candidate: &Candidate) -> anyhow::Error {
-        let soname = &library.soname;
+    fn unknown(&self, file: &FileNeeds, library: &Library, candidate: &Candidate) -> anyhow::Error {
+        let (who, soname, label) = (file.who(), &library.soname, &candidate.label);
         let message = format!(
-            "{} needs the library `{soname}`, and no installed package answers for `{}`",
-            file.who(),
-            candidate.label
+            "{who} needs the library `{soname}`, and no installed package answers for {label}"
         );
-        UserError::unresolved(message)
-            .hint(format!(
-                "install the package that has it, or list `{soname}` in `dependencies.rename` or `dependencies.ignore`"
-            ))
-            .into()
+        UserError::unresolved(message).hint(self.hint(soname)).into()
+    }
+
+    fn hint(&self, soname: &str) -> String {
+        let advice = self.source.advice(soname);
+        format!("{advice}, or list `{soname}` in `dependencies.rename` or `dependencies.ignore`")
     }
 }
 
@@ -241,7 +265,7 @@ fn versions(file: &FileNeeds, library: &Library, candidate: &Candidate) -> Resul
         return Ok(());
     };
     let message = format!(
-        "{} needs the version `{version}` of `{}`, which `{}` does not have",
+        "{} needs the version `{version}` of `{}`, which {} does not have",
         file.who(),
         library.soname,
         candidate.label
@@ -264,7 +288,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use crate::backend::deb::libraries::{Request, derive};
+    use crate::backend::deb::libraries::{Packages, Request, derive};
     use crate::elf::{Abi, facts};
     use crate::error::{exit_code, hint};
     use crate::needs::{FileNeeds, Library, Needs, SymbolNeed};
@@ -361,7 +385,8 @@ mod tests {
     }
 
     fn run(root: &Path, floor: Floor, files: Vec<FileNeeds>) -> Result<Vec<String>, String> {
-        let request = Request { root, floor, machine: Some(Machine::X86_64) };
+        let request =
+            Request { packages: Packages::Installed(root), floor, machine: Some(Machine::X86_64) };
         let derived = derive(&Needs { files, ..Needs::default() }, &request);
         let derived = derived.map_err(|error| {
             assert_eq!(exit_code(&error), 4);

@@ -34,6 +34,11 @@ impl Root {
         Self { dir: dir.to_owned() }
     }
 
+    /// Where it is on the host.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where a path of the root is on the host; no link on it may be followed any more.
     pub(super) fn on_host(&self, path: &str) -> PathBuf {
         self.dir.join(path.trim_start_matches('/'))

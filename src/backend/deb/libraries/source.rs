@@ -18,6 +18,15 @@ pub(super) trait Source {
 
     /// The version of dpkg that comes with them.
     fn dpkg(&self) -> Option<String>;
+
+    /// What people call this source.
+    fn name(&self) -> String;
+
+    /// What to do about `soname`, which was not found: in the imperative.
+    fn advice(&self, soname: &str) -> String;
+
+    /// What the user should know of the answers that were given.
+    fn remarks(&self) -> Vec<String>;
 }
 
 /// A library that was found.

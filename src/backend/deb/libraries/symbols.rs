@@ -2,7 +2,7 @@
 //! (deb-symbols(5)).
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::backend::deb::order::compare;
 
@@ -32,8 +32,24 @@ pub(super) struct Line {
 impl Object {
     /// The line for `name@version`, if the library still has the symbol.
     pub(super) fn symbol(&self, name: &str, version: &str) -> Option<&Line> {
-        let exact = self.symbols.get(&format!("{name}@{version}"));
-        exact.or_else(|| self.nodes.get(version)).filter(|line| !line.is_deprecated)
+        let line = self.symbols.get(&format!("{name}@{version}"));
+        line.filter(|line| !line.is_deprecated)
+    }
+
+    /// The line for all symbols of `version` that have none of their own, as `name` has not.
+    pub(super) fn node(&self, name: &str, version: &str) -> Option<&Line> {
+        let is_own = self.symbols.contains_key(&format!("{name}@{version}"));
+        self.nodes.get(version).filter(|line| !is_own && !line.is_deprecated)
+    }
+
+    /// The versions its symbols have.
+    pub(super) fn versions(&self) -> Vec<String> {
+        let symbols = self.symbols.iter().filter(|(_, line)| !line.is_deprecated);
+        let versions = symbols.filter_map(|(name, _)| Some(name.rsplit_once('@')?.1));
+        let versions = versions.filter(|version| *version != "Base");
+        let nodes = self.nodes.keys().map(String::as_str);
+        let versions: BTreeSet<_> = versions.chain(nodes).map(str::to_owned).collect();
+        versions.into_iter().collect()
     }
 
     /// The least version any symbol of the first template asks for, with those that are gone.
@@ -159,7 +175,8 @@ libother.so.1 libother1
 
     fn check(name: &str, version: &str, expected: Option<(&str, usize)>) {
         let objects = objects();
-        let line = objects["libdemo.so.2"].symbol(name, version);
+        let demo = &objects["libdemo.so.2"];
+        let line = demo.symbol(name, version).or_else(|| demo.node(name, version));
         assert_eq!(line.map(|line| (line.minimal.as_str(), line.template)), expected, "{name}");
     }
 
@@ -186,6 +203,7 @@ libother.so.1 libother1
         let demo = &objects["libdemo.so.2"];
         assert_eq!(demo.templates, ["libdemo2 #MINVER#", "libdemo2 (>> 1.9), libdemo2 (<< 2.0)"]);
         assert_eq!(demo.smallest(), Some("0.5"));
+        assert_eq!(demo.versions(), ["DEMO_2", "DEMO_3", "DEMO_4", "DEMO_PRIVATE"]);
         assert_eq!(objects["libother.so.1"].templates, ["libother1"]);
     }
 

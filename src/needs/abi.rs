@@ -1,0 +1,107 @@
+//! Versions of symbols that a release does not define.
+
+use anyhow::Result;
+
+use crate::error::UserError;
+use crate::host::abi::{SymbolVersions, releases_with};
+use crate::host::release::Release;
+use crate::needs::Needs;
+use crate::package::Machine;
+
+/// Refuses `needs` that the C and C++ libraries of `release` cannot meet. What is not known of them passes.
+pub fn check(needs: &Needs, release: &Release, machine: Machine) -> Result<()> {
+    let Some(offered) = SymbolVersions::of(release.name, machine) else { return Ok(()) };
+    for file in &needs.files {
+        for library in file.libraries.iter().filter(|library| library.renamed.is_none()) {
+            let must = library.versions.iter().filter(|(_, is_weak)| !is_weak);
+            let mut must = must.map(|(version, _)| version);
+            if let Some(version) = must.find(|version| offered.defines(version) == Some(false)) {
+                let message = format!(
+                    "{} needs the version `{version}` of `{}`, which {} does not have",
+                    file.who(),
+                    library.soname,
+                    release.name
+                );
+                let others = others(version, release, machine);
+                return Err(UserError::unresolved(message)
+                    .hint(format!("get a wheel for older systems{others}"))
+                    .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The other releases of the distribution that define `version`.
+fn others(version: &str, release: &Release, machine: Machine) -> String {
+    let distribution = release.name.split(':').next();
+    let others = releases_with(version, machine).into_iter();
+    let others: Vec<_> = others.filter(|name| name.split(':').next() == distribution).collect();
+    match others.is_empty() {
+        true => String::new(),
+        false => format!(", or build for {}", others.join(" or ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::elf::Abi;
+    use crate::error::{exit_code, hint};
+    use crate::host::release::find;
+    use crate::needs::abi::check;
+    use crate::needs::{FileNeeds, Library, Needs};
+    use crate::package::Machine;
+    use crate::tree::PkgPath;
+
+    fn needs(versions: &[(&str, bool)]) -> Needs {
+        let versions = versions.iter().map(|(name, is_weak)| ((*name).to_owned(), *is_weak));
+        let library = Library {
+            soname: "libc.so.6".to_owned(),
+            versions: versions.collect(),
+            spare: None,
+            is_optional: false,
+            renamed: None,
+            rules: Vec::new(),
+        };
+        let file = FileNeeds {
+            path: PkgPath::new("opt/a/x.so").unwrap(),
+            origin: Arc::from("rocket 2.0"),
+            abi: Abi { class: 2, data: 1, machine: 62, flags: 0 },
+            dirs: Vec::new(),
+            is_inert: false,
+            libraries: vec![library],
+            symbols: Vec::new(),
+        };
+        Needs { files: vec![file], ..Needs::default() }
+    }
+
+    #[test]
+    fn versions_a_release_lacks() {
+        let new = needs(&[("GLIBC_2.34", false), ("GLIBC_2.38", false)]);
+        for (release, expected) in [
+            ("debian:12", "or build for debian:13"),
+            ("ubuntu:22.04", "or build for ubuntu:24.04 or ubuntu:25.10 or ubuntu:26.04"),
+            ("rhel:9", "or build for rhel:10"),
+            ("amzn:2023", "get a wheel for older systems"),
+        ] {
+            let error = check(&new, &find(release).unwrap(), Machine::X86_64).unwrap_err();
+            assert_eq!(exit_code(&error), 4);
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "`/opt/a/x.so` of `rocket 2.0` needs the version `GLIBC_2.38` of `libc.so.6`, which {release} \
+                     does not have"
+                )
+            );
+            assert!(hint(&error).unwrap().contains(expected), "{error:?}");
+        }
+        for release in ["debian:13", "fedora:43", "suse:15.6", "ubuntu:24.10"] {
+            check(&new, &find(release).unwrap(), Machine::X86_64).unwrap();
+        }
+        let fine = needs(&[("GLIBC_2.99", true), ("OTHER_1", false), ("GLIBC_2.17", false)]);
+        check(&fine, &find("rhel:8").unwrap(), Machine::X86_64).unwrap();
+        check(&new, &find("rhel:8").unwrap(), Machine::S390x).unwrap();
+    }
+}
