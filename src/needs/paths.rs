@@ -11,7 +11,8 @@ pub(super) fn expand(list: &str, file: &PkgPath, machine: Option<Machine>) -> Ve
     let (platform, triplet) = machine.map_or(("", ""), platform);
     let libs = [format!("lib/{triplet}"), "lib64".to_owned(), "lib".to_owned()];
     let mut dirs: Vec<String> = Vec::new();
-    for dir in list.split([':', ';']) {
+    // `;` separates in LD_LIBRARY_PATH only.
+    for dir in list.split(':') {
         let dir = dir.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
         let dir = dir.replace("${PLATFORM}", platform).replace("$PLATFORM", platform);
         let dir = dir.replace("${LIB}", "$LIB");
