@@ -49,6 +49,8 @@ pub enum Command {
     Deb(BuildArgs),
     /// Build an .rpm.
     Rpm(BuildArgs),
+    /// Build every format of the configuration, by default both, from one tree.
+    Build(BuildArgs),
     /// Show a .deb or .rpm as stable text: metadata, relations, scripts, files.
     Show(ShowArgs),
     /// Tell why a package needs what it needs: the chain from a distribution to a relation.

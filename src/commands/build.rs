@@ -91,7 +91,7 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let release = target.release;
     let minor = release.and_then(|release| release.python());
     let interpreter = interpreter::find(project.config.python.as_deref(), minor)?;
-    ships(release, &interpreter)?;
+    ships(target, &interpreter, talk)?;
     let foreign = foreign(args, &interpreter)?;
     let is_foreign = foreign.is_some();
     let interpreter = match foreign {
@@ -153,20 +153,27 @@ pub fn target(args: &BuildArgs) -> Result<Target> {
 }
 
 /// The package will need `/usr/bin/python3.X`; a release without it could not install the package.
-fn ships(release: Option<Release>, interpreter: &Interpreter) -> Result<()> {
+fn ships(target: Target, interpreter: &Interpreter, talk: &Talk) -> Result<()> {
     let minor = &interpreter.minor;
-    let is_on_host = Path::new("/usr/bin").join(format!("python{minor}")).is_file();
-    match release {
-        Some(Release { name, pythons: [first, ..], .. })
-            if !release.is_some_and(|it| it.pythons.contains(&minor.as_str())) && !is_on_host =>
-        {
-            let message = format!("{name} has Python {first}, not {minor}");
-            Err(UserError::unresolved(message)
-                .hint(format!("use `--python {first}`, or another `--target`"))
-                .into())
-        }
-        Some(_) | None => Ok(()),
+    let Some((name, [first, ..])) = target.release.map(|it| (it.name, it.pythons)) else {
+        return Ok(());
+    };
+    if target.release.is_some_and(|release| release.pythons.contains(&minor.as_str())) {
+        return Ok(());
     }
+    let message = format!("{name} has Python {first}, not {minor}");
+    if !Path::new("/usr/bin").join(format!("python{minor}")).is_file() {
+        return Err(UserError::unresolved(message)
+            .hint(format!("use `--python {first}`, or another `--target`"))
+            .into());
+    }
+    // A host shows that it can be had for it; other releases are taken at the user's word.
+    if !target.is_host {
+        talk.warn(format!(
+            "{message}: the package installs where `/usr/bin/python{minor}` comes from elsewhere"
+        ));
+    }
+    Ok(())
 }
 
 fn target_tags(release: Option<Release>, interpreter: &Interpreter) -> Result<Vec<Tag>> {

@@ -4,14 +4,14 @@ use anyhow::Result;
 
 use crate::cli::BuildArgs;
 use crate::commands::build::inputs;
-use crate::commands::deb;
+use crate::commands::format::{configured, validate};
 use crate::lock::{Lock, Pinning};
 use crate::report::Talk;
 
 /// Validates configuration and inputs.
 pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     let inputs = inputs(args, talk)?;
-    deb::validate(&inputs, args)?;
+    validate(&configured(&inputs, args), &inputs, args)?;
     let lock = match inputs.lock.as_ref().map(Lock::pinning) {
         Some(Pinning::Hashed) => "locked with hashes",
         Some(Pinning::Exact) => "locked, not all with hashes",

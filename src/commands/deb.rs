@@ -1,40 +1,92 @@
-//! `mkpkg deb`: a project goes in, a `.deb` comes out.
+//! A `.deb` in the flow of a build.
 
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::app::identify;
-use crate::artifact;
 use crate::backend::deb::libraries::{Packages, Request};
 use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
-use crate::commands::build::{Built, Inputs, Target, build, describe, inputs, rules};
-use crate::commands::deliver::{Product, deliver};
+use crate::commands::build::{Built, Inputs, Target, rules};
+use crate::commands::format::Format;
 use crate::error::UserError;
 use crate::needs::{Needs, Rules, abi, resolve};
 use crate::package::{Machine, PackageMeta, Relation, RelationKind};
-use crate::project::config::Deb;
+use crate::project::config;
 use crate::report::Talk;
+use crate::tree::Tree;
 
-/// Builds the package and prints its path.
-pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
-    let inputs = inputs(args, talk)?;
-    validate(&inputs, args)?;
-    if !args.dry_run {
-        artifact::prepare(&args.output)?;
+/// The format of Debian and Ubuntu.
+#[derive(Debug)]
+pub struct Deb;
+
+impl Format for Deb {
+    fn suffix(&self) -> &'static str {
+        ".deb"
     }
-    let built = build(&inputs, args, talk)?;
-    let relations = relations(&inputs, &built, args, talk)?;
-    let meta = PackageMeta {
-        machine: built.machine,
-        bundled: built.bundled.clone(),
-        ..describe(&inputs, built.app.clone(), relations)
-    };
-    let options = options(&inputs, args.jobs());
-    let product = Product { meta: &meta, tree: &built.tree, file_name: deb::file_name(&meta) };
-    deliver(args, talk, &product, |out, spool| deb::write(&meta, &built.tree, &options, out, spool))
+
+    fn serves(&self, target: &str) -> bool {
+        deb::serves(target)
+    }
+
+    fn configured(&self, inputs: &Inputs, args: &BuildArgs) -> Result<Vec<Relation>> {
+        let config = &inputs.project.config;
+        let (common, own) = (&config.dependencies.rename, &config.deb.rename);
+        for (key, packages) in [("dependencies.rename", common), ("deb.rename", own)] {
+            for package in packages.values() {
+                deb::relation(RelationKind::Needs, package, &format!("`{key}` names it"))?;
+            }
+        }
+        if let Some(root) = args.sysroot.as_deref().filter(|root| !deb::has_packages(root)) {
+            let message = format!("no packages are installed in `{}`", root.display());
+            return Err(UserError::usage(message)
+                .hint("name the root file system of a Debian or Ubuntu release with `--sysroot`")
+                .into());
+        }
+        configured_relations(inputs)
+    }
+
+    fn check(&self, meta: &PackageMeta, inputs: &Inputs, args: &BuildArgs) -> Result<()> {
+        deb::check(meta, &options(inputs, args.jobs()))
+    }
+
+    fn relations(
+        &self,
+        inputs: &Inputs,
+        built: &Built,
+        args: &BuildArgs,
+        talk: &Talk,
+    ) -> Result<Vec<Relation>> {
+        let config = &inputs.project.config;
+        let config::Deb { ignore, weak, rename, .. } = &config.deb;
+        let own = Rules { table: "deb", ignore, weak, rename };
+        let needs = resolve(&built.elf, &built.tree, &[own, rules(config)]);
+        for warning in &needs.warnings {
+            talk.warn(warning);
+        }
+        let mut relations = deb::relations(Some(&built.interpreter));
+        if !needs.files.is_empty() {
+            relations.extend(libraries(inputs, (&needs, built.machine), args, talk)?);
+        }
+        relations.extend(configured_relations(inputs)?);
+        Ok(deb::simplify(relations))
+    }
+
+    fn file_name(&self, meta: &PackageMeta) -> String {
+        deb::file_name(meta)
+    }
+
+    fn write(
+        &self,
+        (meta, tree): (&PackageMeta, &Tree),
+        inputs: &Inputs,
+        args: &BuildArgs,
+        (out, spool): (&mut File, File),
+    ) -> Result<()> {
+        deb::write(meta, tree, &options(inputs, args.jobs()), out, spool)
+    }
 }
 
 /// What suits the release: zstd where dpkg reads it, xz everywhere else.
@@ -69,28 +121,6 @@ fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
         }
     }
     Ok(relations)
-}
-
-/// The interpreter, libraries, and what the configuration adds.
-pub fn relations(
-    inputs: &Inputs,
-    built: &Built,
-    args: &BuildArgs,
-    talk: &Talk,
-) -> Result<Vec<Relation>> {
-    let config = &inputs.project.config;
-    let Deb { ignore, weak, rename, .. } = &config.deb;
-    let own = Rules { table: "deb", ignore, weak, rename };
-    let needs = resolve(&built.elf, &built.tree, &[own, rules(config)]);
-    for warning in &needs.warnings {
-        talk.warn(warning);
-    }
-    let mut relations = deb::relations(Some(&built.interpreter));
-    if !needs.files.is_empty() {
-        relations.extend(libraries(inputs, (&needs, built.machine), args, talk)?);
-    }
-    relations.extend(configured_relations(inputs)?);
-    Ok(deb::simplify(relations))
 }
 
 fn libraries(
@@ -134,40 +164,5 @@ pub fn packages(target: Target, args: &BuildArgs, machine: Option<Machine>) -> P
             Packages::Released(release)
         }
         (None, _) => Packages::Installed(host),
-    }
-}
-
-/// Refuses what the format would refuse, as far as it is known before anything is collected.
-pub fn validate(inputs: &Inputs, args: &BuildArgs) -> Result<()> {
-    let configured = configured_relations(inputs)?;
-    let project = &inputs.project;
-    let (common, own) = (&project.config.dependencies.rename, &project.config.deb.rename);
-    for (key, packages) in [("dependencies.rename", common), ("deb.rename", own)] {
-        for package in packages.values() {
-            deb::relation(RelationKind::Needs, package, &format!("`{key}` names it"))?;
-        }
-    }
-    if let Some(root) = args.sysroot.as_deref().filter(|root| !deb::has_packages(root)) {
-        let message = format!("no packages are installed in `{}`", root.display());
-        return Err(UserError::usage(message)
-            .hint("name the root file system of a Debian or Ubuntu release with `--sysroot`")
-            .into());
-    }
-    refuse_strangers(args)?;
-    if project.config.name.is_none() && project.stated.name.is_none() {
-        return Ok(());
-    }
-    let app = identify(project, &[], None)?;
-    let meta = describe(inputs, app, configured);
-    deb::check(&meta, &options(inputs, args.jobs()))
-}
-
-/// Refuses a target, named on purpose, whose package manager is another.
-fn refuse_strangers(args: &BuildArgs) -> Result<()> {
-    match args.target.as_deref().filter(|target| !deb::serves(target)) {
-        None => Ok(()),
-        Some(target) => Err(UserError::usage(format!("`{target}` does not install .deb packages"))
-            .hint("name a release of Debian or Ubuntu with `--target`")
-            .into()),
     }
 }

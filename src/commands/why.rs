@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{Read, Seek};
 
 use anyhow::{Context, Result};
 
 use crate::backend::deb;
 use crate::backend::deb::libraries::{Derived, Request};
+use crate::backend::rpm;
 use crate::cli::{BuildArgs, WhyArgs};
 use crate::commands::build::{build, inputs, target};
+use crate::commands::format::{configured, validate};
 use crate::commands::{deb as flow, scratch, show};
 use crate::elf;
 use crate::error::UserError;
 use crate::needs::{FileNeeds, Needs, resolve};
 use crate::package::{Cause, InterpreterNeed, Package, Relation};
+use crate::project::config::FormatName;
 use crate::report::{Talk, print};
 use crate::tree::{Entry, Tree};
 use crate::wheel::installed::with_distributions;
@@ -60,44 +62,62 @@ struct Known {
 
 fn of_project(args: &BuildArgs, talk: &Talk) -> Result<Known> {
     let inputs = inputs(args, talk)?;
-    flow::validate(&inputs, args)?;
+    // What two formats say would be told twice; the first of them is the one that is asked about.
+    let formats: Vec<_> = configured(&inputs, args).into_iter().take(1).collect();
+    validate(&formats, &inputs, args)?;
     let built = build(&inputs, args, talk)?;
-    let relations = flow::relations(&inputs, &built, args, talk)?;
+    let mut relations = Vec::new();
+    for format in formats {
+        relations.extend(format.relations(&inputs, &built, args, talk)?);
+    }
     Ok(Known { relations, loose: Vec::new(), tree: built.tree })
 }
 
-/// How a package of each format begins.
-const DEB: &[u8] = b"!<arch>\n";
-const RPM: &[u8] = b"\xed\xab\xee\xdb";
-
 /// Reads a package of any format that is known.
-fn open(args: &BuildArgs) -> Result<Package> {
-    let mut input = File::open(&args.project)
+fn open(args: &BuildArgs) -> Result<(Package, FormatName)> {
+    let input = File::open(&args.project)
         .map_err(|error| UserError::input(format!("it cannot be opened: {error}")))?;
-    let mut head = Vec::new();
-    input.by_ref().take(DEB.len() as u64).read_to_end(&mut head)?;
-    if head.starts_with(RPM) {
-        return Err(UserError::input("this is an .rpm, which cannot be read yet").into());
+    let spool = scratch()?.spool()?;
+    if rpm::recognises(&input) {
+        return Ok((rpm::read(input, spool)?, FormatName::Rpm));
     }
-    input.rewind()?;
-    deb::read(input, scratch()?.spool()?)
+    Ok((deb::read(input, spool)?, FormatName::Deb))
 }
 
-/// What a package declares, with the reasons its files give when libraries are looked up in `--sysroot`.
-fn of_package(package: Package, args: &BuildArgs, talk: &Talk) -> Result<Known> {
-    let (machine, declared) = (deb::machine(&package), deb::declared(&package));
+/// What a package declares, with the reasons its files give; those of a `.deb` are looked up in `--sysroot`.
+fn of_package(
+    (package, format): (Package, FormatName),
+    args: &BuildArgs,
+    talk: &Talk,
+) -> Result<Known> {
+    let declared = match format {
+        FormatName::Deb => deb::declared(&package),
+        FormatName::Rpm => rpm::declared(&package),
+    };
+    let machine = deb::machine(&package);
     let (tree, troubles) = with_distributions(package.tree);
     for trouble in troubles {
         talk.warn(format!("{trouble}: its files are those of no distribution"));
     }
     let report = elf::scan(&tree, args.jobs())?;
     let needs = resolve(&report, &tree, &[]);
-    let packages = flow::packages(target(args)?, args, machine);
-    let request = Request { packages, floor: args.floor(), machine };
-    let (derived, loose) = libraries(needs, &request, talk)?;
-    let mut relations = deb::relations(interpreter(&tree).as_ref());
-    relations.extend(derived.relations);
-    Ok(Known { relations: compare(declared, relations), loose, tree })
+    let interpreter = interpreter(&tree);
+    match format {
+        FormatName::Deb => {
+            let packages = flow::packages(target(args)?, args, machine);
+            let request = Request { packages, floor: args.floor(), machine };
+            let (derived, loose) = libraries(needs, &request, talk)?;
+            let mut relations = deb::relations(interpreter.as_ref());
+            relations.extend(derived.relations);
+            Ok(Known { relations: compare(declared, relations, deb::simplify), loose, tree })
+        }
+        FormatName::Rpm => {
+            let mut relations = rpm::relations(interpreter.as_ref(), false);
+            relations.extend(rpm::libraries(&needs)?.relations);
+            let relations = compare(declared, relations, rpm::simplify);
+            Ok(Known { relations, loose: Vec::new(), tree })
+        }
+    }
 }
 
 /// The interpreter of the system an environment is linked to.
@@ -164,14 +184,18 @@ fn loose(file: &FileNeeds) -> Vec<Cause> {
 }
 
 /// Relations that are declared or derived, each once, with a sentence where the two differ.
-fn compare(declared: Vec<Relation>, derived: Vec<Relation>) -> Vec<Relation> {
+fn compare(
+    declared: Vec<Relation>,
+    derived: Vec<Relation>,
+    simplify: fn(Vec<Relation>) -> Vec<Relation>,
+) -> Vec<Relation> {
     let texts = |list: &[Relation]| -> BTreeSet<String> {
         list.iter().map(|relation| relation.text.clone()).collect()
     };
     let (declared_texts, derived_texts) = (texts(&declared), texts(&derived));
     let fields = declared.iter().flat_map(|relation| relation.because.clone());
     let fields: BTreeSet<_> = fields.collect();
-    let mut relations = deb::simplify(declared.into_iter().chain(derived).collect());
+    let mut relations = simplify(declared.into_iter().chain(derived).collect());
     for relation in &mut relations {
         let is_declared = declared_texts.contains(&relation.text);
         let is_derived = derived_texts.contains(&relation.text);

@@ -37,6 +37,8 @@ pub struct Config {
     pub extras: Vec<String>,
     /// Commands linked into `/usr/bin`; default: the project's own console scripts.
     pub bin: Option<Vec<String>>,
+    /// Formats of packages that are made together; `None` for every one the target installs.
+    pub formats: Option<Vec<FormatName>>,
     /// Globs of paths below the prefix to leave out.
     pub exclude: Vec<String>,
     /// Whether byte code is shipped.
@@ -68,6 +70,7 @@ impl Default for Config {
             requirements: Vec::new(),
             extras: Vec::new(),
             bin: None,
+            formats: None,
             exclude: Vec::new(),
             byte_compile: true,
             check: Vec::new(),
@@ -133,6 +136,16 @@ pub enum FileRole {
     Config,
     /// Documentation.
     Doc,
+}
+
+/// A format of packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FormatName {
+    /// That of Debian and Ubuntu.
+    Deb,
+    /// That of RHEL, Fedora, SUSE and their kin.
+    Rpm,
 }
 
 /// What only a `.deb` has.
@@ -209,7 +222,7 @@ pub struct Rpm {
 }
 
 /// Keys that are designed and not built yet: refused by name, so that no package silently lacks a service.
-const LATER: [&str; 4] = ["formats", "scripts", "services", "user"];
+const LATER: [&str; 3] = ["scripts", "services", "user"];
 
 /// Reads the configuration `file` (the text and the name of a file, if there is one), then lays `settings` over
 /// it: dotted keys with TOML values or plain text, weakest first.

@@ -96,3 +96,40 @@ fn faults() {
     failures.command("a time that does not fit", &sandbox, late);
     failures.check("bad_rpm");
 }
+
+#[test]
+fn build_makes_both_formats_from_one_tree() {
+    let bare = ["--set", "dependencies.add=[]"];
+    let sandbox = everything();
+    let outcome = sandbox.run(sandbox.package("build", &bare));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    let names = ["acme_1.0-1_all.deb", "acme-1.0-1.noarch.rpm"];
+    let printed: Vec<_> = outcome.stdout.lines().collect();
+    assert_eq!(printed, names.map(|name| format!("../out/{name}")));
+    let alone = everything();
+    for (format, name) in ["deb", "rpm"].into_iter().zip(names) {
+        let outcome = alone.run(alone.package(format, &bare));
+        assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        let read =
+            |sandbox: &Sandbox| fs::read(sandbox.path("out").join(name)).expect("it is there");
+        assert!(read(&sandbox) == read(&alone), "{name}");
+    }
+}
+
+#[test]
+fn build_makes_what_is_configured_or_what_the_target_installs() {
+    let made = |args: &[&str]| {
+        let sandbox = everything();
+        let outcome = sandbox.run(sandbox.package("build", args));
+        assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        sandbox.left("out")
+    };
+    let bare = ["--set", "dependencies.add=[]"];
+    let deb = ["acme_1.0-1_all.deb"];
+    assert_eq!(made(&[&bare[..], &["--set", "formats=[\"deb\"]"]].concat()), deb);
+    assert_eq!(made(&[&bare[..], &["--target", "debian:12"]].concat()), deb);
+    assert_eq!(
+        made(&[&bare[..], &["--target", "rhel:9", "--python", "3.11"]].concat()),
+        ["acme-1.0-1.noarch.rpm"]
+    );
+}

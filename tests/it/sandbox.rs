@@ -109,7 +109,8 @@ impl Sandbox {
         self.package("rpm", args)
     }
 
-    fn package(&self, format: &str, args: &[&str]) -> Command {
+    /// A command that builds, from the wheelhouse into `out`.
+    pub(crate) fn package(&self, format: &str, args: &[&str]) -> Command {
         let mut command = self.mkpkg(&[format]);
         for [flag, value] in [["--wheelhouse", "../wheels"], ["-o", "../out"]] {
             if !args.contains(&flag) {

@@ -78,6 +78,21 @@ fn what_a_package_declares_otherwise_is_said() {
 }
 
 #[test]
+fn an_rpm_tells_the_same_as_its_project() {
+    let sandbox = sandbox(rocket());
+    let package = sandbox.built(sandbox.rpm(&[])).display().to_string();
+    let project = ["--wheelhouse", "../wheels", "--set", "formats=[\"rpm\"]", "--all"];
+    for name in ["libbase.so.1", "BASE_2", "rocket", "/usr/bin/python3.11"] {
+        let answer = told(&sandbox, &package, name, &["--all"]);
+        assert_eq!(told(&sandbox, ".", name, &project), answer, "{name}");
+    }
+    let text = told(&sandbox, &package, "BASE_2", &[]);
+    assert!(text.contains("-> libbase.so.1(BASE_2)(64bit)\n"), "{text}");
+    let text = told(&sandbox, &package, "coreutils", &[]);
+    assert!(text.contains("because `Requires(postun)` lists `coreutils`"), "{text}");
+}
+
+#[test]
 fn refusals() {
     let mut failures = Failures::default();
     let sandbox = sandbox(rocket());
@@ -88,7 +103,7 @@ fn refusals() {
         ("what is not needed", package.as_str(), "postgres"),
         ("what is misspelt", &package, "libbase.so"),
         ("a package that is not there", "gone.deb", "base1"),
-        ("an .rpm", &rpm, "base1"),
+        ("a damaged .rpm", &rpm, "base1"),
         ("no package", &text, "base1"),
     ] {
         let mut command = sandbox.mkpkg(&["why", package, name]);

@@ -3,6 +3,7 @@
 //! Writes what rpm of every supported release installs, without rpm. Knows nothing of wheels or ELF.
 
 mod cpio;
+mod declared;
 mod dependency;
 mod docs;
 pub mod elfdeps;
@@ -147,6 +148,11 @@ pub fn write(
         out.flush()
     };
     package().context("cannot write the package")
+}
+
+/// The relations a package declares, each with the tag it stands in as its reason.
+pub fn declared(package: &Package) -> Vec<Relation> {
+    declared::relations(package)
 }
 
 /// Whether a file begins as an .rpm does.

@@ -1,0 +1,135 @@
+//! The flow of a build, whatever the format: validate, build the tree once, then relate and write each package.
+
+use std::fs::File;
+
+use anyhow::Result;
+
+use crate::app::identify;
+use crate::artifact;
+use crate::cli::BuildArgs;
+use crate::commands::build::{Built, Inputs, build, describe, inputs};
+use crate::commands::{deb, rpm};
+use crate::error::UserError;
+use crate::package::{PackageMeta, Relation};
+use crate::project::config::FormatName;
+use crate::report::{Talk, print};
+use crate::summary;
+use crate::tree::Tree;
+
+/// What differs between the formats in a build.
+pub trait Format {
+    /// The end of a file name.
+    fn suffix(&self) -> &'static str;
+    /// Whether the release called `target` installs packages of it.
+    fn serves(&self, target: &str) -> bool;
+    /// What the configuration relates the package to, checked with all else of the configuration that is this format's.
+    fn configured(&self, inputs: &Inputs, args: &BuildArgs) -> Result<Vec<Relation>>;
+    /// Refuses what [`Format::write`] would refuse, as far as it is known before there is a tree.
+    fn check(&self, meta: &PackageMeta, inputs: &Inputs, args: &BuildArgs) -> Result<()>;
+    /// All relations: those of the interpreter, of libraries, and what the configuration adds.
+    fn relations(
+        &self,
+        inputs: &Inputs,
+        built: &Built,
+        args: &BuildArgs,
+        talk: &Talk,
+    ) -> Result<Vec<Relation>>;
+    /// The name of the file.
+    fn file_name(&self, meta: &PackageMeta) -> String;
+    /// Writes the package to an empty file, with another empty one to work in.
+    fn write(
+        &self,
+        package: (&PackageMeta, &Tree),
+        inputs: &Inputs,
+        args: &BuildArgs,
+        files: (&mut File, File),
+    ) -> Result<()>;
+}
+
+/// The format called `name`.
+pub fn format(name: FormatName) -> &'static dyn Format {
+    match name {
+        FormatName::Deb => &deb::Deb,
+        FormatName::Rpm => &rpm::Rpm,
+    }
+}
+
+/// Builds one package, or, when no format is named, one of each that is configured, and prints their paths.
+pub fn run(name: Option<FormatName>, args: &BuildArgs, talk: &Talk) -> Result<()> {
+    let inputs = inputs(args, talk)?;
+    let formats = name.map_or_else(|| configured(&inputs, args), |name| vec![format(name)]);
+    validate(&formats, &inputs, args)?;
+    if !args.dry_run {
+        artifact::prepare(&args.output)?;
+    }
+    let built = build(&inputs, args, talk)?;
+    // Every error that relations can make comes before the first package is written.
+    let meta = |format: &&dyn Format| {
+        let relations = format.relations(&inputs, &built, args, talk)?;
+        let bundled = built.bundled.clone();
+        let meta = describe(&inputs, built.app.clone(), relations);
+        Ok(PackageMeta { machine: built.machine, bundled, ..meta })
+    };
+    let metas = formats.iter().map(meta).collect::<Result<Vec<_>>>()?;
+    for (format, meta) in formats.iter().zip(&metas) {
+        deliver(*format, (meta, &built.tree), &inputs, args, talk)?;
+    }
+    Ok(())
+}
+
+/// The formats of the configuration; else every one that the target installs.
+pub fn configured(inputs: &Inputs, args: &BuildArgs) -> Vec<&'static dyn Format> {
+    let chosen = inputs.project.config.formats.as_deref();
+    let all =
+        chosen.unwrap_or(&[FormatName::Deb, FormatName::Rpm]).iter().map(|name| format(*name));
+    match (chosen, &args.target) {
+        (None, Some(target)) => all.filter(|format| format.serves(target)).collect(),
+        (Some(_), _) | (None, None) => all.collect(),
+    }
+}
+
+/// Refuses what one of the formats would refuse, as far as it is known before anything is collected.
+pub fn validate(formats: &[&dyn Format], inputs: &Inputs, args: &BuildArgs) -> Result<()> {
+    let project = &inputs.project;
+    for format in formats {
+        let suffix = format.suffix();
+        if let Some(target) = args.target.as_deref().filter(|target| !format.serves(target)) {
+            let message = format!("`{target}` does not install {suffix} packages");
+            return Err(UserError::usage(message)
+                .hint("name a release that does with `--target`, or build the other format")
+                .into());
+        }
+        let relations = format.configured(inputs, args)?;
+        if project.config.name.is_some() || project.stated.name.is_some() {
+            let meta = describe(inputs, identify(project, &[], None)?, relations);
+            format.check(&meta, inputs, args)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints the plan of a dry run; else writes the package and prints its path.
+fn deliver(
+    format: &dyn Format,
+    (meta, tree): (&PackageMeta, &Tree),
+    inputs: &Inputs,
+    args: &BuildArgs,
+    talk: &Talk,
+) -> Result<()> {
+    let file_name = format.file_name(meta);
+    if args.dry_run {
+        let json = || summary::json(meta, None, talk);
+        return print(&if args.json { json()? } else { summary::plan(meta, tree, &file_name) });
+    }
+    let artifact = talk.stage("written", || {
+        artifact::write(&args.output, &file_name, |out| {
+            format.write((meta, tree), inputs, args, (out, artifact::spool(&args.output)?))
+        })
+    })?;
+    summary::say(meta, &artifact, talk);
+    print(&if args.json {
+        summary::json(meta, Some(&artifact), talk)?
+    } else {
+        summary::path(&artifact)
+    })
+}
