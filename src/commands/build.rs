@@ -155,7 +155,8 @@ pub fn target(args: &BuildArgs) -> Result<Target> {
 /// The package will need `/usr/bin/python3.X`; a release without it could not install the package.
 fn ships(target: Target, interpreter: &Interpreter, talk: &Talk) -> Result<()> {
     let minor = &interpreter.minor;
-    let Some((name, [first, ..])) = target.release.map(|it| (it.name, it.pythons)) else {
+    let of_release = target.release.and_then(|release| Some((release.name, release.python()?)));
+    let Some((name, first)) = of_release else {
         return Ok(());
     };
     if target.release.is_some_and(|release| release.pythons.contains(&minor.as_str())) {
@@ -365,8 +366,10 @@ fn checked(
     let files: Vec<_> = ignore.filter(|rule| rule.starts_with('/')).cloned().collect();
     let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
     let report = elf::scan(&staged.tree, args.jobs())?;
+    let has_code = !report.files.is_empty();
     let (report, mut warnings) = loadable::without(report, &files);
-    let machine = loadable::check(&report, &staged.tree, target)?;
+    // Files that are not looked at are still for one machine.
+    let machine = loadable::check(&report, &staged.tree, target)?.or(target.filter(|_| has_code));
     warnings.extend(loadable::empty(&staged.tree));
     let is_here = |dir: &Path| dir.is_dir();
     warnings.extend(search_paths::check(&report, &staged.tree, &app.prefix, &is_here)?);

@@ -59,12 +59,17 @@ impl Format for Rpm {
         let release = inputs.target.release.filter(|_| args.target.is_some());
         if let (Some(release), Some(machine)) = (release, built.machine) {
             abi::check(&needs, &release, machine)?;
+            if let Some(sonames) = abi::unknown(&needs) {
+                let name = release.name;
+                talk.warn(format!("whether {name} has packages with {sonames} is not known"));
+            }
         }
         let derived = rpm::libraries(&needs)?;
         for warning in needs.warnings.iter().chain(&derived.warnings) {
             talk.warn(warning);
         }
-        let is_main = release.and_then(|it| it.python()) == Some(built.interpreter.minor.as_str());
+        let own = release.and_then(|it| it.pythons.first().copied());
+        let is_main = own == Some(built.interpreter.minor.as_str());
         let mut relations = rpm::relations(Some(&built.interpreter), is_main);
         relations.extend(derived.relations);
         relations.extend(configured_relations(inputs)?);

@@ -207,7 +207,9 @@ fn compare(
                 continue;
             }
             (true, false) if has_others => "its files alone ask for less here",
-            (true, false) => "no file asks for it: the configuration of the build did",
+            (true, false) => {
+                "no file asks for it here: the configuration of the build did, or it is for another `--target`"
+            }
             (false, _) if is_listed => "its files ask for more here than the package declares",
             (false, _) => "its files ask for it here, and the package does not declare it",
         };

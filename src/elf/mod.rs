@@ -83,7 +83,7 @@ pub enum ElfKind {
     Other,
 }
 
-/// The dynamic section and the tables it points to. Names that are not UTF-8 have U+FFFD in them.
+/// The dynamic section and the tables it points to. Names have U+FFFD where they are not UTF-8 or hold control characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dynamic {
     /// `DT_SONAME`.

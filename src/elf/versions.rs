@@ -114,9 +114,18 @@ impl Table<'_> {
     }
 }
 
-/// The text that begins at `at` in a string table.
+/// The text that begins at `at` in a string table. What would change how it is shown, or begin a line, is U+FFFD in it,
+/// as is what is not UTF-8: no library has such a name.
 pub(super) fn text(strings: &[u8], at: usize) -> Option<String> {
     let rest = strings.get(at..)?;
     let len = rest.iter().position(|byte| *byte == 0)?;
-    Some(String::from_utf8_lossy(&rest[..len]).into_owned())
+    let text = String::from_utf8_lossy(&rest[..len]);
+    let is_odd = |at: char| at.is_control() || DIRECTIONS.contains(&at);
+    Some(text.replace(is_odd, "\u{fffd}"))
 }
+
+/// Characters that turn the direction of a text around (Unicode Standard Annex 9), and separators of lines.
+const DIRECTIONS: [char; 14] = [
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}',
+    '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];

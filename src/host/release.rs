@@ -18,9 +18,9 @@ pub struct Release {
 }
 
 impl Release {
-    /// Minor version of the Python it ships as `python3`, where it is known.
+    /// Minor version of the Python it ships as `python3`, or of the next one where that is too old to be packaged for.
     pub fn python(&self) -> Option<&'static str> {
-        self.pythons.first().copied()
+        self.pythons.iter().find(|minor| !TOO_OLD.contains(minor)).copied()
     }
 }
 
@@ -68,6 +68,9 @@ const RELEASES: [Release; 31] = [
     release("suse:15.6", &["3.6", "3.11"], (2, 38), true),
     release("suse:16.0", &["3.13"], (2, 40), true),
 ];
+
+/// Pythons of these releases that packages cannot be made for.
+const TOO_OLD: [&str; 2] = ["3.6", "3.7"];
 
 /// The platform's Python, and those beside it.
 const EL8: &[&str] = &["3.6", "3.8", "3.9", "3.11", "3.12"];

@@ -1,5 +1,7 @@
 //! Versions of symbols that a release does not define.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::error::UserError;
@@ -32,6 +34,35 @@ pub fn check(needs: &Needs, release: &Release, machine: Machine) -> Result<()> {
     Ok(())
 }
 
+/// Libraries whose versions [`check`] looks at: those of glibc, of gcc and zlib.
+const LOOKED_AT: [&str; 13] = [
+    "libanl.so.1",
+    "libatomic.so.1",
+    "libc.so.6",
+    "libdl.so.2",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "libmvec.so.1",
+    "libpthread.so.0",
+    "libresolv.so.2",
+    "librt.so.1",
+    "libstdc++.so.6",
+    "libutil.so.1",
+    "libz.so.1",
+];
+
+/// The libraries that nothing is known of, for a message; `None` when there are none.
+pub fn unknown(needs: &Needs) -> Option<String> {
+    let libraries = needs.files.iter().flat_map(|file| &file.libraries);
+    let libraries =
+        libraries.filter(|library| library.renamed.is_none() && library.spare.is_none());
+    let sonames = libraries.map(|library| library.soname.as_str());
+    let is_known = |soname: &str| soname.starts_with("ld-linux") || LOOKED_AT.contains(&soname);
+    let sonames: BTreeSet<_> = sonames.filter(|soname| !is_known(soname)).collect();
+    let sonames: Vec<_> = sonames.into_iter().map(|soname| format!("`{soname}`")).collect();
+    (!sonames.is_empty()).then(|| sonames.join(", "))
+}
+
 /// The other releases of the distribution that define `version`.
 fn others(version: &str, release: &Release, machine: Machine) -> String {
     let distribution = release.name.split(':').next();
@@ -50,7 +81,7 @@ mod tests {
     use crate::elf::Abi;
     use crate::error::{exit_code, hint};
     use crate::host::release::find;
-    use crate::needs::abi::check;
+    use crate::needs::abi::{check, unknown};
     use crate::needs::{FileNeeds, Library, Needs};
     use crate::package::Machine;
     use crate::tree::PkgPath;
@@ -75,6 +106,18 @@ mod tests {
             symbols: Vec::new(),
         };
         Needs { files: vec![file], ..Needs::default() }
+    }
+
+    #[test]
+    fn libraries_that_nothing_is_known_of() {
+        let mut needs = needs(&[]);
+        assert_eq!(unknown(&needs), None);
+        let template = needs.files[0].libraries[0].clone();
+        for soname in ["libssl.so.3", "ld-linux-x86-64.so.2", "libpq.so.5", "libssl.so.3"] {
+            let library = Library { soname: soname.to_owned(), ..template.clone() };
+            needs.files[0].libraries.push(library);
+        }
+        assert_eq!(unknown(&needs).as_deref(), Some("`libpq.so.5`, `libssl.so.3`"));
     }
 
     #[test]

@@ -89,6 +89,14 @@ pub struct Own {
 /// Refuses what the configuration asks of every environment, before there is one.
 pub fn check_config(config: &Config) -> Result<()> {
     globs(&config.exclude)?;
+    for (key, rules) in [("deb.ignore", &config.deb.ignore), ("rpm.ignore", &config.rpm.ignore)] {
+        if let Some(file) = rules.iter().find(|rule| rule.starts_with('/')) {
+            let message = format!("`{key}` lists the file `{}`", file.escape_debug());
+            return Err(UserError::usage(message)
+                .hint("list files in `dependencies.ignore`; both formats get the same ones")
+                .into());
+        }
+    }
     config.bin.iter().flatten().try_for_each(|name| links::check_name(name))
 }
 

@@ -74,7 +74,9 @@ pub fn collect(request: &Request<'_>, means: &Means<'_>) -> Result<Wheelhouse> {
     if let Some(dir) = means.wheelhouse {
         return given(request, dir);
     }
-    let run = Run { request, means, uv: installer::find_uv(means.choice)? };
+    let own_dir = request.interpreter.sha256.get(..16).unwrap_or_default();
+    let installer_cache = means.cache.map(|cache| cache.join("installers").join(own_dir));
+    let run = Run { request, means, uv: installer::find_uv(means.choice)?, installer_cache };
     let own = match request.project.kind {
         ProjectKind::Buildable => Some(Own::new(run.project_wheel()?)?),
         ProjectKind::Bare => None,
@@ -151,6 +153,8 @@ struct Run<'a> {
     request: &'a Request<'a>,
     means: &'a Means<'a>,
     uv: Option<PathBuf>,
+    /// What installers cache: one directory an interpreter, because pip does not tell apart for which it built a wheel.
+    installer_cache: Option<PathBuf>,
 }
 
 impl Run<'_> {
@@ -158,7 +162,7 @@ impl Run<'_> {
         Setting {
             interpreter: self.request.interpreter,
             scratch: self.means.scratch.path(),
-            cache: self.means.cache,
+            cache: self.installer_cache.as_deref(),
             is_offline: self.means.is_offline,
         }
     }

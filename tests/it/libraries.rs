@@ -167,6 +167,27 @@ fn refusals() {
     failures.deb("a root without packages", &sandbox(rocket()), &["--sysroot", "../wheels"]);
     let rename = "dependencies.rename={ \"libbase.so.1\" = \"Base 1\" }";
     failures.deb("a package that cannot be", &sandbox(rocket()), &["--set", rename]);
+    let file = "deb.ignore=[\"/opt/acme/x.so\"]";
+    failures.deb("a file where libraries belong", &sandbox(rocket()), &["--set", file]);
+    let odd = sandbox(rocket());
+    odd.write(
+        "root/var/lib/dpkg/info/base1.symbols",
+        "libbase.so.1 base1 #MINVER#\n base_one@BASE_1 not\\ a\\ version!\n",
+    );
+    failures.deb("a package that says no relation", &odd, &args);
+    // To open a pipe waits for its other end.
+    let pipe = sandbox(rocket());
+    let library = pipe.path("root/usr/lib/libbase.so.1");
+    std::fs::remove_file(&library).expect("it is there");
+    let made = std::process::Command::new("mkfifo").arg(&library).status();
+    assert!(made.expect("coreutils has it").success());
+    failures.deb("a pipe that is called like a library", &pipe, &args);
+    let mut bytes = include_bytes!("../../fixtures/elf/user.so").to_vec();
+    let name = bytes.windows(13).position(|at| at == b"libbase.so.1\0").expect("it needs it");
+    bytes[name + 3..name + 7].copy_from_slice(b"\x1b[0\n");
+    let escapes = sandbox(rocket().file("rocket/odd.so", &bytes));
+    failures.deb("a name that would write to the terminal", &escapes, &args);
+    failures.command("the same, for the other format", &escapes, escapes.rpm(&[]));
     failures.check("bad_libraries");
 }
 

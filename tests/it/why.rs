@@ -50,7 +50,7 @@ fn what_a_package_declares_otherwise_is_said() {
     let lines = |name: &str| -> Vec<String> {
         told(&sandbox, &package, name, &[]).lines().map(str::to_owned).collect()
     };
-    let reason = "because no file asks for it: the configuration of the build did";
+    let reason = "because no file asks for it here: the configuration of the build did, or it is for another `--target`";
     assert_eq!(lines("redis")[2], reason);
     assert_eq!(lines("base1")[2], "because its files alone ask for less here");
     sandbox.write(

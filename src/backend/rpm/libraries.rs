@@ -88,7 +88,10 @@ fn names<'l>(file: &FileNeeds, library: &'l Library) -> Result<Vec<(String, Opti
         Some((dependency(&library.soname, version.unwrap_or_default(), file.abi)?, version))
     });
     let names: Vec<_> = names.collect();
-    if names.is_empty() && !library.is_optional {
+    let is_plain = |at: char| at.is_ascii_graphic() && !matches!(at, '(' | ')');
+    let is_writable = library.soname.chars().all(is_plain)
+        && library.versions.iter().all(|(version, _)| version.chars().all(is_plain));
+    if !is_writable || names.is_empty() && !library.is_optional {
         return Err(nameless(file, library));
     }
     Ok(names)

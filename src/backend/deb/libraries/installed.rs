@@ -44,6 +44,7 @@ impl<'r> Installed<'r> {
             label: format!("`{}`", found.path),
             owners: self.database.owners(&names(found)).to_vec(),
             is_named: offers.0,
+            is_known: true,
             versions: Rc::clone(&offers.1),
         }
     }

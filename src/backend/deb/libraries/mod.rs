@@ -97,7 +97,12 @@ fn resolve(needs: &Needs, floor: Floor, source: &mut dyn Source) -> Result<Deriv
     for file in &needs.files {
         resolver.file(file)?;
     }
-    let mut relations = resolver.floors.relations()?;
+    // Those of the configuration are checked before: what is wrong here was read.
+    let relations = resolver.floors.relations();
+    let mut relations = relations.map_err(|error| {
+        let name = resolver.source.name();
+        UserError::input(format!("what packages in {name} say of their libraries: {error:#}"))
+    })?;
     relations.sort_by(by_package);
     let warnings = resolver.warnings.into_iter().chain(resolver.source.remarks()).collect();
     Ok(Derived { relations, warnings })
@@ -166,6 +171,11 @@ impl Resolver<'_> {
                 Err(self.missing(file, library))
             };
         };
+        // Of a library that is known by name only, the one in the package is the likelier.
+        if library.spare.is_some() && !first.is_known && !library.versions.is_empty() {
+            self.absent(file, library);
+            return Ok(None);
+        }
         versions(file, library, first)?;
         for candidate in &candidates {
             let owners = candidate.owners.iter();
@@ -252,7 +262,9 @@ impl Resolver<'_> {
 
     fn hint(&self, soname: &str) -> String {
         let advice = self.source.advice(soname);
-        format!("{advice}, or list `{soname}` in `dependencies.rename` or `dependencies.ignore`")
+        format!(
+            "{advice}, or list `{soname}` in `dependencies.rename`, `dependencies.weak` or `dependencies.ignore`"
+        )
     }
 }
 

@@ -78,7 +78,13 @@ impl Root {
 
     /// The bytes of the file at `path`, through links.
     pub(super) fn read(&self, path: &str) -> Option<Vec<u8>> {
-        fs::read(self.on_host(&self.real(path)?)).ok()
+        fs::read(self.file(&self.real(path)?)?).ok()
+    }
+
+    /// Where a path without links is on the host, when it is a file: to open a pipe would wait for its other end.
+    fn file(&self, real: &str) -> Option<PathBuf> {
+        let file = self.on_host(real);
+        fs::symlink_metadata(&file).ok()?.is_file().then_some(file)
     }
 
     /// The text of the file at `path`, through links.
@@ -148,7 +154,7 @@ impl Root {
 
     fn abi(&self, real: &str) -> Option<Abi> {
         let mut head = [0; 64];
-        File::open(self.on_host(real)).ok()?.read_exact(&mut head).ok()?;
+        File::open(self.file(real)?).ok()?.read_exact(&mut head).ok()?;
         elf::abi(&head)
     }
 }

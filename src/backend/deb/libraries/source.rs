@@ -38,6 +38,8 @@ pub(super) struct Candidate {
     pub(super) owners: Vec<String>,
     /// Whether it has a name of its own (`DT_SONAME`).
     pub(super) is_named: bool,
+    /// Whether more is known of it than its name and its package.
+    pub(super) is_known: bool,
     /// The versions it offers.
     pub(super) versions: Rc<Vec<String>>,
 }

@@ -147,6 +147,7 @@ impl Source for Table {
             label: format!("`{package}` of {}", self.release.name),
             owners: vec![package.to_owned()],
             is_named: true,
+            is_known: self.symbols.contains_key(package),
             versions: Rc::new(self.versions(package, soname)),
         }]
     }
