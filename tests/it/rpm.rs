@@ -48,10 +48,15 @@ fn files(sandbox: &Sandbox, package: &Path) -> BTreeMap<String, Value> {
 
 #[test]
 fn both_formats_install_the_same() {
-    // One file has another text, and the others are what one of the formats wants beside it.
-    const DIFFERENT: [&str; 5] = [
+    // One file has another text and place, and the others are what one of the formats wants beside it.
+    const DIFFERENT: [&str; 10] = [
+        "/usr/share/doc",
+        "/usr/share/doc/acme",
         "/usr/share/doc/acme/changelog.Debian.gz",
         "/usr/share/doc/acme/copyright",
+        "/usr/share/licenses",
+        "/usr/share/licenses/acme",
+        "/usr/share/licenses/acme/copyright",
         "/usr/share/lintian",
         "/usr/share/lintian/overrides",
         "/usr/share/lintian/overrides/acme",
