@@ -1,12 +1,15 @@
 //! `mkpkg rpm`: a project goes in, an `.rpm` comes out.
 
-use anyhow::Result;
+use std::fs::File;
+use std::io::{Seek, Write};
+
+use anyhow::{Context, Result};
 
 use crate::app::identify;
 use crate::artifact;
 use crate::backend::deb;
 use crate::backend::rpm::{self, Options};
-use crate::cli::BuildArgs;
+use crate::cli::{BuildArgs, RpmArgs};
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, build, describe, inputs, rules};
 use crate::commands::deliver::{Product, deliver};
@@ -15,11 +18,14 @@ use crate::needs::{Rules, abi, resolve};
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config::Rpm;
 use crate::report::Talk;
+use crate::signer::Signer;
 
 /// Builds the package and prints its path.
-pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
+pub fn run(args: &RpmArgs, talk: &Talk) -> Result<()> {
+    let RpmArgs { build: args, sign } = args;
     let inputs = inputs(args, talk)?;
     validate(&inputs, args)?;
+    let signer = sign.as_deref().map(Signer::new).transpose()?;
     if !args.dry_run {
         artifact::prepare(&args.output)?;
     }
@@ -31,7 +37,21 @@ pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     };
     let options = options(&inputs, args.jobs());
     let product = Product { meta: &meta, tree: &built.tree, file_name: rpm::file_name(&meta) };
-    deliver(args, talk, &product, |out, spool| rpm::write(&meta, &built.tree, &options, out, spool))
+    deliver(args, talk, &product, |out, spool| {
+        rpm::write(&meta, &built.tree, &options, out, spool)?;
+        match &signer {
+            Some(signer) => rpm::sign(out, |header| signer.sign(held(header, args)?)),
+            None => Ok(()),
+        }
+    })
+}
+
+/// A file with these bytes, for a program to read.
+fn held(bytes: &[u8], args: &BuildArgs) -> Result<File> {
+    let mut file = artifact::spool(&args.output)?;
+    let written = file.write_all(bytes).and_then(|()| file.rewind());
+    written.context("cannot write what is to be signed")?;
+    Ok(file)
 }
 
 /// zstd is read by rpm of every release that is supported: since Enterprise Linux 8, Fedora 28, SUSE 15.

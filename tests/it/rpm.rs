@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -100,4 +102,56 @@ fn faults() {
     late.env("SOURCE_DATE_EPOCH", "4294967296");
     failures.command("a time that does not fit", &sandbox, late);
     failures.check("bad_rpm");
+}
+
+/// A stand-in for GnuPG: mkpkg finds it first and runs it as it would the real one.
+fn signing(sandbox: &Sandbox, gpg: &str) -> Command {
+    let program = sandbox.write("bin/gpg", format!("#!/bin/sh\n{gpg}\n"));
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let mut command = sandbox.rpm(&[&ADD[..], &["--sign=-Acme"]].concat());
+    command.env("PATH", format!("{}:/usr/bin:/bin", sandbox.path("bin").display()));
+    command
+}
+
+/// A packet that looks like an RSA signature, and what was asked for.
+const SIGNS: &str = r#"echo "$*" >>"$HOME/asked"
+case $* in *--detach-sign*) cat >"$HOME/header"; printf '\210\004\004\000\001\010' ;; esac"#;
+
+#[test]
+fn a_signature_changes_no_length() {
+    let sandbox = everything();
+    let bare = fs::read(sandbox.built(sandbox.rpm(&ADD))).expect("it was written");
+    let signed = fs::read(sandbox.built(signing(&sandbox, SIGNS))).expect("it was written");
+    assert_eq!(signed.len(), bare.len());
+    assert!(signed != bare);
+    let header = fs::read(sandbox.path("home/header")).expect("it was asked for a signature");
+    assert!(bare.windows(header.len()).any(|part| part == header));
+    let asked = fs::read_to_string(sandbox.path("home/asked")).expect("it was asked");
+    let asked: Vec<_> = asked.lines().collect();
+    let quiet = "--batch --no-verbose --no-secmem-warning";
+    let how = "--no-armor --digest-algo SHA256 --detach-sign --output -";
+    let expected = [
+        format!("{quiet} --list-secret-keys -- -Acme"),
+        format!("{quiet} --local-user=-Acme {how}"),
+    ];
+    assert_eq!(asked, expected);
+}
+
+#[test]
+fn signing_faults() {
+    let mut failures = Failures::default();
+    let sandbox = everything();
+    let refuses = "echo 'gpg: error reading key: No secret key' >&2; exit 2";
+    failures.command("no such key", &sandbox, signing(&sandbox, refuses));
+    let refuses =
+        "case $* in *--detach*) echo 'gpg: signing failed: No pinentry' >&2; exit 2; esac";
+    failures.command("no passphrase", &sandbox, signing(&sandbox, refuses));
+    failures.command("no signature", &sandbox, signing(&sandbox, "exit 0"));
+    failures.command("something else", &sandbox, signing(&sandbox, "echo Hello"));
+    failures.command("a key without a name", &sandbox, {
+        let mut command = sandbox.rpm(&ADD);
+        command.env("MKPKG_SIGN", "");
+        command
+    });
+    failures.check("bad_signing");
 }

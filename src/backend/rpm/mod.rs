@@ -14,6 +14,7 @@ mod payload;
 mod read;
 mod relations;
 mod scripts;
+mod sign;
 mod simplify;
 mod tags;
 mod version;
@@ -147,6 +148,13 @@ pub fn write(
         out.flush()
     };
     package().context("cannot write the package")
+}
+
+/// Signs a package that [`write`] wrote; its length does not change.
+///
+/// `make` gets what is signed and returns a detached OpenPGP signature of it, not armoured.
+pub fn sign(package: &File, make: impl FnOnce(&[u8]) -> Result<Vec<u8>>) -> Result<()> {
+    sign::sign(package, make)
 }
 
 /// Whether a file begins as an .rpm does.

@@ -4,6 +4,7 @@ mod applications;
 mod lint;
 mod readers;
 mod sample;
+mod signature;
 mod stub;
 mod twin;
 
