@@ -48,9 +48,9 @@ pub enum Command {
     /// Build a .deb.
     Deb(BuildArgs),
     /// Build an .rpm.
-    Rpm(BuildArgs),
+    Rpm(RpmArgs),
     /// Build every format of the configuration, by default both, from one tree.
-    Build(BuildArgs),
+    Build(RpmArgs),
     /// Show a .deb or .rpm as stable text: metadata, relations, scripts, files.
     Show(ShowArgs),
     /// Tell why a package needs what it needs: the chain from a distribution to a relation.
@@ -180,6 +180,18 @@ pub struct BuildArgs {
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `mkpkg rpm`: those that build, and what only an .rpm can have.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct RpmArgs {
+    /// How it is built.
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// Sign with this key of GnuPG, best named by its fingerprint.
+    #[arg(long, value_name = "KEY", env = "MKPKG_SIGN")]
+    pub sign: Option<String>,
 }
 
 /// Flags of `mkpkg show`.

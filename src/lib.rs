@@ -24,6 +24,7 @@ pub mod project;
 pub mod redact;
 pub mod report;
 pub mod scratch;
+pub mod signer;
 pub mod summary;
 pub mod tree;
 pub mod venv;

@@ -6,13 +6,15 @@ use anyhow::Result;
 
 use crate::app::identify;
 use crate::artifact;
-use crate::cli::BuildArgs;
+use crate::cli::{BuildArgs, RpmArgs};
 use crate::commands::build::{Built, Inputs, build, describe, inputs};
-use crate::commands::{deb, rpm};
+use crate::commands::deb::Deb;
+use crate::commands::rpm::Rpm;
 use crate::error::UserError;
 use crate::package::{PackageMeta, Relation};
 use crate::project::config::FormatName;
 use crate::report::{Talk, print};
+use crate::signer::Signer;
 use crate::summary;
 use crate::tree::Tree;
 
@@ -46,50 +48,80 @@ pub trait Format {
     ) -> Result<()>;
 }
 
-/// The format called `name`.
-pub fn format(name: FormatName) -> &'static dyn Format {
+/// The format called `name`, unsigned.
+fn format(name: FormatName) -> Box<dyn Format> {
     match name {
-        FormatName::Deb => &deb::Deb,
-        FormatName::Rpm => &rpm::Rpm,
+        FormatName::Deb => Box::new(Deb),
+        FormatName::Rpm => Box::new(Rpm { signer: None }),
     }
 }
 
-/// Builds one package, or, when no format is named, one of each that is configured, and prints their paths.
-pub fn run(name: Option<FormatName>, args: &BuildArgs, talk: &Talk) -> Result<()> {
-    let inputs = inputs(args, talk)?;
-    let formats = name.map_or_else(|| configured(&inputs, args), |name| vec![format(name)]);
-    validate(&formats, &inputs, args)?;
+/// Builds a `.deb` and prints its path.
+pub fn deb(args: &BuildArgs, talk: &Talk) -> Result<()> {
+    run(&[Box::new(Deb)], &inputs(args, talk)?, args, talk)
+}
+
+/// Builds an `.rpm` and prints its path.
+pub fn rpm(args: &RpmArgs, talk: &Talk) -> Result<()> {
+    let inputs = inputs(&args.build, talk)?;
+    run(&[Box::new(Rpm { signer: signer(args)? })], &inputs, &args.build, talk)
+}
+
+/// Builds a package of each format that is configured, and prints their paths.
+pub fn all(args: &RpmArgs, talk: &Talk) -> Result<()> {
+    let inputs = inputs(&args.build, talk)?;
+    let signer = signer(args)?;
+    let signed = |name| -> Box<dyn Format> {
+        match name {
+            FormatName::Deb => format(name),
+            FormatName::Rpm => Box::new(Rpm { signer: signer.clone() }),
+        }
+    };
+    let formats: Vec<_> = names(&inputs, &args.build).into_iter().map(signed).collect();
+    run(&formats, &inputs, &args.build, talk)
+}
+
+fn signer(args: &RpmArgs) -> Result<Option<Signer>> {
+    args.sign.as_deref().map(Signer::new).transpose()
+}
+
+/// Builds the tree once and writes every package.
+fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<()> {
+    validate(formats, inputs, args)?;
     if !args.dry_run {
         artifact::prepare(&args.output)?;
     }
-    let built = build(&inputs, args, talk)?;
+    let built = build(inputs, args, talk)?;
     // Every error that relations can make comes before the first package is written.
-    let meta = |format: &&dyn Format| {
-        let relations = format.relations(&inputs, &built, args, talk)?;
+    let meta = |format: &Box<dyn Format>| {
+        let relations = format.relations(inputs, &built, args, talk)?;
         let bundled = built.bundled.clone();
-        let meta = describe(&inputs, built.app.clone(), relations);
+        let meta = describe(inputs, built.app.clone(), relations);
         Ok(PackageMeta { machine: built.machine, bundled, ..meta })
     };
     let metas = formats.iter().map(meta).collect::<Result<Vec<_>>>()?;
     for (format, meta) in formats.iter().zip(&metas) {
-        deliver(*format, (meta, &built.tree), &inputs, args, talk)?;
+        deliver(format.as_ref(), (meta, &built.tree), inputs, args, talk)?;
     }
     Ok(())
 }
 
 /// The formats of the configuration; else every one that the target installs.
-pub fn configured(inputs: &Inputs, args: &BuildArgs) -> Vec<&'static dyn Format> {
+pub fn configured(inputs: &Inputs, args: &BuildArgs) -> Vec<Box<dyn Format>> {
+    names(inputs, args).into_iter().map(format).collect()
+}
+
+fn names(inputs: &Inputs, args: &BuildArgs) -> Vec<FormatName> {
     let chosen = inputs.project.config.formats.as_deref();
-    let all =
-        chosen.unwrap_or(&[FormatName::Deb, FormatName::Rpm]).iter().map(|name| format(*name));
+    let all = chosen.unwrap_or(&[FormatName::Deb, FormatName::Rpm]).iter().copied();
     match (chosen, &args.target) {
-        (None, Some(target)) => all.filter(|format| format.serves(target)).collect(),
+        (None, Some(target)) => all.filter(|name| format(*name).serves(target)).collect(),
         (Some(_), _) | (None, None) => all.collect(),
     }
 }
 
 /// Refuses what one of the formats would refuse, as far as it is known before anything is collected.
-pub fn validate(formats: &[&dyn Format], inputs: &Inputs, args: &BuildArgs) -> Result<()> {
+pub fn validate(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs) -> Result<()> {
     let project = &inputs.project;
     for format in formats {
         let suffix = format.suffix();

@@ -13,16 +13,15 @@ use anyhow::{Context, Result};
 use crate::cli::{self, Cli, Command};
 use crate::exec::on_interrupt;
 use crate::inside::become_command;
-use crate::project::config::FormatName;
 use crate::report::{Talk, print};
 use crate::scratch::{Scratch, Sweeper};
 
 /// Runs the command of `cli`.
 pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
     match &cli.command {
-        Command::Deb(args) => format::run(Some(FormatName::Deb), args, talk),
-        Command::Rpm(args) => format::run(Some(FormatName::Rpm), args, talk),
-        Command::Build(args) => format::run(None, args, talk),
+        Command::Deb(args) => format::deb(args, talk),
+        Command::Rpm(args) => format::rpm(args, talk),
+        Command::Build(args) => format::all(args, talk),
         Command::Check(args) => check::run(args, talk),
         Command::Show(args) => show::run(args),
         Command::Why(args) => why::run(args, talk),

@@ -1,9 +1,11 @@
 //! An `.rpm` in the flow of a build.
 
 use std::fs::File;
+use std::io::{Seek, Write};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
+use crate::artifact;
 use crate::backend::deb;
 use crate::backend::rpm::{self, Options};
 use crate::cli::BuildArgs;
@@ -14,11 +16,15 @@ use crate::needs::{Rules, abi, resolve};
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config;
 use crate::report::Talk;
+use crate::signer::Signer;
 use crate::tree::Tree;
 
 /// The format of RHEL, Fedora, SUSE and their kin.
 #[derive(Debug)]
-pub struct Rpm;
+pub struct Rpm {
+    /// Who signs packages; nobody unless it is asked for.
+    pub signer: Option<Signer>,
+}
 
 impl Format for Rpm {
     fn suffix(&self) -> &'static str {
@@ -87,8 +93,20 @@ impl Format for Rpm {
         args: &BuildArgs,
         (out, spool): (&mut File, File),
     ) -> Result<()> {
-        rpm::write(meta, tree, &options(inputs, args.jobs()), out, spool)
+        rpm::write(meta, tree, &options(inputs, args.jobs()), out, spool)?;
+        match &self.signer {
+            Some(signer) => rpm::sign(out, |header| signer.sign(held(header, args)?)),
+            None => Ok(()),
+        }
     }
+}
+
+/// A file with these bytes, for a program to read.
+fn held(bytes: &[u8], args: &BuildArgs) -> Result<File> {
+    let mut file = artifact::spool(&args.output)?;
+    let written = file.write_all(bytes).and_then(|()| file.rewind());
+    written.context("cannot write what is to be signed")?;
+    Ok(file)
 }
 
 /// zstd is read by rpm of every release that is supported: since Enterprise Linux 8, Fedora 28, SUSE 15.

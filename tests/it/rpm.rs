@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -48,10 +50,15 @@ fn files(sandbox: &Sandbox, package: &Path) -> BTreeMap<String, Value> {
 
 #[test]
 fn both_formats_install_the_same() {
-    // One file has another text, and the others are what one of the formats wants beside it.
-    const DIFFERENT: [&str; 5] = [
+    // One file has another text and place, and the others are what one of the formats wants beside it.
+    const DIFFERENT: [&str; 10] = [
+        "/usr/share/doc",
+        "/usr/share/doc/acme",
         "/usr/share/doc/acme/changelog.Debian.gz",
         "/usr/share/doc/acme/copyright",
+        "/usr/share/licenses",
+        "/usr/share/licenses/acme",
+        "/usr/share/licenses/acme/copyright",
         "/usr/share/lintian",
         "/usr/share/lintian/overrides",
         "/usr/share/lintian/overrides/acme",
@@ -132,4 +139,56 @@ fn build_makes_what_is_configured_or_what_the_target_installs() {
         made(&[&bare[..], &["--target", "rhel:9", "--python", "3.11"]].concat()),
         ["acme-1.0-1.noarch.rpm"]
     );
+}
+
+/// A stand-in for GnuPG: mkpkg finds it first and runs it as it would the real one.
+fn signing(sandbox: &Sandbox, gpg: &str) -> Command {
+    let program = sandbox.write("bin/gpg", format!("#!/bin/sh\n{gpg}\n"));
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let mut command = sandbox.rpm(&[&ADD[..], &["--sign=-Acme"]].concat());
+    command.env("PATH", format!("{}:/usr/bin:/bin", sandbox.path("bin").display()));
+    command
+}
+
+/// A packet that looks like an RSA signature, and what was asked for.
+const SIGNS: &str = r#"echo "$*" >>"$HOME/asked"
+case $* in *--detach-sign*) cat >"$HOME/header"; printf '\210\004\004\000\001\010' ;; esac"#;
+
+#[test]
+fn a_signature_changes_no_length() {
+    let sandbox = everything();
+    let bare = fs::read(sandbox.built(sandbox.rpm(&ADD))).expect("it was written");
+    let signed = fs::read(sandbox.built(signing(&sandbox, SIGNS))).expect("it was written");
+    assert_eq!(signed.len(), bare.len());
+    assert!(signed != bare);
+    let header = fs::read(sandbox.path("home/header")).expect("it was asked for a signature");
+    assert!(bare.windows(header.len()).any(|part| part == header));
+    let asked = fs::read_to_string(sandbox.path("home/asked")).expect("it was asked");
+    let asked: Vec<_> = asked.lines().collect();
+    let quiet = "--batch --no-verbose --no-secmem-warning";
+    let how = "--no-armor --digest-algo SHA256 --detach-sign --output -";
+    let expected = [
+        format!("{quiet} --list-secret-keys -- -Acme"),
+        format!("{quiet} --local-user=-Acme {how}"),
+    ];
+    assert_eq!(asked, expected);
+}
+
+#[test]
+fn signing_faults() {
+    let mut failures = Failures::default();
+    let sandbox = everything();
+    let refuses = "echo 'gpg: error reading key: No secret key' >&2; exit 2";
+    failures.command("no such key", &sandbox, signing(&sandbox, refuses));
+    let refuses =
+        "case $* in *--detach*) echo 'gpg: signing failed: No pinentry' >&2; exit 2; esac";
+    failures.command("no passphrase", &sandbox, signing(&sandbox, refuses));
+    failures.command("no signature", &sandbox, signing(&sandbox, "exit 0"));
+    failures.command("something else", &sandbox, signing(&sandbox, "echo Hello"));
+    failures.command("a key without a name", &sandbox, {
+        let mut command = sandbox.rpm(&ADD);
+        command.env("MKPKG_SIGN", "");
+        command
+    });
+    failures.check("bad_signing");
 }

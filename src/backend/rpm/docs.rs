@@ -9,9 +9,9 @@ use anyhow::Result;
 use crate::package::{Bundled, PackageMeta};
 use crate::tree::{Content, Entry, PkgPath, Tree};
 
-/// Where the file is; the same as in packages of other formats.
+/// Where the file is: the place of licences, which are installed where documentation is not, as in many containers.
 pub(super) fn copyright_path(meta: &PackageMeta) -> Result<PkgPath> {
-    PkgPath::new(&format!("usr/share/doc/{}/copyright", meta.name))
+    PkgPath::new(&format!("usr/share/licenses/{}/copyright", meta.name))
 }
 
 /// `tree` with that file, unless it has one.

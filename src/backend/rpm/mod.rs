@@ -15,6 +15,7 @@ mod payload;
 mod read;
 mod relations;
 mod scripts;
+mod sign;
 mod simplify;
 mod tags;
 mod version;
@@ -153,6 +154,13 @@ pub fn write(
 /// The relations a package declares, each with the tag it stands in as its reason.
 pub fn declared(package: &Package) -> Vec<Relation> {
     declared::relations(package)
+}
+
+/// Signs a package that [`write`] wrote; its length does not change.
+///
+/// `make` gets what is signed and returns a detached OpenPGP signature of it, not armoured.
+pub fn sign(package: &File, make: impl FnOnce(&[u8]) -> Result<Vec<u8>>) -> Result<()> {
+    sign::sign(package, make)
 }
 
 /// Whether a file begins as an .rpm does.

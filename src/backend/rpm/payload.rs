@@ -39,7 +39,7 @@ pub(super) struct Listed {
     pub(super) target: String,
     /// Configuration, documentation, licence.
     pub(super) flags: u32,
-    /// 1 for a 32-bit ELF file, 2 for a 64-bit one: which of two may take a path on hosts that run both.
+    /// 1 for a 32-bit executable, 2 for a 64-bit one: which of two may take a path on hosts that run both.
     pub(super) color: u32,
 }
 
@@ -114,13 +114,21 @@ impl Marks<'_> {
 
     fn flags(&self, path: &PkgPath, entry: &Entry) -> u32 {
         let licence = if self.licences.contains(path) { LICENCE } else { 0 };
+        let place = if is_documentation(path) { DOC | licence } else { licence };
         match entry {
-            Entry::File { role: Role::Config, .. } => CONFIG | NO_REPLACE,
-            Entry::File { role: Role::Doc, .. } => DOC | licence,
-            Entry::File { role: Role::Plain, .. } => licence,
-            Entry::Dir { .. } | Entry::Symlink { .. } => 0,
+            Entry::File { role: Role::Config, .. } => CONFIG | NO_REPLACE | place,
+            Entry::File { role: Role::Doc, .. } => DOC | place,
+            Entry::File { role: Role::Plain, .. } | Entry::Symlink { .. } => place,
+            Entry::Dir { .. } => 0,
         }
     }
+}
+
+/// Whether what lies at `path` is documentation wherever rpm is (macro `%__docdir_path`).
+fn is_documentation(path: &PkgPath) -> bool {
+    const PLACES: [&str; 5] = ["doc/", "man/", "info/", "gtk-doc/html/", "gnome/help/"];
+    let below = path.as_str().strip_prefix("usr/share/");
+    below.is_some_and(|rest| PLACES.iter().any(|place| rest.starts_with(place)))
 }
 
 /// Directories of the system, which packages `filesystem`, `systemd` and the like own with modes of their own.
@@ -190,7 +198,8 @@ fn add<W: Write>(
         Entry::File { content, mode, .. } => {
             let mut reader = Examined::new(content)?;
             let listed = append(FILE | mode, content.len(), &mut reader)?;
-            let color = reader.color();
+            // As rpmbuild, which asks programs and libraries that may be executed.
+            let color = if mode & 0o111 == 0 { 0 } else { reader.color() };
             Ok(Listed { digest: hex(&reader.hasher.finish()), color, ..listed })
         }
     }
@@ -229,10 +238,13 @@ impl Read for Examined<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::io::Read;
 
-    use crate::backend::rpm::payload::{Examined, owns_dir};
-    use crate::tree::{Content, PkgPath};
+    use crate::backend::rpm::cpio::CpioWriter;
+    use crate::backend::rpm::payload::{Examined, Marks, add, owns_dir};
+    use crate::backend::rpm::tests::{file, link, meta};
+    use crate::tree::{Content, Entry, PkgPath, Role};
 
     #[test]
     fn directories_of_the_system_are_not_owned() {
@@ -268,6 +280,46 @@ mod tests {
             "etc/nginx/conf.d",
         ] {
             assert!(!owns(others), "{others}");
+        }
+    }
+
+    /// Numbers are those of rpmbuild 4.18.
+    #[test]
+    fn flags() {
+        let path = |text: &str| PkgPath::new(text).unwrap();
+        let licences = ["usr/share/licenses/acme/copyright", "opt/acme/LICENSE"].map(path);
+        let (meta, licences) = (meta(), BTreeSet::from(licences));
+        let marks = Marks { meta: &meta, licences };
+        let of_role = |role| Entry::File {
+            content: Content::bytes("x"),
+            mode: 0o644,
+            role,
+            origin: "x".into(),
+        };
+        for (at, entry, expected) in [
+            ("opt/acme/x.py", of_role(Role::Plain), 0),
+            ("opt/acme/manual", of_role(Role::Doc), 2),
+            ("opt/acme/LICENSE", of_role(Role::Plain), 128),
+            ("etc/acme.toml", of_role(Role::Config), 17),
+            ("usr/share/doc/acme", Entry::Dir { mode: 0o755 }, 0),
+            ("usr/share/doc/acme/README", of_role(Role::Plain), 2),
+            ("usr/share/doc/acme/link", link("README"), 2),
+            ("usr/share/licenses/acme/copyright", of_role(Role::Plain), 128),
+            ("usr/share/man/man1/acme.1", of_role(Role::Config), 19),
+            ("usr/share/info/acme.info", of_role(Role::Plain), 2),
+            ("usr/share/documents", of_role(Role::Plain), 0),
+        ] {
+            assert_eq!(marks.flags(&path(at), &entry), expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn only_executables_have_a_color() {
+        for (mode, expected) in [(0o644, 0), (0o755, 2)] {
+            let mut cpio = CpioWriter::new(Vec::new(), 0, false);
+            let path = PkgPath::new("opt/acme/x.so").unwrap();
+            let listed = add(&mut cpio, 0, &path, &file("\x7fELF\x02", mode)).unwrap();
+            assert_eq!(listed.color, expected, "{mode:o}");
         }
     }
 

@@ -56,7 +56,8 @@ pub(super) fn after_removal(meta: &PackageMeta) -> Result<String> {
             .hint("use letters, digits and `._+-/` in `prefix`")
             .into());
     }
-    Ok(POSTUN.replace("@top@", &format!("/{top}")).replace("@prefix@", name))
+    // rpmbuild stores scripts without the end of their last line.
+    Ok(POSTUN.trim_end().replace("@top@", &format!("/{top}")).replace("@prefix@", name))
 }
 
 /// The program that runs it.

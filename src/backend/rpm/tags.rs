@@ -1,5 +1,7 @@
 //! The numbers of the tags that are written or read (rpmtag.h).
 
+pub(super) const DSA_HEADER: u32 = 267;
+pub(super) const RSA_HEADER: u32 = 268;
 pub(super) const LONG_SIG_SIZE: u32 = 270;
 pub(super) const LONG_ARCHIVE_SIZE: u32 = 271;
 pub(super) const SHA1_HEADER: u32 = 269;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 use crate::build::packaged;
+use crate::lifecycle::in_pairs;
 use crate::rpm::stub::{FLAVOURS, lives, resolve};
 use crate::rpm::{lint, readers, sample, stub, twin};
 use crate::tools::{ready, repository};
@@ -43,6 +44,21 @@ fn yardstick_is_a_good_rpm() -> Result<()> {
     )?;
     lives("el9", &rpm, None)?;
     equal_to_others(&rpm)
+}
+
+/// Five of the applications whose .deb is lived with in `apps.rs`: with scripts, with compiled code, with namespaces.
+#[test]
+fn pypi_apps_are_good_rpms() -> Result<()> {
+    if !can_judge("pypi_apps_are_good_rpms")? {
+        return Ok(());
+    }
+    in_pairs(&["httpie", "black", "datasette", "mercurial", "zope-testrunner"], |app| {
+        let project = repository().join("tests/real/apps").join(app);
+        let rpm = packaged("rpm", &project, &["--compression", "zstd:3"])?;
+        readers::readers_agree(&rpm)?;
+        readers::debian_accepts("bookworm", &rpm)?;
+        lives("el9", &rpm, None)
+    })
 }
 
 fn can_judge(test: &str) -> Result<bool> {

@@ -1,13 +1,14 @@
 #!/bin/bash
 # What the rpm of a Debian release makes of an .rpm: verifies, queries, installs, verifies, erases it with rpm alone.
 #
-#   debian.sh ROOT RPM
+#   debian.sh ROOT RPM [KEY]
 #
-# ROOT is a root file system with rpm in it, and is only read. Runs as root in a mount and process namespace of its own.
-# What the package requires is not there. Prints what is wrong. Exit status: 0 nothing, 1 the package, 2 this script.
+# ROOT is a root file system with rpm in it, and is only read. RPM is signed if a public KEY is given. Runs as root in a
+# mount and process namespace of its own. What the package requires is not there. Prints what is wrong. Exit status: 0
+# nothing, 1 the package, 2 this script.
 set -euo pipefail
 trap 'echo "debian.sh: line $LINENO failed" >&2; exit 2' ERR
-root=$1 file=$2
+root=$1 file=$2 key=${3:-}
 
 scratch=$(mktemp -d)
 leave() {
@@ -40,11 +41,17 @@ silent() {
     log=$(inside rpm "${options[@]}" "$@" 2>&1) || fault "rpm $* failed" "$log"
     [ -z "$log" ] || fault "rpm $* is not silent" "$log"
 }
-log=$(inside rpm -K /package.rpm 2>&1) || fault 'rpm -K failed' "$log"
-[[ $log == *'digests OK' || $log == *'digests signatures OK' ]] || fault 'rpm -K' "$log"
-log=$(inside rpm -qp --xml /package.rpm 2>&1 >/dev/null) || fault 'rpm -qp --xml failed' "$log"
+good='digests OK'
+if [ -n "$key" ]; then
+    cp "$key" "$root/key"
+    inside rpmkeys --dbpath /var/lib/rpm --import /key
+    good='digests signatures OK'
+fi
+log=$(inside rpm --dbpath /var/lib/rpm -K /package.rpm 2>&1) || fault 'rpm -K failed' "$log"
+[[ $log == *" $good" ]] || fault 'rpm -K' "$log"
+log=$(inside rpm --dbpath /var/lib/rpm -qp --xml /package.rpm 2>&1 >/dev/null) || fault 'rpm -qp --xml failed' "$log"
 [ -z "$log" ] || fault 'rpm -qp' "$log"
-name=$(inside rpm -qp --qf '%{NAME}' /package.rpm 2>/dev/null) || { fault 'rpm -qp failed' "$name"; exit 1; }
+name=$(inside rpm --dbpath /var/lib/rpm -qp --qf '%{NAME}' /package.rpm 2>/dev/null) || { fault 'rpm -qp failed' "$name"; exit 1; }
 silent -i --nodeps /package.rpm
 silent -V --nodeps "$name"
 silent -e "$name"

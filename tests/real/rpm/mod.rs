@@ -1,8 +1,10 @@
 //! Judges of an .rpm, each tried here on packages that rpmbuild makes, good ones and such as it must refuse.
 
+mod applications;
 mod lint;
 mod readers;
 mod sample;
+mod signature;
 mod stub;
 mod twin;
 

@@ -18,9 +18,14 @@ pub(crate) const PROGRAMS: [&str; 6] =
 
 /// The rpm of a Debian release verifies, installs and erases a package; an error says what it has against it.
 pub(crate) fn debian_accepts(release: &str, rpm: &Path) -> Result<()> {
+    debian_accepts_signed(release, rpm, None)
+}
+
+/// The same of a package that was signed with the key whose public part is in a file.
+pub(crate) fn debian_accepts_signed(release: &str, rpm: &Path, key: Option<&Path>) -> Result<()> {
     let mut rootfs = Command::new(repository().join("scripts/rootfs.sh"));
     let root = PathBuf::from(output(rootfs.args([release, "rpm"]))?.trim_end());
-    match verdict(namespaced(beside("debian.sh")).arg(root).arg(rpm))? {
+    match verdict(namespaced(beside("debian.sh")).arg(root).arg(rpm).args(key))? {
         Some(faults) => bail!("{}: {faults}", rpm.display()),
         None => Ok(()),
     }
