@@ -206,8 +206,11 @@ fn files(payload: &Payload, epoch: u64) -> Tags {
         (tags::FILE_MODES, shorts(&|file| file.mode)),
         (tags::FILE_RDEVS, shorts(&|_| 0)),
         (tags::FILE_MTIMES, numbers(&|_| mtime)),
-        (tags::FILE_DIGESTS, texts(&|file| file.digest.clone())),
-        (tags::FILE_LINKS, texts(&|file| file.target.clone())),
+        (
+            tags::FILE_DIGESTS,
+            texts(&|file| file.digest.map(|digest| hex(&digest)).unwrap_or_default()),
+        ),
+        (tags::FILE_LINKS, texts(&|file| file.target.to_owned())),
         (tags::FILE_FLAGS, numbers(&|file| file.flags)),
         (tags::FILE_USERS, texts(&|_| "root".to_owned())),
         (tags::FILE_GROUPS, texts(&|_| "root".to_owned())),

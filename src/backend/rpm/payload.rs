@@ -26,17 +26,18 @@ pub(super) const FILE: u32 = 0o100_000;
 pub(super) const DIR: u32 = 0o040_000;
 pub(super) const LINK: u32 = 0o120_000;
 
-/// What the header says of one file.
+/// What the header says of one file. It owns no memory: what is kept between the buffers of one file and those of the
+/// next would scatter them, and the heap would grow with the number of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Listed {
-    pub(super) path: PkgPath,
+pub(super) struct Listed<'t> {
+    pub(super) path: &'t PkgPath,
     /// Type and permission bits.
     pub(super) mode: u32,
     pub(super) size: u64,
-    /// SHA-256 of a regular file, hexadecimal.
-    pub(super) digest: String,
+    /// SHA-256 of a regular file.
+    pub(super) digest: Option<[u8; 32]>,
     /// Where a link leads.
-    pub(super) target: String,
+    pub(super) target: &'t str,
     /// Configuration, documentation, licence.
     pub(super) flags: u32,
     /// 1 for a 32-bit executable, 2 for a 64-bit one: which of two may take a path on hosts that run both.
@@ -45,8 +46,8 @@ pub(super) struct Listed {
 
 /// What is known of a payload once it is written.
 #[derive(Debug)]
-pub(super) struct Payload {
-    pub(super) files: Vec<Listed>,
+pub(super) struct Payload<'t> {
+    pub(super) files: Vec<Listed<'t>>,
     /// Length in bytes and SHA-256 of what is in the package.
     pub(super) len: u64,
     pub(super) digest: String,
@@ -55,7 +56,7 @@ pub(super) struct Payload {
     pub(super) archive_digest: String,
 }
 
-impl Payload {
+impl Payload<'_> {
     /// Whether a file is too long for 32 bits; rpm then wants another form of payload and header.
     pub(super) fn has_large_files(&self) -> bool {
         self.files.iter().any(|file| is_large(file.size))
@@ -75,13 +76,13 @@ pub(super) struct Marks<'a> {
 }
 
 /// Writes the compressed payload to `spool`; of a file only what is listed stays in memory.
-pub(super) fn write(
-    tree: &Tree,
+pub(super) fn write<'t>(
+    tree: &'t Tree,
     marks: &Marks,
     compression: Compression,
     threads: usize,
     spool: &mut File,
-) -> Result<Payload> {
+) -> Result<Payload<'t>> {
     let cannot = "cannot write to the spool";
     let mtime = u32::try_from(marks.meta.epoch).context("the time does not fit")?;
     let is_stripped = tree.files().any(|(_, content, _)| is_large(content.len()));
@@ -177,30 +178,30 @@ fn owns_dir(prefix: &PkgPath, path: &PkgPath) -> bool {
     text.contains('/') && text != "usr/share" && !is_shared && !SYSTEM_DIRS.contains(&text)
 }
 
-fn add<W: Write>(
+fn add<'t, W: Write>(
     cpio: &mut CpioWriter<W>,
     index: u32,
-    path: &PkgPath,
-    entry: &Entry,
-) -> io::Result<Listed> {
+    path: &'t PkgPath,
+    entry: &'t Entry,
+) -> io::Result<Listed<'t>> {
     let name = format!("./{}", path.as_str());
     let mut append = |mode, len, content: &mut dyn Read| {
         cpio.append(Member { index, name: &name, mode }, len, content)?;
-        let (digest, target) = (String::new(), String::new());
-        Ok(Listed { path: path.clone(), mode, size: len, digest, target, flags: 0, color: 0 })
+        Ok(Listed { path, mode, size: len, digest: None, target: "", flags: 0, color: 0 })
     };
     match entry {
         Entry::Dir { mode } => append(DIR | mode, 0, &mut io::empty()),
         Entry::Symlink { target } => {
             let listed = append(LINK | 0o777, target.len() as u64, &mut target.as_bytes())?;
-            Ok(Listed { target: target.clone(), ..listed })
+            Ok(Listed { target, ..listed })
         }
         Entry::File { content, mode, .. } => {
             let mut reader = Examined::new(content)?;
             let listed = append(FILE | mode, content.len(), &mut reader)?;
             // As rpmbuild, which asks programs and libraries that may be executed.
             let color = if mode & 0o111 == 0 { 0 } else { reader.color() };
-            Ok(Listed { digest: hex(&reader.hasher.finish()), color, ..listed })
+            let digest = reader.hasher.finish().try_into().expect("SHA-256 has 32 bytes");
+            Ok(Listed { digest: Some(digest), color, ..listed })
         }
     }
 }

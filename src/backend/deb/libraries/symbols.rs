@@ -11,8 +11,8 @@ use crate::backend::deb::order::compare;
 pub(super) struct Object {
     /// Relations with `#MINVER#` in them, by number.
     pub(super) templates: Vec<String>,
-    /// By `name@version`.
-    symbols: BTreeMap<String, Line>,
+    /// By version, then by name: most versions a file needs are those of other libraries.
+    symbols: BTreeMap<String, BTreeMap<String, Line>>,
     /// By version, for lines that stand for each symbol of it.
     nodes: BTreeMap<String, Line>,
     /// What [`Object::smallest`] found.
@@ -32,21 +32,26 @@ pub(super) struct Line {
 impl Object {
     /// The line for `name@version`, if the library still has the symbol.
     pub(super) fn symbol(&self, name: &str, version: &str) -> Option<&Line> {
-        let line = self.symbols.get(&format!("{name}@{version}"));
-        line.filter(|line| !line.is_deprecated)
+        self.own(name, version).filter(|line| !line.is_deprecated)
     }
 
     /// The line for all symbols of `version` that have none of their own, as `name` has not.
     pub(super) fn node(&self, name: &str, version: &str) -> Option<&Line> {
-        let is_own = self.symbols.contains_key(&format!("{name}@{version}"));
-        self.nodes.get(version).filter(|line| !is_own && !line.is_deprecated)
+        let node = self.nodes.get(version).filter(|line| !line.is_deprecated);
+        node.filter(|_| self.own(name, version).is_none())
+    }
+
+    fn own(&self, name: &str, version: &str) -> Option<&Line> {
+        self.symbols.get(version)?.get(name)
     }
 
     /// The versions its symbols have.
     pub(super) fn versions(&self) -> Vec<String> {
-        let symbols = self.symbols.iter().filter(|(_, line)| !line.is_deprecated);
-        let versions = symbols.filter_map(|(name, _)| Some(name.rsplit_once('@')?.1));
-        let versions = versions.filter(|version| *version != "Base");
+        let has_symbols =
+            |lines: &BTreeMap<String, Line>| lines.values().any(|it| !it.is_deprecated);
+        let versions = self.symbols.iter().filter(|(_, lines)| has_symbols(lines));
+        let versions = versions.map(|(version, _)| version.as_str());
+        let versions = versions.filter(|version| !matches!(*version, "" | "Base"));
         let nodes = self.nodes.keys().map(String::as_str);
         let versions: BTreeSet<_> = versions.chain(nodes).map(str::to_owned).collect();
         versions.into_iter().collect()
@@ -55,7 +60,8 @@ impl Object {
     /// The least version any symbol of the first template asks for, with those that are gone.
     pub(super) fn smallest(&self) -> Option<&str> {
         let find = || {
-            let lines = self.symbols.values().filter(|line| line.template == 0);
+            let lines = self.symbols.values().flat_map(BTreeMap::values);
+            let lines = lines.filter(|line| line.template == 0);
             let minimal = lines.map(|line| line.minimal.as_str());
             minimal.min_by(|left, right| compare(left, right)).map(str::to_owned)
         };
@@ -135,7 +141,8 @@ impl Object {
         } else if has("symver") {
             self.nodes.insert(name.to_owned(), line);
         } else {
-            self.symbols.insert(name.to_owned(), line);
+            let (name, version) = name.rsplit_once('@').unwrap_or((name, ""));
+            self.symbols.entry(version.to_owned()).or_default().insert(name.to_owned(), line);
         }
     }
 }
