@@ -93,13 +93,13 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
     }
     let built = build(inputs, args, talk)?;
     // Every error that relations can make comes before the first package is written.
-    let meta = |format: &Box<dyn Format>| {
+    let meta = |format: &dyn Format| {
         let relations = format.relations(inputs, &built, args, talk)?;
         let bundled = built.bundled.clone();
         let meta = describe(inputs, built.app.clone(), relations);
         Ok(PackageMeta { machine: built.machine, bundled, ..meta })
     };
-    let metas = formats.iter().map(meta).collect::<Result<Vec<_>>>()?;
+    let metas = formats.iter().map(|format| meta(format.as_ref())).collect::<Result<Vec<_>>>()?;
     for (format, meta) in formats.iter().zip(&metas) {
         deliver(format.as_ref(), (meta, &built.tree), inputs, args, talk)?;
     }

@@ -319,7 +319,8 @@ mod tests {
         for (mode, expected) in [(0o644, 0), (0o755, 2)] {
             let mut cpio = CpioWriter::new(Vec::new(), 0, false);
             let path = PkgPath::new("opt/acme/x.so").unwrap();
-            let listed = add(&mut cpio, 0, &path, &file("\x7fELF\x02", mode)).unwrap();
+            let program = file("\x7fELF\x02", mode);
+            let listed = add(&mut cpio, 0, &path, &program).unwrap();
             assert_eq!(listed.color, expected, "{mode:o}");
         }
     }
