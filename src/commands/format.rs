@@ -58,11 +58,13 @@ fn format(name: FormatName) -> Box<dyn Format> {
 
 /// Builds a `.deb` and prints its path.
 pub fn deb(args: &BuildArgs, talk: &Talk) -> Result<()> {
+    refuse_stranger(&Deb, args)?;
     run(&[Box::new(Deb)], &inputs(args, talk)?, args, talk)
 }
 
 /// Builds an `.rpm` and prints its path.
 pub fn rpm(args: &RpmArgs, talk: &Talk) -> Result<()> {
+    refuse_stranger(&Rpm { signer: None }, &args.build)?;
     let inputs = inputs(&args.build, talk)?;
     run(&[Box::new(Rpm { signer: signer(args)? })], &inputs, &args.build, talk)
 }
@@ -124,13 +126,7 @@ fn names(inputs: &Inputs, args: &BuildArgs) -> Vec<FormatName> {
 pub fn validate(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs) -> Result<()> {
     let project = &inputs.project;
     for format in formats {
-        let suffix = format.suffix();
-        if let Some(target) = args.target.as_deref().filter(|target| !format.serves(target)) {
-            let message = format!("`{target}` does not install {suffix} packages");
-            return Err(UserError::usage(message)
-                .hint("name a release that does with `--target`, or build the other format")
-                .into());
-        }
+        refuse_stranger(format.as_ref(), args)?;
         let relations = format.configured(inputs, args)?;
         if project.config.name.is_some() || project.stated.name.is_some() {
             let meta = describe(inputs, identify(project, &[], None)?, relations);
@@ -138,6 +134,17 @@ pub fn validate(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs) 
         }
     }
     Ok(())
+}
+
+/// Refuses a target, named on purpose, that installs packages of another format.
+fn refuse_stranger(format: &dyn Format, args: &BuildArgs) -> Result<()> {
+    let Some(target) = args.target.as_deref().filter(|target| !format.serves(target)) else {
+        return Ok(());
+    };
+    let message = format!("`{target}` does not install {} packages", format.suffix());
+    Err(UserError::usage(message)
+        .hint("name a release that does with `--target`, or build the other format")
+        .into())
 }
 
 /// Prints the plan of a dry run; else writes the package and prints its path.
