@@ -20,6 +20,8 @@ mount -t tmpfs -o size=80% tmpfs "$scratch"
 mkdir "$scratch"/{upper,work,root,home}
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$scratch/upper,workdir=$scratch/work" "$scratch/root"
 root=$scratch/root
+# Distributions with rpm have it in a package of their own.
+mkdir -p "$root/usr/share/licenses"
 export HOME=$scratch/home LC_ALL=C.UTF-8
 
 rpm() { command rpm --root "$root" --dbpath /var/lib/rpm "$@"; }
