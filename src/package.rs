@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::error::UserError;
+use crate::lifecycle::Lifecycle;
 use crate::pep::Version;
 use crate::tree::{PkgPath, Tree};
 
@@ -259,6 +260,8 @@ pub struct PackageMeta {
     pub relations: Vec<Relation>,
     /// What is inside, the application first, the rest sorted by name.
     pub bundled: Vec<Bundled>,
+    /// What happens on a host beside laying out files.
+    pub lifecycle: Lifecycle,
 }
 
 /// A package read from a file: what it says, in the order it says it, and what it holds.

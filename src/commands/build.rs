@@ -13,6 +13,7 @@ use crate::elf::{self, ElfFile, ElfReport};
 use crate::error::UserError;
 use crate::host::interpreter::{self, Interpreter};
 use crate::host::release::{self, Release};
+use crate::lifecycle::Lifecycle;
 use crate::lock::{self, Lock, Pinning, Roots};
 use crate::needs::Rules;
 use crate::package::{Bundled, InterpreterNeed, Machine, PackageMeta, Relation};
@@ -345,6 +346,7 @@ pub fn describe(inputs: &Inputs, app: App, relations: Vec<Relation>) -> PackageM
         epoch: inputs.epoch,
         relations,
         bundled: Vec::new(),
+        lifecycle: Lifecycle::default(),
     }
 }
 

@@ -197,6 +197,7 @@ mod tests {
     use crate::codec::Compression;
     use crate::digest::{hex, sha256};
     use crate::error::exit_code;
+    use crate::lifecycle::Lifecycle;
     use crate::package::{
         Bundled, InterpreterNeed, Machine, Package, PackageMeta, PackageName, Relation,
         RelationKind,
@@ -265,6 +266,7 @@ mod tests {
                 bundled("acme-web", "GPL-3.0-or-later", "Wile E. <w@acme.example>"),
                 typing,
             ],
+            lifecycle: Lifecycle::default(),
         }
     }
 

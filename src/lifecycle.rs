@@ -1,0 +1,112 @@
+//! What a package does on a host beside having files: accounts, units, checks and snippets, in words both formats share.
+//!
+//! Values only. Which script does what, and when, is the business of the backends; docs/services.md is the contract.
+
+use std::collections::BTreeMap;
+
+use crate::tree::PkgPath;
+
+/// Everything that happens around the files of a package. Nothing, by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// The account that services run as; `None` when they run as root, or there are none.
+    pub account: Option<Account>,
+    /// Files of the package in `/usr/lib/sysusers.d`, by name.
+    pub sysusers: Vec<String>,
+    /// Files of the package in `/usr/lib/tmpfiles.d`, by name.
+    pub tmpfiles: Vec<String>,
+    /// Units, in the order they are started; stopping goes the other way.
+    pub units: Vec<Unit>,
+    /// File with the variables of services, one `NAME=value` a line.
+    pub environment_file: Option<PkgPath>,
+    /// Shell commands that must succeed on the host before anything is started or restarted.
+    pub checks: Vec<String>,
+    /// Shell text to run, by when.
+    pub snippets: BTreeMap<Moment, String>,
+    /// Directories services write to, which a purge deletes.
+    pub state_dirs: Vec<PkgPath>,
+    /// What an upgrade from the previous package has to prepare.
+    pub changes: Changes,
+}
+
+/// A user with a group of the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Name of both: `[a-z_][a-z0-9_-]*`, at most 31 characters.
+    pub name: String,
+    /// What the account is for: one line without `:` and `"`.
+    pub description: String,
+    /// Home directory; need not exist.
+    pub home: PkgPath,
+}
+
+/// A unit of systemd that the package has in `/usr/lib/systemd/system`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// File name, such as `acme-web.service` or `acme-worker@.service`: letters, digits and `:_.-@`.
+    pub name: String,
+    /// What sets it going.
+    pub activation: Activation,
+    /// What an upgrade does to it while it is active.
+    pub on_upgrade: OnUpgrade,
+}
+
+/// What sets a unit going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// The boot: it has an `[Install]` section.
+    Boot {
+        /// Whether a fresh install enables it.
+        enable: bool,
+        /// Whether a fresh install starts it, provided it is enabled.
+        start: bool,
+    },
+    /// Another unit, such as its socket or timer.
+    Unit,
+    /// An administrator, who makes instances of a template.
+    Instance,
+}
+
+/// What an upgrade does to an active unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUpgrade {
+    /// It is restarted, so that the new code runs.
+    Restart,
+    /// It goes on as it is.
+    Keep,
+}
+
+impl Unit {
+    /// The pattern of a template's instances, such as `acme-worker@*.service`; `None` for any other unit.
+    pub fn instances(&self) -> Option<String> {
+        match self.activation {
+            Activation::Instance => Some(self.name.replacen('@', "@*", 1)),
+            Activation::Boot { .. } | Activation::Unit => None,
+        }
+    }
+}
+
+/// A point at which a snippet runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Moment {
+    BeforeInstall,
+    AfterInstall,
+    BeforeUpgrade,
+    AfterUpgrade,
+    BeforeRemove,
+    AfterRemove,
+}
+
+/// What differs from the previous package in ways that package managers do not handle by themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Directories that are links now, with the target of the link.
+    pub dir_to_link: BTreeMap<PkgPath, String>,
+    /// Links that are directories now, with the target the link had.
+    pub link_to_dir: BTreeMap<PkgPath, String>,
+    /// Configuration files that are no more.
+    pub dropped_configs: Vec<PkgPath>,
+    /// Units that are no more.
+    pub dropped_units: Vec<String>,
+}

@@ -1,0 +1,109 @@
+//! Text made of a fixed template and values: scripts, units, account files.
+//!
+//! The only module that knows the template engine. Nothing is escaped by itself; a template says how each value is
+//! quoted, by the function it calls: `{{sh x}}` for a word of a shell, `{{unit x}}` for a value in a unit file. Values
+//! are never templates.
+
+use anyhow::{Context as _, Result};
+use handlebars::{
+    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason, no_escape,
+};
+use serde::Serialize;
+
+/// Fills `template`, which errors call `name`. A value the template names and `values` lack is a bug, and an error.
+pub fn render(name: &str, template: &str, values: &impl Serialize) -> Result<String> {
+    let mut engine = Handlebars::new();
+    engine.register_escape_fn(no_escape);
+    engine.set_strict_mode(true);
+    engine.register_helper("sh", Box::new(sh));
+    engine.register_helper("unit", Box::new(unit));
+    engine
+        .render_template(template, values)
+        .with_context(|| format!("cannot fill the template `{name}`"))
+}
+
+/// A word that a POSIX shell reads as `text`, always in single quotes.
+pub fn shell_word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A value that systemd reads as `text`: `%` begins a specifier and is doubled (systemd.unit(5), "Specifiers").
+pub fn unit_value(text: &str) -> String {
+    text.replace('%', "%%")
+}
+
+/// A word of a list of words, which systemd splits at blanks and reads with C-style escapes (systemd.syntax(7),
+/// "Quoting").
+pub fn unit_word(text: &str) -> String {
+    format!("\"{}\"", unit_value(text).replace('\\', r"\\").replace('"', "\\\""))
+}
+
+fn sh(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    Ok(out.write(&shell_word(argument(helper)?))?)
+}
+
+fn unit(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let text = argument(helper)?;
+    if text.chars().any(char::is_control) {
+        let reason = format!("{text:?} holds a control character");
+        return Err(RenderErrorReason::Other(reason).into());
+    }
+    Ok(out.write(&unit_value(text))?)
+}
+
+fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a str, RenderErrorReason> {
+    let value = helper.param(0).and_then(|param| param.value().as_str());
+    value.ok_or_else(|| RenderErrorReason::Other(format!("`{}` needs text", helper.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::process::Command;
+
+    use crate::templates::{render, unit_word};
+
+    fn check(template: &str, value: &str, expected: &str) {
+        let values = BTreeMap::from([("x", value)]);
+        assert_eq!(render("test", template, &values).unwrap(), expected);
+    }
+
+    #[test]
+    fn values_are_quoted_as_the_template_says() {
+        check("{{x}}", "<&'=\"`>", "<&'=\"`>");
+        check("a={{sh x}}", "it's $(x) {{x}}", r"a='it'\''s $(x) {{x}}'");
+        check("A={{unit x}}", "50% $x ä", "A=50%% $x ä");
+        assert_eq!(unit_word(r#"a "b\ 5%"#), r#""a \"b\\ 5%%""#);
+        let values = BTreeMap::from([("x", "a\nExecStart=/bin/sh")]);
+        let error = render("test", "A={{unit x}}", &values).unwrap_err();
+        assert!(format!("{error:#}").contains("holds a control character"), "{error:#}");
+    }
+
+    #[test]
+    fn a_missing_value_is_an_error() {
+        assert!(render("test", "{{y}}", &BTreeMap::from([("x", "")])).is_err());
+        assert!(render("test", "{{sh y}}", &BTreeMap::from([("x", "")])).is_err());
+    }
+
+    #[test]
+    fn a_shell_reads_words_back() {
+        for text in ["", "'", "a'b'", "$(id) `id` \\ \" !", "line\nline", "ä\t*"] {
+            let values = BTreeMap::from([("x", text)]);
+            let script = render("test", "printf %s {{sh x}}", &values).unwrap();
+            let output = Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+        }
+    }
+}
