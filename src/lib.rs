@@ -25,6 +25,7 @@ pub mod project;
 pub mod redact;
 pub mod report;
 pub mod scratch;
+pub mod services;
 pub mod signer;
 pub mod summary;
 pub mod templates;

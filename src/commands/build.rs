@@ -313,7 +313,8 @@ fn gates(
     for warning in &warnings {
         talk.warn(warning);
     }
-    let checks = &inputs.project.config.check;
+    let checks: Vec<_> =
+        inputs.project.config.check.iter().map(|check| check.run.clone()).collect();
     if inputs.is_foreign && !checks.is_empty() {
         talk.warn("`check` is skipped: code for another machine cannot run here");
     } else if args.smoke || !checks.is_empty() {
@@ -321,7 +322,7 @@ fn gates(
             prefix: &app.prefix,
             modules: &staged.own.modules,
             targets: &staged.own.targets,
-            checks,
+            checks: &checks,
         };
         let dir = scratch.dir("trial")?;
         let program = std::env::current_exe().ok();

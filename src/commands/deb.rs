@@ -16,6 +16,7 @@ use crate::needs::{Needs, Rules, abi, resolve};
 use crate::package::{Machine, PackageMeta, Relation, RelationKind};
 use crate::project::config;
 use crate::report::Talk;
+use crate::services::Conventions;
 use crate::tree::Tree;
 
 /// The format of Debian and Ubuntu.
@@ -29,6 +30,10 @@ impl Format for Deb {
 
     fn serves(&self, target: &str) -> bool {
         deb::serves(target)
+    }
+
+    fn conventions(&self) -> Conventions {
+        Conventions { environment_dir: "etc/default", has_presets: false }
     }
 
     fn configured(&self, inputs: &Inputs, args: &BuildArgs) -> Result<Vec<Relation>> {

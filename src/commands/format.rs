@@ -4,7 +4,7 @@ use std::fs::File;
 
 use anyhow::Result;
 
-use crate::app::identify;
+use crate::app::{App, identify};
 use crate::artifact;
 use crate::cli::{BuildArgs, RpmArgs};
 use crate::commands::build::{Built, Inputs, build, describe, inputs};
@@ -14,6 +14,8 @@ use crate::error::UserError;
 use crate::package::{PackageMeta, Relation};
 use crate::project::config::FormatName;
 use crate::report::{Talk, print};
+use crate::services::command_line::Commands;
+use crate::services::{self, Conventions, Services};
 use crate::signer::Signer;
 use crate::summary;
 use crate::tree::Tree;
@@ -24,6 +26,8 @@ pub trait Format {
     fn suffix(&self) -> &'static str;
     /// Whether the release called `target` installs packages of it.
     fn serves(&self, target: &str) -> bool;
+    /// Where the distributions that install it have what services use.
+    fn conventions(&self) -> Conventions;
     /// What the configuration relates the package to, checked with all else of the configuration that is this format's.
     fn configured(&self, inputs: &Inputs, args: &BuildArgs) -> Result<Vec<Relation>>;
     /// Refuses what [`Format::write`] would refuse, as far as it is known before there is a tree.
@@ -95,17 +99,46 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
     }
     let built = build(inputs, args, talk)?;
     // Every error that relations can make comes before the first package is written.
-    let meta = |format: &dyn Format| {
+    let package = |format: &dyn Format| {
+        let Services { tree: files, lifecycle, warnings } = services(format, inputs, &built)?;
+        for warning in &warnings {
+            talk.warn(warning);
+        }
+        let mut tree = built.tree.clone();
+        tree.extend(files)?;
         let relations = format.relations(inputs, &built, args, talk)?;
         let bundled = built.bundled.clone();
         let meta = describe(inputs, built.app.clone(), relations);
-        Ok(PackageMeta { machine: built.machine, bundled, ..meta })
+        Ok((PackageMeta { machine: built.machine, bundled, lifecycle, ..meta }, tree))
     };
-    let metas = formats.iter().map(|format| meta(format.as_ref())).collect::<Result<Vec<_>>>()?;
-    for (format, meta) in formats.iter().zip(&metas) {
-        deliver(format.as_ref(), (meta, &built.tree), inputs, args, talk)?;
+    let packages =
+        formats.iter().map(|format| package(format.as_ref())).collect::<Result<Vec<_>>>()?;
+    for (format, (meta, tree)) in formats.iter().zip(&packages) {
+        deliver(format.as_ref(), (meta, tree), inputs, args, talk)?;
     }
     Ok(())
+}
+
+/// The services of a package whose environment is known.
+fn services(format: &dyn Format, inputs: &Inputs, built: &Built) -> Result<Services> {
+    let bin = built.app.prefix.join("bin")?;
+    let commands = built.tree.iter().filter_map(|(path, _)| path.below(&bin));
+    let commands: Vec<_> = commands.collect();
+    let request = services_of(format, inputs, &built.app);
+    services::stage(&services::Request { commands: Commands::Known(&commands), ..request })
+}
+
+/// What there is to say of services before there is an environment.
+fn services_of<'a>(format: &dyn Format, inputs: &'a Inputs, app: &'a App) -> services::Request<'a> {
+    services::Request {
+        project: &inputs.project,
+        name: &app.name,
+        prefix: &app.prefix,
+        summary: &app.summary,
+        homepage: app.homepage.as_deref(),
+        commands: Commands::Unknown,
+        conventions: format.conventions(),
+    }
 }
 
 /// The formats of the configuration; else every one that the target installs.
@@ -129,7 +162,10 @@ pub fn validate(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs) 
         refuse_stranger(format.as_ref(), args)?;
         let relations = format.configured(inputs, args)?;
         if project.config.name.is_some() || project.stated.name.is_some() {
-            let meta = describe(inputs, identify(project, &[], None)?, relations);
+            let app = identify(project, &[], None)?;
+            let Services { lifecycle, .. } =
+                services::stage(&services_of(format.as_ref(), inputs, &app))?;
+            let meta = PackageMeta { lifecycle, ..describe(inputs, app, relations) };
             format.check(&meta, inputs, args)?;
         }
     }

@@ -16,6 +16,7 @@ use crate::needs::{Rules, abi, resolve};
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config;
 use crate::report::Talk;
+use crate::services::Conventions;
 use crate::signer::Signer;
 use crate::tree::Tree;
 
@@ -33,6 +34,10 @@ impl Format for Rpm {
 
     fn serves(&self, target: &str) -> bool {
         !deb::serves(target)
+    }
+
+    fn conventions(&self) -> Conventions {
+        Conventions { environment_dir: "etc/sysconfig", has_presets: true }
     }
 
     fn configured(&self, inputs: &Inputs, _: &BuildArgs) -> Result<Vec<Relation>> {

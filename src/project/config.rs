@@ -3,6 +3,7 @@
 //!
 //! Shapes and checks only; nothing here looks at the project.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use crate::document::{Table, Value, from_table, from_toml, value};
 use crate::error::UserError;
 use crate::package::PackageName;
+use crate::project::services::{Check, Scripts, Service, User};
 use crate::tree::PkgPath;
 
 /// Every setting, as written; `None` where a default depends on the project.
@@ -44,13 +46,19 @@ pub struct Config {
     /// Whether byte code is shipped.
     pub byte_compile: bool,
     /// Shell commands that must succeed on the finished tree before anything is written.
-    pub check: Vec<String>,
+    pub check: Vec<Check>,
     /// Requirements of the application that may be missing from the lock.
     pub allow_missing: Vec<String>,
     /// Relations to other packages.
     pub dependencies: Dependencies,
     /// Further files to install.
     pub files: Vec<FileRule>,
+    /// Services by key, which with the package's name is the name of the unit.
+    pub services: BTreeMap<String, Service>,
+    /// The account they run as.
+    pub user: User,
+    /// What runs on a host around installation, upgrade and removal.
+    pub scripts: Scripts,
     /// What only a `.deb` has.
     pub deb: Deb,
     /// What only an `.rpm` has.
@@ -77,6 +85,9 @@ impl Default for Config {
             allow_missing: Vec::new(),
             dependencies: Dependencies::default(),
             files: Vec::new(),
+            services: BTreeMap::new(),
+            user: User::default(),
+            scripts: Scripts::default(),
             deb: Deb::default(),
             rpm: Rpm::default(),
         }
@@ -102,7 +113,7 @@ pub struct Dependencies {
     /// Libraries the application works without.
     pub weak: Vec<String>,
     /// Libraries with the package that stands for each.
-    pub rename: std::collections::BTreeMap<String, String>,
+    pub rename: BTreeMap<String, String>,
 }
 
 /// A file to install beside the environment.
@@ -157,7 +168,7 @@ pub struct Deb {
     /// Archive priority.
     pub priority: String,
     /// Further fields, by name.
-    pub fields: std::collections::BTreeMap<String, String>,
+    pub fields: BTreeMap<String, String>,
     /// Packages that are needed.
     pub add: Vec<String>,
     /// Packages that are installed along unless declined.
@@ -175,7 +186,7 @@ pub struct Deb {
     /// Libraries the application works without.
     pub weak: Vec<String>,
     /// Libraries with the package that stands for each.
-    pub rename: std::collections::BTreeMap<String, String>,
+    pub rename: BTreeMap<String, String>,
 }
 
 impl Default for Deb {
@@ -183,7 +194,7 @@ impl Default for Deb {
         Self {
             section: "misc".to_owned(),
             priority: "optional".to_owned(),
-            fields: std::collections::BTreeMap::new(),
+            fields: BTreeMap::new(),
             add: Vec::new(),
             recommends: Vec::new(),
             suggests: Vec::new(),
@@ -192,7 +203,7 @@ impl Default for Deb {
             provides: Vec::new(),
             ignore: Vec::new(),
             weak: Vec::new(),
-            rename: std::collections::BTreeMap::new(),
+            rename: BTreeMap::new(),
         }
     }
 }
@@ -218,24 +229,13 @@ pub struct Rpm {
     /// Libraries the application works without.
     pub weak: Vec<String>,
     /// Libraries with the package that stands for each.
-    pub rename: std::collections::BTreeMap<String, String>,
+    pub rename: BTreeMap<String, String>,
 }
-
-/// Keys that are designed and not built yet: refused by name, so that no package silently lacks a service.
-const LATER: [&str; 3] = ["scripts", "services", "user"];
 
 /// Reads the configuration `file` (the text and the name of a file, if there is one), then lays `settings` over
 /// it: dotted keys with TOML values or plain text, weakest first.
 pub fn load(file: Option<(Table, &str)>, settings: &[(String, String)]) -> Result<Config> {
     let (mut table, name) = file.unwrap_or_default();
-    let first = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
-    for key in table.keys().cloned().chain(settings.iter().map(|(key, _)| first(key))) {
-        if LATER.contains(&key.as_str()) {
-            return Err(UserError::usage(format!("the key `{key}` is not supported yet"))
-                .hint(format!("leave `{key}` out; this version builds applications without it"))
-                .into());
-        }
-    }
     // Once on its own, so that a fault of the file is told apart from one of the command line.
     from_table::<Config>(table.clone(), name)?;
     for (key, text) in settings {
@@ -411,7 +411,7 @@ mod tests {
             (rpm.weak, rpm.obsoletes),
             (["libx.so.*"].map(str::to_owned).into(), ["acme < 2"].map(str::to_owned).into())
         );
-        assert_eq!(check("", &[("check", "true x")]).unwrap().check, ["true x"]);
+        assert_eq!(check("", &[("check", "true x")]).unwrap().check[0].run, "true x");
     }
 
     #[test]
@@ -427,7 +427,11 @@ mod tests {
                 &[("deb.sektion", "x")][..],
                 "cannot read `the settings of the command line and environment`: unknown field `sektion`",
             ),
-            ("[services.web]\nexec = 'x'", &[], "the key `services` is not supported yet"),
+            (
+                "[services.web]\nexce = 'x'",
+                &[],
+                "cannot read `mkpkg.toml`: unknown field `exce`, expected one of",
+            ),
             ("release = '1/2'", &[], "`1/2` is not a valid release of a package"),
             (
                 "release = 1",

@@ -5,6 +5,7 @@
 pub mod config;
 pub mod epoch;
 pub mod repository;
+pub mod services;
 pub mod sources;
 pub mod static_metadata;
 
