@@ -203,6 +203,19 @@ impl Relation {
     }
 }
 
+/// The distribution `origin` names, such as `numpy 2.4.6`: what no distribution brought has a single word there.
+pub fn distribution(origin: &str) -> Option<&str> {
+    Some(origin).filter(|origin| origin.contains(' '))
+}
+
+/// A file, and the distribution that brought it, for messages.
+pub fn who(path: &PkgPath, origin: &str) -> String {
+    match distribution(origin) {
+        Some(distribution) => format!("`{path}` of `{distribution}`"),
+        None => format!("`{path}`"),
+    }
+}
+
 /// The interpreter a package runs on: CPython `3.minor`, found on the host at `/usr/bin/python3.minor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterpreterNeed {
@@ -276,7 +289,7 @@ pub struct Package {
 
 #[cfg(test)]
 mod tests {
-    use crate::package::{Cause, PackageName, Relation, RelationKind};
+    use crate::package::{Cause, PackageName, Relation, RelationKind, who};
     use crate::tree::PkgPath;
 
     #[test]
@@ -302,6 +315,13 @@ mod tests {
             vec![cause("b", "l.so", Some("f")), cause("a", "k.so", None), cause("b", "k.so", None)],
             &["`/a` and 1 more file need `k.so`, `l.so`", "`/b` uses `f@V_2`", "it is asked for"],
         );
+    }
+
+    #[test]
+    fn only_distributions_are_named() {
+        let path = PkgPath::new("opt/x.so").unwrap();
+        assert_eq!(who(&path, "numpy 2.4.6"), "`/opt/x.so` of `numpy 2.4.6`");
+        assert_eq!(who(&path, "mkpkg"), "`/opt/x.so`");
     }
 
     #[test]
