@@ -183,6 +183,16 @@ impl Cause {
 }
 
 impl Relation {
+    /// Takes over the reasons of `weaker`, which says nothing that this one does not say; each sentence stays once.
+    pub fn absorb(&mut self, weaker: Self) {
+        for reason in weaker.because {
+            if !self.because.contains(&reason) {
+                self.because.push(reason);
+            }
+        }
+        self.causes.extend(weaker.causes);
+    }
+
     /// Why it is declared: sentences for people, at least one.
     pub fn reasons(&self) -> Vec<String> {
         let (mut files, mut sonames) = (BTreeSet::new(), BTreeSet::new());
