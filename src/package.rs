@@ -201,11 +201,7 @@ impl Relation {
             sonames.insert(format!("`{}`", cause.soname));
         }
         let sonames = sonames.into_iter().collect::<Vec<_>>().join(", ");
-        let users = files.first().map(|first| match files.len() {
-            1 => format!("`{first}` needs {sonames}"),
-            2 => format!("`{first}` and 1 more file need {sonames}"),
-            count => format!("`{first}` and {} more files need {sonames}", count - 1),
-        });
+        let users = users(files).map(|users| format!("{users} {sonames}"));
         let first = self.causes.first().filter(|cause| cause.is_decided_by_symbol);
         let decisive =
             first.and_then(|cause| Some(format!("`{}` uses `{}`", cause.file, cause.used()?)));
@@ -224,6 +220,17 @@ pub fn who(path: &PkgPath, origin: &str) -> String {
         Some(distribution) => format!("`{path}` of `{distribution}`"),
         None => format!("`{path}`"),
     }
+}
+
+/// The beginning of a sentence about what `files` need, such as `/a` and 2 more files need; `None` without files.
+pub fn users<'a>(files: impl IntoIterator<Item = &'a PkgPath>) -> Option<String> {
+    let mut files = files.into_iter();
+    let first = files.next()?;
+    Some(match files.count() {
+        0 => format!("`{first}` needs"),
+        1 => format!("`{first}` and 1 more file need"),
+        others => format!("`{first}` and {others} more files need"),
+    })
 }
 
 /// The interpreter a package runs on: CPython `3.minor`, found on the host at `/usr/bin/python3.minor`.

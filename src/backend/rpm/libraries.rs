@@ -11,7 +11,7 @@ use crate::backend::rpm::elfdeps::{GNU_HASH, PRIVATE, dependency};
 use crate::backend::rpm::relations;
 use crate::error::UserError;
 use crate::needs::{FileNeeds, Library, Needs};
-use crate::package::{Cause, Relation, RelationKind};
+use crate::package::{Cause, Relation, RelationKind, users};
 use crate::tree::PkgPath;
 
 /// Relations, and what is to be said of them.
@@ -165,13 +165,7 @@ impl Relations {
 
 /// Files whose symbols are found through GNU's hash table alone need a loader that knows it.
 fn gnu_hash(files: &[PkgPath]) -> Option<Relation> {
-    let who = match files {
-        [] => return None,
-        [one] => format!("`{one}` needs"),
-        [first, _] => format!("`{first}` and 1 more file need"),
-        [first, rest @ ..] => format!("`{first}` and {} more files need", rest.len()),
-    };
-    let because = vec![format!("{who} a loader that knows GNU's hash table")];
+    let because = vec![format!("{} a loader that knows GNU's hash table", users(files)?)];
     let (kind, text) = (RelationKind::Needs, GNU_HASH.to_owned());
     Some(Relation { kind, text, because, causes: Vec::new() })
 }
