@@ -291,6 +291,17 @@ pub struct PackageMeta {
     pub bundled: Vec<Bundled>,
 }
 
+impl PackageMeta {
+    /// What stands for a description where the project has none.
+    pub fn fallback_description(&self) -> String {
+        format!(
+            "Python application with its own set of {} Python distributions, kept apart from those of the system in {}.",
+            self.bundled.len(),
+            self.prefix
+        )
+    }
+}
+
 /// A package read from a file: what it says, in the order it says it, and what it holds.
 #[derive(Debug)]
 pub struct Package {
