@@ -147,6 +147,33 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
+/// Hashes what is read through it.
+#[derive(Debug)]
+pub struct HashingReader<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> HashingReader<R> {
+    /// Reads from `inner`, hashing with `hasher`.
+    pub fn new(inner: R, hasher: Hasher) -> Self {
+        Self { inner, hasher }
+    }
+
+    /// The digest of what was read.
+    pub fn finish(self) -> Vec<u8> {
+        self.hasher.finish()
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::digest::{Hasher, base64url, hex, sha256};

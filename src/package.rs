@@ -184,6 +184,16 @@ impl Cause {
 }
 
 impl Relation {
+    /// Takes over the reasons of `weaker`, which says nothing that this one does not say; each sentence stays once.
+    pub fn absorb(&mut self, weaker: Self) {
+        for reason in weaker.because {
+            if !self.because.contains(&reason) {
+                self.because.push(reason);
+            }
+        }
+        self.causes.extend(weaker.causes);
+    }
+
     /// Why it is declared: sentences for people, at least one.
     pub fn reasons(&self) -> Vec<String> {
         let (mut files, mut sonames) = (BTreeSet::new(), BTreeSet::new());
@@ -192,16 +202,36 @@ impl Relation {
             sonames.insert(format!("`{}`", cause.soname));
         }
         let sonames = sonames.into_iter().collect::<Vec<_>>().join(", ");
-        let users = files.first().map(|first| match files.len() {
-            1 => format!("`{first}` needs {sonames}"),
-            2 => format!("`{first}` and 1 more file need {sonames}"),
-            count => format!("`{first}` and {} more files need {sonames}", count - 1),
-        });
+        let users = users(files).map(|users| format!("{users} {sonames}"));
         let first = self.causes.first().filter(|cause| cause.is_decided_by_symbol);
         let decisive =
             first.and_then(|cause| Some(format!("`{}` uses `{}`", cause.file, cause.used()?)));
         users.into_iter().chain(decisive).chain(self.because.iter().cloned()).collect()
     }
+}
+
+/// The distribution `origin` names, such as `numpy 2.4.6`: what no distribution brought has a single word there.
+pub fn distribution(origin: &str) -> Option<&str> {
+    Some(origin).filter(|origin| origin.contains(' '))
+}
+
+/// A file, and the distribution that brought it, for messages.
+pub fn who(path: &PkgPath, origin: &str) -> String {
+    match distribution(origin) {
+        Some(distribution) => format!("`{path}` of `{distribution}`"),
+        None => format!("`{path}`"),
+    }
+}
+
+/// The beginning of a sentence about what `files` need, such as `/a` and 2 more files need; `None` without files.
+pub fn users<'a>(files: impl IntoIterator<Item = &'a PkgPath>) -> Option<String> {
+    let mut files = files.into_iter();
+    let first = files.next()?;
+    Some(match files.count() {
+        0 => format!("`{first}` needs"),
+        1 => format!("`{first}` and 1 more file need"),
+        others => format!("`{first}` and {others} more files need"),
+    })
 }
 
 /// The interpreter a package runs on: CPython `3.minor`, found on the host at `/usr/bin/python3.minor`.
@@ -264,6 +294,17 @@ pub struct PackageMeta {
     pub lifecycle: Lifecycle,
 }
 
+impl PackageMeta {
+    /// What stands for a description where the project has none.
+    pub fn fallback_description(&self) -> String {
+        format!(
+            "Python application with its own set of {} Python distributions, kept apart from those of the system in {}.",
+            self.bundled.len(),
+            self.prefix
+        )
+    }
+}
+
 /// A package read from a file: what it says, in the order it says it, and what it holds.
 #[derive(Debug)]
 pub struct Package {
@@ -279,7 +320,7 @@ pub struct Package {
 
 #[cfg(test)]
 mod tests {
-    use crate::package::{Cause, PackageName, Relation, RelationKind};
+    use crate::package::{Cause, PackageName, Relation, RelationKind, who};
     use crate::tree::PkgPath;
 
     #[test]
@@ -305,6 +346,13 @@ mod tests {
             vec![cause("b", "l.so", Some("f")), cause("a", "k.so", None), cause("b", "k.so", None)],
             &["`/a` and 1 more file need `k.so`, `l.so`", "`/b` uses `f@V_2`", "it is asked for"],
         );
+    }
+
+    #[test]
+    fn only_distributions_are_named() {
+        let path = PkgPath::new("opt/x.so").unwrap();
+        assert_eq!(who(&path, "numpy 2.4.6"), "`/opt/x.so` of `numpy 2.4.6`");
+        assert_eq!(who(&path, "mkpkg"), "`/opt/x.so`");
     }
 
     #[test]

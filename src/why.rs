@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::document::{nearest, to_json};
-use crate::package::{Cause, Relation, RelationKind};
+use crate::package::{Cause, Relation, RelationKind, distribution};
 use crate::pep::normalize_name;
 use crate::tree::{Entry, PkgPath, Tree};
 
@@ -166,8 +166,7 @@ fn distributions(tree: &Tree) -> BTreeSet<&str> {
         Entry::File { origin, .. } => Some(&**origin),
         Entry::Dir { .. } | Entry::Symlink { .. } => None,
     });
-    // What no distribution brought has no version.
-    origins.filter(|origin| origin.contains(' ')).collect()
+    origins.filter_map(distribution).collect()
 }
 
 /// Whether `name` is the distribution `origin`: its name, with its version or without.
@@ -207,7 +206,7 @@ fn files<'a>(case: &Case<'a>, name: &str) -> Vec<Answer<'a>> {
 /// From the distribution to the relation, step by step.
 fn chain(relation: Option<&Relation>, cause: &Cause) -> Vec<String> {
     let mut steps = Vec::new();
-    steps.extend(cause.origin.contains(' ').then(|| cause.origin.to_string()));
+    steps.extend(distribution(&cause.origin).map(str::to_owned));
     steps.extend([cause.file.absolute(), cause.soname.clone()]);
     steps.extend(cause.used());
     steps.push(match relation.map(|relation| relation.kind) {
@@ -249,8 +248,7 @@ fn answer_text(answer: &Answer<'_>, all: bool) -> String {
 fn head(answer: &Answer<'_>) -> String {
     let causes = || answer.found.iter().flat_map(|found| found.causes.iter().copied());
     let files: BTreeSet<_> = causes().map(|cause| &cause.file).collect();
-    let origins: BTreeSet<_> =
-        causes().map(|cause| &*cause.origin).filter(|origin| origin.contains(' ')).collect();
+    let origins: BTreeSet<_> = causes().filter_map(|cause| distribution(&cause.origin)).collect();
     let users = match origins.len() {
         0 => count(files.len(), "file"),
         origins => format!("{} of {}", count(files.len(), "file"), count(origins, "distribution")),
@@ -355,7 +353,7 @@ fn json_found<'a>(found: &'a Found<'_>, all: bool) -> JsonFound<'a> {
 
 fn json_chain(cause: &Cause) -> BTreeMap<&'static str, String> {
     let steps = [
-        ("distribution", Some(cause.origin.to_string()).filter(|origin| origin.contains(' '))),
+        ("distribution", distribution(&cause.origin).map(str::to_owned)),
         ("file", Some(cause.file.absolute())),
         ("library", Some(cause.soname.clone())),
         ("symbol", cause.symbol.clone()),

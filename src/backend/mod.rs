@@ -5,3 +5,4 @@
 mod contents;
 pub mod deb;
 pub mod rpm;
+mod upstream;

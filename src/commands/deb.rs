@@ -10,7 +10,7 @@ use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, Target, rules};
-use crate::commands::format::Format;
+use crate::commands::format::{Format, check_renames, relations_of};
 use crate::error::UserError;
 use crate::needs::{Needs, Rules, abi, resolve};
 use crate::package::{Machine, PackageMeta, Relation, RelationKind};
@@ -39,11 +39,7 @@ impl Format for Deb {
     fn configured(&self, inputs: &Inputs, args: &BuildArgs) -> Result<Vec<Relation>> {
         let config = &inputs.project.config;
         let (common, own) = (&config.dependencies.rename, &config.deb.rename);
-        for (key, packages) in [("dependencies.rename", common), ("deb.rename", own)] {
-            for package in packages.values() {
-                deb::relation(RelationKind::Needs, package, &format!("`{key}` names it"))?;
-            }
-        }
+        check_renames(&[("dependencies.rename", common), ("deb.rename", own)], deb::relation)?;
         if let Some(root) = args.sysroot.as_deref().filter(|root| !deb::has_packages(root)) {
             let message = format!("no packages are installed in `{}`", root.display());
             return Err(UserError::usage(message)
@@ -110,7 +106,7 @@ fn options(inputs: &Inputs, threads: usize) -> Options {
 
 fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
     let config = &inputs.project.config;
-    let of_kind = [
+    let lists = [
         (RelationKind::Needs, "dependencies.add", &config.dependencies.add),
         (RelationKind::Needs, "deb.add", &config.deb.add),
         (RelationKind::Recommends, "deb.recommends", &config.deb.recommends),
@@ -119,13 +115,7 @@ fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
         (RelationKind::Replaces, "deb.replaces", &config.deb.replaces),
         (RelationKind::Provides, "deb.provides", &config.deb.provides),
     ];
-    let mut relations = Vec::new();
-    for (kind, key, texts) in of_kind {
-        for text in texts {
-            relations.push(deb::relation(kind, text, &format!("`{key}` asks for it"))?);
-        }
-    }
-    Ok(relations)
+    relations_of(&lists, deb::relation)
 }
 
 fn libraries(

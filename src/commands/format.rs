@@ -1,5 +1,6 @@
 //! The flow of a build, whatever the format: validate, build the tree once, then relate and write each package.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 
 use anyhow::Result;
@@ -11,7 +12,7 @@ use crate::commands::build::{Built, Inputs, build, describe, inputs};
 use crate::commands::deb::Deb;
 use crate::commands::rpm::Rpm;
 use crate::error::UserError;
-use crate::package::{PackageMeta, Relation};
+use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config::FormatName;
 use crate::report::{Talk, print};
 use crate::services::command_line::Commands;
@@ -50,6 +51,33 @@ pub trait Format {
         args: &BuildArgs,
         files: (&mut File, File),
     ) -> Result<()>;
+}
+
+/// Makes a relation of a text and the reason for it; refuses what is none in the format.
+type Relate = fn(RelationKind, &str, &str) -> Result<Relation>;
+
+/// Refuses packages that stand for libraries, by key of the configuration, if they make no relation.
+pub fn check_renames(renames: &[(&str, &BTreeMap<String, String>)], relate: Relate) -> Result<()> {
+    for (key, packages) in renames {
+        for package in packages.values() {
+            relate(RelationKind::Needs, package, &format!("`{key}` names it"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The relations that `lists` of the configuration ask for, each a kind, a key and texts.
+pub fn relations_of(
+    lists: &[(RelationKind, &str, &Vec<String>)],
+    relate: Relate,
+) -> Result<Vec<Relation>> {
+    let mut relations = Vec::new();
+    for (kind, key, texts) in lists {
+        for text in *texts {
+            relations.push(relate(*kind, text, &format!("`{key}` asks for it"))?);
+        }
+    }
+    Ok(relations)
 }
 
 /// The format called `name`, unsigned.

@@ -11,7 +11,7 @@ use crate::backend::rpm::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, rules};
-use crate::commands::format::Format;
+use crate::commands::format::{Format, check_renames, relations_of};
 use crate::needs::{Rules, abi, resolve};
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config;
@@ -43,11 +43,7 @@ impl Format for Rpm {
     fn configured(&self, inputs: &Inputs, _: &BuildArgs) -> Result<Vec<Relation>> {
         let config = &inputs.project.config;
         let (common, own) = (&config.dependencies.rename, &config.rpm.rename);
-        for (key, packages) in [("dependencies.rename", common), ("rpm.rename", own)] {
-            for package in packages.values() {
-                rpm::relation(RelationKind::Needs, package, &format!("`{key}` names it"))?;
-            }
-        }
+        check_renames(&[("dependencies.rename", common), ("rpm.rename", own)], rpm::relation)?;
         configured_relations(inputs)
     }
 
@@ -121,7 +117,7 @@ fn options(inputs: &Inputs, threads: usize) -> Options {
 
 fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
     let config = &inputs.project.config;
-    let of_kind = [
+    let lists = [
         (RelationKind::Needs, "dependencies.add", &config.dependencies.add),
         (RelationKind::Needs, "rpm.add", &config.rpm.add),
         (RelationKind::Recommends, "rpm.recommends", &config.rpm.recommends),
@@ -130,11 +126,5 @@ fn configured_relations(inputs: &Inputs) -> Result<Vec<Relation>> {
         (RelationKind::Replaces, "rpm.obsoletes", &config.rpm.obsoletes),
         (RelationKind::Provides, "rpm.provides", &config.rpm.provides),
     ];
-    let mut relations = Vec::new();
-    for (kind, key, texts) in of_kind {
-        for text in texts {
-            relations.push(rpm::relation(kind, text, &format!("`{key}` asks for it"))?);
-        }
-    }
-    Ok(relations)
+    relations_of(&lists, rpm::relation)
 }

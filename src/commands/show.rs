@@ -14,6 +14,7 @@ use crate::digest::{Hasher, hex};
 use crate::document::to_json;
 use crate::error::UserError;
 use crate::package::Package;
+use crate::project::config::FormatName;
 use crate::report::print;
 use crate::tree::{Entry, Role, Tree};
 
@@ -23,20 +24,33 @@ pub fn run(args: &ShowArgs) -> Result<()> {
         UserError::input(format!("cannot open `{}`: {error}", args.package.display()))
     })?;
     let scratch = scratch()?;
-    let package = read(input, scratch.spool()?)
+    let package = open(input, scratch.spool()?)
         .with_context(|| format!("cannot read `{}`", args.package.display()))?;
     let files = files(&package.tree)?;
     print(&if args.json { json(&package, &files)? } else { plain(&text(&package, &files)) })
 }
 
-/// Reads a package of the format its first bytes tell, whatever it is called.
-fn read(input: File, spool: File) -> Result<Package> {
-    if deb::recognises(&input) {
-        deb::read(input, spool)
-    } else if rpm::recognises(&input) {
-        rpm::read(input, spool)
+fn open(input: File, spool: File) -> Result<Package> {
+    let stranger = || UserError::input("this is neither a .deb nor an .rpm");
+    read(recognise(&input).ok_or_else(stranger)?, input, spool)
+}
+
+/// The format the first bytes of a package tell, whatever it is called.
+pub fn recognise(input: &File) -> Option<FormatName> {
+    if deb::recognises(input) {
+        Some(FormatName::Deb)
+    } else if rpm::recognises(input) {
+        Some(FormatName::Rpm)
     } else {
-        Err(UserError::input("this is neither a .deb nor an .rpm").into())
+        None
+    }
+}
+
+/// Reads a package of that format.
+pub fn read(format: FormatName, input: File, spool: File) -> Result<Package> {
+    match format {
+        FormatName::Deb => deb::read(input, spool),
+        FormatName::Rpm => rpm::read(input, spool),
     }
 }
 

@@ -78,10 +78,9 @@ fn open(args: &BuildArgs) -> Result<(Package, FormatName)> {
     let input = File::open(&args.project)
         .map_err(|error| UserError::input(format!("it cannot be opened: {error}")))?;
     let spool = scratch()?.spool()?;
-    if rpm::recognises(&input) {
-        return Ok((rpm::read(input, spool)?, FormatName::Rpm));
-    }
-    Ok((deb::read(input, spool)?, FormatName::Deb))
+    // What is no package at all is told what a `.deb` has.
+    let format = show::recognise(&input).unwrap_or(FormatName::Deb);
+    Ok((show::read(format, input, spool)?, format))
 }
 
 /// What a package declares, with the reasons its files give; those of a `.deb` are looked up in `--sysroot`.
@@ -90,11 +89,10 @@ fn of_package(
     args: &BuildArgs,
     talk: &Talk,
 ) -> Result<Known> {
-    let declared = match format {
-        FormatName::Deb => deb::declared(&package),
-        FormatName::Rpm => rpm::declared(&package),
+    let (declared, machine) = match format {
+        FormatName::Deb => (deb::declared(&package), deb::machine(&package)),
+        FormatName::Rpm => (rpm::declared(&package), None),
     };
-    let machine = deb::machine(&package);
     let (tree, troubles) = with_distributions(package.tree);
     for trouble in troubles {
         talk.warn(format!("{trouble}: its files are those of no distribution"));

@@ -34,10 +34,9 @@ pub fn check(needs: &Needs, release: &Release, machine: Machine) -> Result<()> {
     Ok(())
 }
 
-/// Libraries whose versions [`check`] looks at: those of glibc, of gcc and zlib.
-const LOOKED_AT: [&str; 13] = [
+/// Libraries of PEP 600's list that come with glibc, gcc's libraries and zlib.
+const BASIC: [&str; 12] = [
     "libanl.so.1",
-    "libatomic.so.1",
     "libc.so.6",
     "libdl.so.2",
     "libgcc_s.so.1",
@@ -51,13 +50,19 @@ const LOOKED_AT: [&str; 13] = [
     "libz.so.1",
 ];
 
+/// Whether every system with glibc and a Python has `soname`; [`check`] looks at its versions.
+pub fn is_basic(soname: &str) -> bool {
+    soname.starts_with("ld-linux") || BASIC.contains(&soname)
+}
+
 /// The libraries that nothing is known of, for a message; `None` when there are none.
 pub fn unknown(needs: &Needs) -> Option<String> {
     let libraries = needs.files.iter().flat_map(|file| &file.libraries);
     let libraries =
         libraries.filter(|library| library.renamed.is_none() && library.spare.is_none());
     let sonames = libraries.map(|library| library.soname.as_str());
-    let is_known = |soname: &str| soname.starts_with("ld-linux") || LOOKED_AT.contains(&soname);
+    // [`check`] looks at this library of gcc, too, but not every system has it.
+    let is_known = |soname: &str| is_basic(soname) || soname == "libatomic.so.1";
     let sonames: BTreeSet<_> = sonames.filter(|soname| !is_known(soname)).collect();
     let sonames: Vec<_> = sonames.into_iter().map(|soname| format!("`{soname}`")).collect();
     (!sonames.is_empty()).then(|| sonames.join(", "))
@@ -113,7 +118,9 @@ mod tests {
         let mut needs = needs(&[]);
         assert_eq!(unknown(&needs), None);
         let template = needs.files[0].libraries[0].clone();
-        for soname in ["libssl.so.3", "ld-linux-x86-64.so.2", "libpq.so.5", "libssl.so.3"] {
+        for soname in
+            ["libssl.so.3", "ld-linux-x86-64.so.2", "libpq.so.5", "libatomic.so.1", "libssl.so.3"]
+        {
             let library = Library { soname: soname.to_owned(), ..template.clone() };
             needs.files[0].libraries.push(library);
         }

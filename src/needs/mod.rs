@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::elf::{Abi, ElfFacts, ElfKind, ElfReport};
 use crate::needs::paths::{expand, follow, normal};
 use crate::needs::verdicts::Verdicts;
+use crate::package::who;
 use crate::tree::{Entry, PkgPath, Tree};
 
 /// What a package needs from the system.
@@ -48,11 +49,7 @@ pub struct FileNeeds {
 impl FileNeeds {
     /// The file, and who brought it, for messages.
     pub fn who(&self) -> String {
-        // What no distribution brought has a single word there.
-        match self.origin.contains(' ') {
-            true => format!("`{}` of `{}`", self.path, self.origin),
-            false => format!("`{}`", self.path),
-        }
+        who(&self.path, &self.origin)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::needs::{Rules, matches};
+use crate::package::users;
 use crate::tree::PkgPath;
 
 /// Tables of rules, and what has come of them.
@@ -56,10 +57,9 @@ impl<'r> Verdicts<'r> {
 
     /// What the user should know: libraries that are ignored, and rules that hold for none.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let ignored = self
-            .ignored
-            .iter()
-            .map(|(soname, paths)| format!("{} `{soname}`, which is ignored", count(paths)));
+        let ignored = self.ignored.iter().filter_map(|(soname, paths)| {
+            Some(format!("{} `{soname}`, which is ignored", users(paths)?))
+        });
         let mut warnings: Vec<_> = ignored.collect();
         for table in self.tables {
             let rename: Vec<_> = table.rename.keys().cloned().collect();
@@ -76,14 +76,5 @@ impl<'r> Verdicts<'r> {
             }
         }
         warnings
-    }
-}
-
-fn count(paths: &[PkgPath]) -> String {
-    match paths {
-        [one] => format!("`{one}` needs"),
-        [first, _] => format!("`{first}` and 1 more file need"),
-        [first, rest @ ..] => format!("`{first}` and {} more files need", rest.len()),
-        [] => String::new(),
     }
 }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::elf::{ElfFacts, ElfKind, ElfReport};
 use crate::error::UserError;
 use crate::needs::matches;
-use crate::package::Machine;
+use crate::package::{self, Machine};
 use crate::tree::{Entry, PkgPath, Tree};
 
 /// Takes the files off whose path one of `rules` is; a pattern may hold `*` and `?`. Returns the rest, and warnings.
@@ -50,13 +50,8 @@ pub fn empty(tree: &Tree) -> Vec<String> {
 /// A file, and the distribution that brought it.
 pub(super) fn who(tree: &Tree, path: &PkgPath) -> String {
     match tree.get(path) {
-        // What no distribution brought has a single word there.
-        Some(Entry::File { origin, .. }) if origin.contains(' ') => {
-            format!("`{path}` of `{origin}`")
-        }
-        Some(Entry::File { .. } | Entry::Dir { .. } | Entry::Symlink { .. }) | None => {
-            format!("`{path}`")
-        }
+        Some(Entry::File { origin, .. }) => package::who(path, origin),
+        Some(Entry::Dir { .. } | Entry::Symlink { .. }) | None => package::who(path, ""),
     }
 }
 

@@ -167,19 +167,12 @@ fn check_value(name: &str, value: &str) -> Result<()> {
 
 /// The lines after the synopsis: each begins with a space, and one with a single `.` parts paragraphs.
 fn long_description(meta: &PackageMeta) -> String {
-    let mut paragraphs: Vec<&str> = meta.description.iter().map(String::as_str).collect();
-    let fallback = format!(
-        "Python application with its own set of {} Python distributions, kept apart from those of the \
-         system in {}.",
-        meta.bundled.len(),
-        meta.prefix
-    );
-    if paragraphs.iter().all(|text| text.trim().is_empty()) {
-        paragraphs = vec![&fallback];
+    let mut paragraphs: Vec<_> = meta.description.iter().map(|text| fold(text)).collect();
+    paragraphs.retain(|lines| !lines.is_empty());
+    if paragraphs.is_empty() {
+        paragraphs.push(fold(&meta.fallback_description()));
     }
-    let folded: Vec<_> =
-        paragraphs.into_iter().map(fold).filter(|lines| !lines.is_empty()).collect();
-    folded.join(" .\n")
+    paragraphs.join(" .\n")
 }
 
 /// A paragraph in lines that begin with a space.

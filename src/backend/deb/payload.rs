@@ -3,13 +3,13 @@
 //! Knows which entries a package may hold, and nothing of its control data.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, Write};
+use std::io::{self, BufWriter, Seek, Write};
 
 use anyhow::{Context, Result};
 
 use crate::backend::deb::tarball::TarWriter;
 use crate::codec::{Compression, Compressor};
-use crate::digest::{Hasher, hex};
+use crate::digest::{Hasher, HashingReader, hex};
 use crate::error::UserError;
 use crate::tree::{Content, Entry, PkgPath, Role, Tree};
 
@@ -100,22 +100,9 @@ fn add_file<W: Write>(
     content: &Content,
     mode: u32,
 ) -> io::Result<Vec<u8>> {
-    let mut reader = HashingReader { inner: content.open()?, hasher: Hasher::md5() };
+    let mut reader = HashingReader::new(content.open()?, Hasher::md5());
     tar.file(&format!("./{}", path.as_str()), mode, content.len(), &mut reader)?;
-    Ok(reader.hasher.finish())
-}
-
-struct HashingReader<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for HashingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
+    Ok(reader.finish())
 }
 
 /// Debian Policy 10.7: configuration is in `/etc`, and only there does dpkg look after it.

@@ -36,25 +36,14 @@ pub(super) fn simplify(mut relations: Vec<Relation>) -> Vec<Relation> {
     let mut kept: Vec<Relation> = Vec::new();
     for relation in relations {
         if let Some(stronger) = kept.iter_mut().find(|other| is_implied(&relation, other)) {
-            let new: Vec<_> =
-                relation.because.into_iter().filter(|it| !stronger.because.contains(it)).collect();
-            stronger.because.extend(new);
-            stronger.causes.extend(relation.causes);
+            stronger.absorb(relation);
             continue;
         }
-        let (mut reasons, mut causes) = (Vec::new(), Vec::new());
-        kept.retain(|other| {
-            let is_weaker = is_implied(other, &relation);
-            if is_weaker {
-                reasons.extend(other.because.clone());
-                causes.extend(other.causes.clone());
-            }
-            !is_weaker
-        });
         let mut relation = relation;
-        reasons.retain(|reason| !relation.because.contains(reason));
-        relation.because.extend(reasons);
-        relation.causes.extend(causes);
+        for weaker in kept.extract_if(.., |other| is_implied(other, &relation)).collect::<Vec<_>>()
+        {
+            relation.absorb(weaker);
+        }
         kept.push(relation);
     }
     kept.sort_by(by_package);
@@ -149,6 +138,7 @@ mod tests {
         check(&["a1 (<< 2)", "a1 (>= 1)"], &["a1 (>= 1)", "a1 (<< 2)"]);
         check(&["a1 | b1", "b1 (>= 2)"], &["b1 (>= 2)"]);
         check(&["a1 | b1", "a1 | c1"], &["a1 | b1", "a1 | c1"]);
+        check(&["a1 | b1", "a1 | c1", "a1 (>= 1)"], &["a1 (>= 1)"]);
         check(&["recommends a1", "a1 (>= 1)"], &["a1 (>= 1)"]);
         check(&["recommends a1 (>= 2)", "a1 (>= 1)"], &["a1 (>= 1)", "a1 (>= 2)"]);
         check(&["lib-b", "lib (>= 1)", "lib.a"], &["lib (>= 1)", "lib-b", "lib.a"]);

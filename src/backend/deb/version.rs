@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of where a version comes from.
 
+use crate::backend::upstream::spell;
 use crate::package::PackageMeta;
 use crate::pep::VersionParts;
 
@@ -22,28 +23,11 @@ pub(super) fn without_epoch(meta: &PackageMeta) -> String {
 }
 
 /// dpkg sorts `~` before the end of a version, `+` after the end and before `.`: pre-releases take the first,
-/// post-releases and local versions the second. A development release comes before every pre-release of the
-/// same version, hence its two `~` when it has nothing else to lean on; a local version comes before every
-/// post-release, hence its `0.`. Within local versions dpkg's own order holds: it has `+1` before `+abc`, and
-/// `+abc9` before `+abc10`, where PEP 440 has the opposite.
+/// post-releases and local versions the second. A local version comes before every post-release, hence its `0.`.
+/// Within local versions dpkg's own order holds: it has `+1` before `+abc`, and `+abc9` before `+abc10`, where PEP
+/// 440 has the opposite.
 fn upstream(parts: &VersionParts) -> String {
-    let numbers: Vec<_> = parts.release.iter().map(ToString::to_string).collect();
-    let mut text = numbers.join(".");
-    if let Some((kind, number)) = parts.pre {
-        text += &format!("~{kind}{number}");
-    }
-    if let Some(number) = parts.post {
-        text += &format!("+post{number}");
-    }
-    if let Some(number) = parts.dev {
-        let is_final = parts.pre.is_none() && parts.post.is_none();
-        text += if is_final { "~~dev" } else { "~dev" };
-        text += &number.to_string();
-    }
-    if let Some(local) = &parts.local {
-        text += &format!("+0.{local}");
-    }
-    text
+    spell(parts, "+post", "+0.")
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use anyhow::Result;
 use crate::backend::rpm::elfdeps::{GNU_HASH, PRIVATE, dependency};
 use crate::backend::rpm::relations;
 use crate::error::UserError;
-use crate::needs::{FileNeeds, Library, Needs};
-use crate::package::{Cause, Relation, RelationKind};
+use crate::needs::{FileNeeds, Library, Needs, abi};
+use crate::package::{Cause, Relation, RelationKind, users};
 use crate::tree::PkgPath;
 
 /// Relations, and what is to be said of them.
@@ -22,24 +22,6 @@ pub struct Derived {
     /// What the user should know.
     pub warnings: Vec<String>,
 }
-
-/// What every system with glibc and a Python has: a library of that name in a package serves the files that say so,
-/// and the system's the others. Of PEP 600's list, what comes with glibc, gcc and Python.
-const EVERYWHERE: [&str; 13] = [
-    "libanl.so.1",
-    "libc.so.6",
-    "libdl.so.2",
-    "libexpat.so.1",
-    "libgcc_s.so.1",
-    "libm.so.6",
-    "libmvec.so.1",
-    "libpthread.so.0",
-    "libresolv.so.2",
-    "librt.so.1",
-    "libstdc++.so.6",
-    "libutil.so.1",
-    "libz.so.1",
-];
 
 /// What `needs` means in relations.
 pub(super) fn derive(needs: &Needs) -> Result<Derived> {
@@ -71,10 +53,11 @@ pub(super) fn derive(needs: &Needs) -> Result<Derived> {
     Ok(Derived { relations, warnings: warnings.into_iter().collect() })
 }
 
-/// The library of the package that serves where no file says which one is meant.
+/// The library of the package that serves where no file says which one is meant: what every system has serves there
+/// itself. Of PEP 600's list, that is what comes with glibc, gcc and Python.
 fn spare(library: &Library) -> Option<&PkgPath> {
     let soname = library.soname.as_str();
-    let is_everywhere = soname.starts_with("ld-linux") || EVERYWHERE.contains(&soname);
+    let is_everywhere = abi::is_basic(soname) || soname == "libexpat.so.1";
     library.spare.as_ref().filter(|_| !is_everywhere)
 }
 
@@ -165,13 +148,7 @@ impl Relations {
 
 /// Files whose symbols are found through GNU's hash table alone need a loader that knows it.
 fn gnu_hash(files: &[PkgPath]) -> Option<Relation> {
-    let who = match files {
-        [] => return None,
-        [one] => format!("`{one}` needs"),
-        [first, _] => format!("`{first}` and 1 more file need"),
-        [first, rest @ ..] => format!("`{first}` and {} more files need", rest.len()),
-    };
-    let because = vec![format!("{who} a loader that knows GNU's hash table")];
+    let because = vec![format!("{} a loader that knows GNU's hash table", users(files)?)];
     let (kind, text) = (RelationKind::Needs, GNU_HASH.to_owned());
     Some(Relation { kind, text, because, causes: Vec::new() })
 }

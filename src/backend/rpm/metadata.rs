@@ -337,12 +337,7 @@ fn long_description(meta: &PackageMeta) -> String {
     let mut paragraphs: Vec<_> = meta.description.iter().map(|text| fold(text)).collect();
     paragraphs.retain(|text| !text.is_empty());
     if paragraphs.is_empty() {
-        paragraphs.push(fold(&format!(
-            "Python application with its own set of {} Python distributions, kept apart from those of the \
-             system in {}.",
-            meta.bundled.len(),
-            meta.prefix
-        )));
+        paragraphs.push(fold(&meta.fallback_description()));
     }
     paragraphs.join("\n\n")
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::backend::rpm::cpio::{CpioWriter, Member};
 use crate::codec::{Compression, Compressor};
-use crate::digest::{Hasher, HashingWriter, hex};
+use crate::digest::{Hasher, HashingReader, HashingWriter, hex};
 use crate::package::PackageMeta;
 use crate::tree::{Content, Entry, PkgPath, Role, Tree};
 
@@ -200,7 +200,7 @@ fn add<'t, W: Write>(
             let listed = append(FILE | mode, content.len(), &mut reader)?;
             // As rpmbuild, which asks programs and libraries that may be executed.
             let color = if mode & 0o111 == 0 { 0 } else { reader.color() };
-            let digest = reader.hasher.finish().try_into().expect("SHA-256 has 32 bytes");
+            let digest = reader.inner.finish().try_into().expect("SHA-256 has 32 bytes");
             Ok(Listed { digest: Some(digest), color, ..listed })
         }
     }
@@ -208,14 +208,14 @@ fn add<'t, W: Write>(
 
 /// Content that is hashed while it is read, and whose first bytes are kept.
 struct Examined<'a> {
-    inner: Box<dyn Read + 'a>,
-    hasher: Hasher,
+    inner: HashingReader<Box<dyn Read + 'a>>,
     start: Vec<u8>,
 }
 
 impl<'a> Examined<'a> {
     fn new(content: &'a Content) -> io::Result<Self> {
-        Ok(Self { inner: content.open()?, hasher: Hasher::sha256(), start: Vec::new() })
+        let inner = HashingReader::new(content.open()?, Hasher::sha256());
+        Ok(Self { inner, start: Vec::new() })
     }
 
     fn color(&self) -> u32 {
@@ -230,7 +230,6 @@ impl<'a> Examined<'a> {
 impl Read for Examined<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
         let missing = 5_usize.saturating_sub(self.start.len()).min(count);
         self.start.extend_from_slice(&buffer[..missing]);
         Ok(count)

@@ -13,13 +13,7 @@ pub(super) fn simplify(mut relations: Vec<Relation>) -> Vec<Relation> {
     for relation in relations {
         match kept.iter_mut().find(|other| says(other, &relation)) {
             None => kept.push(relation),
-            Some(stronger) => {
-                let known = &stronger.because;
-                let new = relation.because.into_iter().filter(|reason| !known.contains(reason));
-                let new: Vec<_> = new.collect();
-                stronger.because.extend(new);
-                stronger.causes.extend(relation.causes);
-            }
+            Some(stronger) => stronger.absorb(relation),
         }
     }
     kept.sort_by(|left, right| order(left).cmp(&order(right)));

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of where a version comes from.
 
+use crate::backend::upstream::spell;
 use crate::package::PackageMeta;
 use crate::pep::{Version, VersionParts};
 
@@ -23,28 +24,11 @@ pub(super) fn with_epoch(version: &Version) -> String {
 /// that keeps to one style is ordered right.
 ///
 /// rpm sorts `~` before the end of a version; every other sign only parts words from numbers, of which any number is
-/// later than any word and words are in the order of the alphabet. A development release comes before every
-/// pre-release of the same version, hence its two `~` when it has nothing else to lean on. A local version comes
-/// before every post-release, and so does the word `local` before the word `post`. Within local versions rpm has
-/// `abc9` before `abc10`, where PEP 440 has the opposite.
+/// later than any word and words are in the order of the alphabet. A local version comes before every post-release,
+/// and so does the word `local` before the word `post`. Within local versions rpm has `abc9` before `abc10`, where
+/// PEP 440 has the opposite.
 pub(super) fn upstream(parts: &VersionParts) -> String {
-    let numbers: Vec<_> = parts.release.iter().map(ToString::to_string).collect();
-    let mut text = numbers.join(".");
-    if let Some((kind, number)) = parts.pre {
-        text += &format!("~{kind}{number}");
-    }
-    if let Some(number) = parts.post {
-        text += &format!(".post{number}");
-    }
-    if let Some(number) = parts.dev {
-        let is_final = parts.pre.is_none() && parts.post.is_none();
-        text += if is_final { "~~dev" } else { "~dev" };
-        text += &number.to_string();
-    }
-    if let Some(local) = &parts.local {
-        text += &format!("+local.{local}");
-    }
-    text
+    spell(parts, ".post", "+local.")
 }
 
 #[cfg(test)]
