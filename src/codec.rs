@@ -1,5 +1,5 @@
 //! Compressed streams: zstd, xz and gzip, in and out, multi-threaded, with bytes that do not depend on
-//! the number of threads.
+//! the number of threads. What older packages are compressed with, bzip2 and lzma, is read only.
 //!
 //! The only module that knows the codec crates.
 
@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
 use flate2::write::GzEncoder;
 use flate2::{Compression as GzipLevel, GzBuilder};
@@ -144,6 +145,8 @@ pub enum Method {
     Xz,
     /// Zstandard, any number of frames.
     Zstd,
+    /// bzip2, any number of streams.
+    Bzip2,
     /// The format xz replaced.
     Lzma,
 }
@@ -160,6 +163,7 @@ pub fn decompress<'a>(input: impl Read + 'a, method: Method) -> io::Result<Box<d
             let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
             Box::new(XzDecoder::new_stream(BufReader::new(input), stream))
         }
+        Method::Bzip2 => Box::new(MultiBzDecoder::new(input)),
         Method::Lzma => {
             let stream = Stream::new_lzma_decoder(XZ_MEMORY)?;
             Box::new(XzDecoder::new_stream(BufReader::new(input), stream))
@@ -288,6 +292,8 @@ fn deflate_member(bytes: &[u8], level: GzipLevel) -> Vec<u8> {
 mod tests {
     use std::io::{Read, Write};
 
+    use bzip2::write::BzEncoder;
+
     use crate::codec::{Compression, Compressor, Method, decompress};
 
     fn check(compression: Compression, method: Method) {
@@ -314,6 +320,25 @@ mod tests {
         check(Compression::Zstd(3), Method::Zstd);
         check(Compression::Xz(1), Method::Xz);
         check(Compression::Gzip(6), Method::Gzip);
+    }
+
+    #[test]
+    fn bzip2_of_several_streams_and_one_cut_short() {
+        let stream = |text: &[u8]| {
+            let mut encoder = BzEncoder::new(Vec::new(), bzip2::Compression::best());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let whole = [stream(b"one, "), stream(b"two")].concat();
+        let read = |packed: &[u8]| {
+            let mut output = Vec::new();
+            decompress(packed, Method::Bzip2)?.read_to_end(&mut output).map(|_| output)
+        };
+        assert_eq!(read(&whole).unwrap(), b"one, two");
+        assert!(read(&whole[..whole.len() - 4]).is_err());
+        let mut damaged = whole;
+        damaged[20] ^= 1;
+        assert!(read(&damaged).is_err());
     }
 
     #[test]

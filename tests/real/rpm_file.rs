@@ -258,7 +258,7 @@ const LARGE_FILES: &str = "rpmlib(LargeFiles) <= 4.12.0-1";
 /// What rpmbuild writes is read, with every compression this rpm can write, hard links and ghosts included.
 #[test]
 fn packages_of_rpmbuild_are_read() -> Result<()> {
-    if !ready("packages_of_rpmbuild_are_read", &["rpmbuild"])? {
+    if !ready("packages_of_rpmbuild_are_read", &["rpmbuild", "rpm2cpio", "cpio"])? {
         return Ok(());
     }
     let scratch = tempfile::tempdir()?;
@@ -269,6 +269,7 @@ fn packages_of_rpmbuild_are_read() -> Result<()> {
         ("w2.xzdio", "xz"),
         ("w3.zstdio", "zstd"),
         ("w2.lzdio", "lzma"),
+        ("w9.bzdio", "bzip2"),
         ("w.ufdio", "none"),
     ] {
         let top = scratch.path().join(compression);
@@ -283,6 +284,7 @@ fn packages_of_rpmbuild_are_read() -> Result<()> {
         let mut dumped = dumped(&query(scratch.path(), &package, "--dump")?)?;
         dumped.remove("/opt/tiny/ghost").context("rpm lists the ghost")?;
         compare_files(&dumped, &shown)?;
+        compare_archive(&package, &shown).context(compression)?;
         for (option, name) in [("--requires", "Requires"), ("--provides", "Provides")] {
             let mut known = query(scratch.path(), &package, option)?;
             known.sort();
@@ -290,6 +292,50 @@ fn packages_of_rpmbuild_are_read() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// cpio lists the files that are shown, with the same types, modes, sizes and targets.
+fn compare_archive(package: &Path, shown: &Value) -> Result<()> {
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", "rpm2cpio \"$0\" | cpio -tv --quiet"]).arg(package).env("LC_ALL", "C");
+    let mut listed: Vec<_> = output(&mut shell)?.lines().filter_map(line_of_cpio).collect();
+    listed.sort();
+    let mut expected = Vec::new();
+    for file in shown["files"].as_array().into_iter().flatten() {
+        let text = |key: &str| file[key].as_str().unwrap_or_default();
+        let kind = match text("kind") {
+            "dir" => "d",
+            "link" => "l",
+            _ => "-",
+        };
+        let bits = u32::from_str_radix(text("mode"), 8)?;
+        let bit = |(at, letter)| if bits >> (8 - at) & 1 == 1 { letter } else { '-' };
+        let mode: String = "rwxrwxrwx".chars().enumerate().map(bit).collect();
+        let size = file["size"].as_u64().unwrap_or(text("target").len() as u64).to_string();
+        expected.push([format!("{kind}{mode}"), size, text("path").into(), text("target").into()]);
+    }
+    // In a set of hard links only the last has content.
+    let is_same = |one: &[String; 4], other: &[String; 4]| {
+        one[0] == other[0] && one[2..] == other[2..] && (one[1] == other[1] || one[1] == "0")
+    };
+    for line in &listed {
+        ensure!(expected.iter().any(|file| is_same(line, file)), "{line:?}");
+    }
+    // Directories of the system are in no archive.
+    expected.retain(|file| !file[0].starts_with('d'));
+    let files = listed.iter().filter(|line| !line[0].starts_with('d')).count();
+    ensure!(files == expected.len(), "{listed:#?}");
+    Ok(())
+}
+
+/// Type and mode, size, path and target of a line of `cpio -tv`, such as
+/// `lrwxrwxrwx   1 root     root            3 Jan  1  2026 ./opt/tiny/link -> one`.
+fn line_of_cpio(line: &str) -> Option<[String; 4]> {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let (_, name) = line.split_once(" .")?;
+    let (path, target) = name.split_once(" -> ").unwrap_or((name, ""));
+    let [mode, size] = [words.first()?, words.get(4)?].map(|word| (*word).to_owned());
+    Some([mode, size, path.to_owned(), target.to_owned()])
 }
 
 const SPEC: &str = "

@@ -89,6 +89,10 @@ fn method(member: &ArMember) -> Result<(Method, &'static str)> {
         ".gz" => (Method::Gzip, "gzip"),
         ".xz" => (Method::Xz, "xz"),
         ".zst" => (Method::Zstd, "zstd"),
+        // "bzip2 (with .bz2 extension, supported since dpkg 1.10.24), lzma (with .lzma extension, supported since dpkg
+        // 1.13.25)" (deb(5)); nothing writes them any more.
+        ".bz2" => (Method::Bzip2, "bzip2"),
+        ".lzma" => (Method::Lzma, "lzma"),
         other => {
             let message = format!(
                 "member `{}` is compressed with `{}`, which is not supported",
@@ -322,8 +326,9 @@ mod tests {
             [("debian-binary", version()), ("control.tar", control()), (data_name, data())]
         };
         check(&three("data.tar"), None);
-        check(&three("data.tar.bz2"), Some("`data.tar.bz2` is compressed with `bz2`"));
-        check(&three("data.tar.lzma"), Some("which is not supported"));
+        check(&three("data.tar.Z"), Some("`data.tar.Z` is compressed with `Z`, which is not"));
+        check(&three("data.tar.bz2"), Some("cannot read member `data.tar.bz2`"));
+        check(&three("data.tar.lzma"), Some("cannot read member `data.tar.lzma`"));
         check(&three("data.tar.gz"), Some("cannot read member `data.tar.gz`"));
         check(&three("data.tar.xz"), Some("cannot read member `data.tar.xz`"));
         check(&three("data.tar.zst"), Some("cannot read member `data.tar.zst`"));

@@ -122,10 +122,7 @@ fn method(payload: &Content) -> Result<(Method, &'static str)> {
         [0x28, 0xb5, 0x2f, 0xfd, ..] => (Method::Zstd, "zstd"),
         [0x5d, 0, 0, ..] => (Method::Lzma, "lzma"),
         [b'0', b'7', b'0', b'7', ..] => (Method::None, "none"),
-        [b'B', b'Z', b'h', ..] => {
-            let message = "the payload is compressed with `bzip2`, which is not supported";
-            return Err(UserError::input(message).hint("unpack it with `rpm2cpio`").into());
-        }
+        [b'B', b'Z', b'h', ..] => (Method::Bzip2, "bzip2"),
         _ => {
             let message = "the payload is cut short, or compressed in a way that is not known";
             return Err(UserError::input(message).into());
