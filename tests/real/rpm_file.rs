@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use mkpkg::backend::rpm::{self, Options};
 use mkpkg::codec::Compression;
+use mkpkg::lifecycle::Lifecycle;
 use mkpkg::package::{PackageMeta, PackageName};
 use mkpkg::tree::{Content, Entry, PkgPath, Tree};
 use serde_json::Value;
@@ -219,6 +220,7 @@ fn meta(version: &str) -> Result<PackageMeta> {
         epoch: 0,
         relations: Vec::new(),
         bundled: Vec::new(),
+        lifecycle: Lifecycle::default(),
     })
 }
 
