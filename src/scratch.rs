@@ -4,9 +4,10 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::mem;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -29,12 +30,19 @@ pub struct Scratch {
 pub struct Sweeper(Arc<Mutex<Option<PathBuf>>>);
 
 impl Sweeper {
-    /// Removes the directory, if there is one.
+    /// Removes the directory, if there is one; none can be made any more.
     pub fn sweep(&self) {
-        if let Some(dir) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let mut dir = self.place();
+        if let Some(dir) = dir.take() {
             // The next build collects what cannot be removed now.
             let _ = fs::remove_dir_all(dir);
         }
+        // Held to the end of the process, which is near.
+        mem::forget(dir);
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,6 +53,8 @@ impl Scratch {
         let base =
             base.canonicalize().with_context(|| format!("cannot use `{}`", base.display()))?;
         collect_stale(&base);
+        // An interrupt waits until it knows of the directory that is being made.
+        let mut place = sweeper.place();
         let (dir, lock) = loop {
             if let Some(locked) = attempt(&base)
                 .with_context(|| format!("cannot make a directory in `{}`", base.display()))?
@@ -52,7 +62,7 @@ impl Scratch {
                 break locked;
             }
         };
-        *sweeper.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir.path().to_owned());
+        *place = Some(dir.path().to_owned());
         Ok(Self { dir, _lock: lock })
     }
 
