@@ -92,7 +92,9 @@ fn constant<'s>(source: &'s str, name: &str) -> Result<Vec<&'s str>> {
 #[test]
 fn every_key_is_documented_and_nothing_else_is() -> Result<()> {
     let source = read("src/project/config.rs")?;
-    let keys = keys(&structs(&source), "Config", "");
+    let later = constant(&source, "LATER")?;
+    let mut keys = keys(&structs(&source), "Config", "");
+    keys.retain(|key| !later.contains(&key.as_str()));
     assert!(keys.contains("deb.section") && keys.contains("files.mode"), "{keys:?}");
     let (readme, reference) = (read("README.md")?, read("docs/config.md")?);
     let section = reference.split("\n## ").find(|section| section.starts_with("Keys"));
@@ -100,7 +102,7 @@ fn every_key_is_documented_and_nothing_else_is() -> Result<()> {
     assert_eq!(described, keys.iter().map(String::as_str).collect());
     let missing: Vec<_> = keys.iter().filter(|key| !rows(&readme).contains(key.as_str())).collect();
     assert!(missing.is_empty(), "not in README.md: {missing:?}");
-    for key in constant(&source, "LATER")? {
+    for key in later {
         assert!(reference.contains(&format!("`{key}`")), "docs/config.md: {key}");
         assert!(readme.contains(&format!("`{key}`")), "README.md: {key}");
     }
