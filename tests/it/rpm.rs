@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::golden::everything;
 use crate::sandbox::{Failures, Sandbox};
 use crate::snapshot;
+use crate::wheel::Wheel;
 
 /// What replaces the requirement of [`everything`], which is in the grammar of the other format.
 const ADD: [&str; 2] = ["--set", "dependencies.add=['(redis or valkey)', 'nginx >= 1.22']"];
@@ -102,6 +103,30 @@ fn faults() {
     late.env("SOURCE_DATE_EPOCH", "4294967296");
     failures.command("a time that does not fit", &sandbox, late);
     failures.check("bad_rpm");
+}
+
+/// A wheel says of itself that it is for one machine, whatever is in it; byte code is for all.
+#[test]
+fn a_package_is_for_any_machine_if_all_that_is_in_it_is() {
+    for (tag, ends) in [
+        ("py3-none-any", ["_all.deb", ".noarch.rpm"]),
+        ("cp311-none-any", ["_all.deb", ".noarch.rpm"]),
+        ("py3-none-any.linux_x86_64", ["_all.deb", ".noarch.rpm"]),
+        ("cp311-cp311-linux_x86_64", ["_amd64.deb", ".x86_64.rpm"]),
+        ("cp36-abi3-manylinux2014_x86_64", ["_amd64.deb", ".x86_64.rpm"]),
+        ("py3-none-manylinux2014_x86_64", ["_amd64.deb", ".x86_64.rpm"]),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.wheel(&Wheel::acme().metadata("Requires-Dist: rocket\n"));
+        sandbox.wheel(&Wheel::new("rocket", "2.0").tag(tag));
+        let outcome = sandbox.run(sandbox.package("build", &["-v"]));
+        assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        let told = format!("the package is for x86_64 alone, as `rocket-2.0-{tag}.whl` is");
+        assert_eq!(outcome.stderr.contains(&told), ends[0] == "_amd64.deb", "{}", outcome.stderr);
+        for (line, end) in outcome.stdout.lines().zip(ends) {
+            assert!(line.ends_with(end), "{tag}: {line}");
+        }
+    }
 }
 
 #[test]
