@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::app::identify;
 use crate::artifact;
@@ -46,6 +46,10 @@ pub trait Format {
         args: &BuildArgs,
         files: (&mut File, File),
     ) -> Result<()>;
+    /// Signs what was written, where that is asked for.
+    fn sign(&self, _package: &File, _args: &BuildArgs) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The format called `name`, unsigned.
@@ -162,7 +166,12 @@ fn deliver(
     }
     let artifact = talk.stage("written", || {
         artifact::write(&args.output, &file_name, |out| {
-            format.write((meta, tree), inputs, args, (out, artifact::spool(&args.output)?))
+            let path = args.output.join(&file_name);
+            let spool = artifact::spool(&args.output)?;
+            let written = format.write((meta, tree), inputs, args, (&mut *out, spool));
+            written.with_context(|| format!("cannot write `{}`", path.display()))?;
+            let signed = format.sign(out, args);
+            signed.with_context(|| format!("cannot sign `{}`", path.display()))
         })
     })?;
     summary::say(meta, &artifact, talk);
