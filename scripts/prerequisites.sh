@@ -18,7 +18,7 @@ tests=(
     mmdebstrap util-linux mount                      # root file systems, namespaces
     rpm rpm2cpio python3-rpm rpmlint dnf zypper     # judges of an .rpm
     createrepo-c busybox-static cpio libarchive-tools
-    gnupg                                            # makes a key, and signs with it
+    gnupg sq                                         # make a key, and sign with it
     faketime shellcheck
     binutils file tar xz-utils zstd
     g++ make pkgconf python3-dev                     # to build the sdists the tests package:

@@ -36,7 +36,7 @@ pub fn prepare(dir: &Path) -> Result<()> {
     })
 }
 
-/// Writes `dir/name` with what `fill` puts into an empty file.
+/// Writes `dir/name` with what `fill` puts into an empty file; its errors say themselves what failed.
 pub fn write(
     dir: &Path,
     name: &str,
@@ -52,7 +52,7 @@ pub fn write(
     }
     let fault = || format!("cannot write `{}`", path.display());
     let mut file = tempfile::tempfile_in(dir).with_context(fault)?;
-    fill(&mut file).with_context(fault)?;
+    fill(&mut file)?;
     file.set_permissions(Permissions::from_mode(0o644)).with_context(fault)?;
     file.sync_all().with_context(fault)?;
     file.seek(SeekFrom::Start(0)).with_context(fault)?;

@@ -189,7 +189,7 @@ pub struct RpmArgs {
     /// How it is built.
     #[command(flatten)]
     pub build: BuildArgs,
-    /// Sign with this key of GnuPG, best named by its fingerprint.
+    /// Sign with this key of GnuPG, best named by its fingerprint; `sq:KEY` is one of Sequoia: a file, or a fingerprint.
     #[arg(long, value_name = "KEY", env = "MKPKG_SIGN")]
     pub sign: Option<String>,
 }

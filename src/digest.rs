@@ -33,6 +33,34 @@ pub fn base64url(bytes: &[u8]) -> String {
     text
 }
 
+/// What base64 of the usual alphabet holds, white space aside (RFC 4648, 4); `None` when it is none.
+pub fn base64(text: &str) -> Option<Vec<u8>> {
+    let text: Vec<_> = text.bytes().filter(|at| !at.is_ascii_whitespace()).collect();
+    let end = text.iter().position(|at| *at == b'=').unwrap_or(text.len());
+    let (digits, padding) = text.split_at(end);
+    if text.len() % 4 != 0 || padding.len() > 2 || padding.iter().any(|at| *at != b'=') {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    for chunk in digits.chunks(4) {
+        let mut group = 0_u32;
+        for at in chunk {
+            let value = match at {
+                b'A'..=b'Z' => at - b'A',
+                b'a'..=b'z' => at - b'a' + 26,
+                b'0'..=b'9' => at - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                _ => return None,
+            };
+            group = (group << 6) | u32::from(value);
+        }
+        let group = group << (6 * (4 - chunk.len()));
+        bytes.extend(&group.to_be_bytes()[1..chunk.len()]);
+    }
+    Some(bytes)
+}
+
 /// A digest fed piece by piece.
 #[derive(Clone, Debug)]
 pub enum Hasher {
@@ -176,7 +204,7 @@ impl<R: Read> Read for HashingReader<R> {
 
 #[cfg(test)]
 mod tests {
-    use crate::digest::{Hasher, base64url, hex, sha256};
+    use crate::digest::{Hasher, base64, base64url, hex, sha256};
 
     #[test]
     fn text_forms() {
@@ -187,6 +215,18 @@ mod tests {
         }
         assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
         assert_eq!(hex(&[0, 0xab]), "00ab");
+        for (text, bytes) in [
+            ("", &b""[..]),
+            ("Zg==", b"f"),
+            ("Zm8=", b"fo"),
+            ("Zm9v\nZm8=\n", b"foofo"),
+            ("+/8=", &[0xfb, 0xff]),
+        ] {
+            assert_eq!(base64(text).as_deref(), Some(bytes), "{text}");
+        }
+        for bad in ["Z", "Zg", "Z===", "Zg=v", "-_8=", "ä12="] {
+            assert_eq!(base64(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -257,6 +257,7 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
         talk.note(note);
     }
     let (machine, elf) = gates(inputs, args, &scratch, (&app, &staged), talk)?;
+    let machine = machine.or(bound(&wheels, inputs, talk));
     let Staged { tree, interpreter, bundled, .. } = staged;
     Ok(Built { app, tree, machine, interpreter, elf, bundled })
 }
@@ -291,6 +292,16 @@ fn wheels(
     }
     let wheels = talk.stage("verified wheels", || venv::open(&wheelhouse.wheels, args.jobs()))?;
     Ok((wheels, wheelhouse.own))
+}
+
+/// The machine of a package without compiled files, when a wheel says of itself that it is for one.
+///
+/// What such a wheel holds was chosen for it, by its build or by its author: elsewhere there is another wheel.
+fn bound(wheels: &[Wheel], inputs: &Inputs, talk: &Talk) -> Option<Machine> {
+    let wheel = wheels.iter().find(|wheel| !wheel.name.is_universal())?;
+    let uname = &inputs.interpreter.environment.platform_machine;
+    talk.note(&format!("the package is for {uname} alone, as `{}` is", wheel.file_name()));
+    Machine::from_uname(uname)
 }
 
 /// `$XDG_CACHE_HOME/mkpkg`, or below the home directory.

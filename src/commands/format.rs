@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::app::{App, identify};
 use crate::artifact;
@@ -51,6 +51,10 @@ pub trait Format {
         args: &BuildArgs,
         files: (&mut File, File),
     ) -> Result<()>;
+    /// Signs what was written, where that is asked for.
+    fn sign(&self, _package: &File, _args: &BuildArgs) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Makes a relation of a text and the reason for it; refuses what is none in the format.
@@ -226,7 +230,12 @@ fn deliver(
     }
     let artifact = talk.stage("written", || {
         artifact::write(&args.output, &file_name, |out| {
-            format.write((meta, tree), inputs, args, (out, artifact::spool(&args.output)?))
+            let path = args.output.join(&file_name);
+            let spool = artifact::spool(&args.output)?;
+            let written = format.write((meta, tree), inputs, args, (&mut *out, spool));
+            written.with_context(|| format!("cannot write `{}`", path.display()))?;
+            let signed = format.sign(out, args);
+            signed.with_context(|| format!("cannot sign `{}`", path.display()))
         })
     })?;
     summary::say(meta, &artifact, talk);

@@ -94,9 +94,12 @@ impl Format for Rpm {
         args: &BuildArgs,
         (out, spool): (&mut File, File),
     ) -> Result<()> {
-        rpm::write(meta, tree, &options(inputs, args.jobs()), out, spool)?;
+        rpm::write(meta, tree, &options(inputs, args.jobs()), out, spool)
+    }
+
+    fn sign(&self, package: &File, args: &BuildArgs) -> Result<()> {
         match &self.signer {
-            Some(signer) => rpm::sign(out, |header| signer.sign(held(header, args)?)),
+            Some(signer) => rpm::sign(package, |header| signer.sign(held(header, args)?)),
             None => Ok(()),
         }
     }

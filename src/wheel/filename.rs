@@ -63,6 +63,13 @@ impl WheelName {
                 && parse_version(&stem[at + 1..]).is_some_and(|version| version == self.version)
         })
     }
+
+    /// Whether it is one for any machine and any build of the interpreter.
+    ///
+    /// PEP 427: a wheel that fits in several ways has all their tags, so one such tag is enough.
+    pub fn is_universal(&self) -> bool {
+        self.tags.iter().any(|tag| tag.abi == "none" && tag.platform == "any")
+    }
 }
 
 impl fmt::Display for WheelName {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::golden::everything;
 use crate::sandbox::{Failures, Sandbox};
 use crate::snapshot;
+use crate::wheel::Wheel;
 
 /// What replaces the requirement of [`everything`], which is in the grammar of the other format.
 const ADD: [&str; 2] = ["--set", "dependencies.add=['(redis or valkey)', 'nginx >= 1.22']"];
@@ -104,6 +105,30 @@ fn faults() {
     failures.check("bad_rpm");
 }
 
+/// A wheel says of itself that it is for one machine, whatever is in it; byte code is for all.
+#[test]
+fn a_package_is_for_any_machine_if_all_that_is_in_it_is() {
+    for (tag, ends) in [
+        ("py3-none-any", ["_all.deb", ".noarch.rpm"]),
+        ("cp311-none-any", ["_all.deb", ".noarch.rpm"]),
+        ("py3-none-any.linux_x86_64", ["_all.deb", ".noarch.rpm"]),
+        ("cp311-cp311-linux_x86_64", ["_amd64.deb", ".x86_64.rpm"]),
+        ("cp36-abi3-manylinux2014_x86_64", ["_amd64.deb", ".x86_64.rpm"]),
+        ("py3-none-manylinux2014_x86_64", ["_amd64.deb", ".x86_64.rpm"]),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.wheel(&Wheel::acme().metadata("Requires-Dist: rocket\n"));
+        sandbox.wheel(&Wheel::new("rocket", "2.0").tag(tag));
+        let outcome = sandbox.run(sandbox.package("build", &["-v"]));
+        assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        let told = format!("the package is for x86_64 alone, as `rocket-2.0-{tag}.whl` is");
+        assert_eq!(outcome.stderr.contains(&told), ends[0] == "_amd64.deb", "{}", outcome.stderr);
+        for (line, end) in outcome.stdout.lines().zip(ends) {
+            assert!(line.ends_with(end), "{tag}: {line}");
+        }
+    }
+}
+
 #[test]
 fn build_makes_both_formats_from_one_tree() {
     let bare = ["--set", "dependencies.add=[]"];
@@ -143,16 +168,21 @@ fn build_makes_what_is_configured_or_what_the_target_installs() {
 
 /// A stand-in for GnuPG: mkpkg finds it first and runs it as it would the real one.
 fn signing(sandbox: &Sandbox, gpg: &str) -> Command {
-    let program = sandbox.write("bin/gpg", format!("#!/bin/sh\n{gpg}\n"));
+    signing_with(sandbox, "gpg", "-Acme", gpg)
+}
+
+/// The same for the program of that name, and a key.
+fn signing_with(sandbox: &Sandbox, program: &str, key: &str, script: &str) -> Command {
+    let program = sandbox.write(&format!("bin/{program}"), format!("#!/bin/sh\n{script}\n"));
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    let mut command = sandbox.rpm(&[&ADD[..], &["--sign=-Acme"]].concat());
+    let mut command = sandbox.rpm(&[&ADD[..], &[&format!("--sign={key}")]].concat());
     command.env("PATH", format!("{}:/usr/bin:/bin", sandbox.path("bin").display()));
     command
 }
 
 /// A packet that looks like an RSA signature, and what was asked for.
 const SIGNS: &str = r#"echo "$*" >>"$HOME/asked"
-case $* in *--detach-sign*) cat >"$HOME/header"; printf '\210\004\004\000\001\010' ;; esac"#;
+case $* in *--detach*) cat >"$HOME/header"; printf '\210\004\004\000\001\010' ;; esac"#;
 
 #[test]
 fn a_signature_changes_no_length() {
@@ -175,6 +205,20 @@ fn a_signature_changes_no_length() {
 }
 
 #[test]
+fn sq_signs_with_a_file() {
+    let sandbox = everything();
+    sandbox.write("project/acme key.pgp", "mkpkg does not read it");
+    let command = signing_with(&sandbox, "sq", "sq:acme key.pgp", SIGNS);
+    let signed = sandbox.built(command);
+    let asked = fs::read_to_string(sandbox.path("home/asked")).expect("it was asked");
+    let asked: Vec<_> = asked.lines().collect();
+    assert_eq!(asked, ["sign --help", "sign --binary --detached --signer-key=acme key.pgp"]);
+    let shown = sandbox.run(sandbox.mkpkg(&["show", &signed.display().to_string()]));
+    let line = shown.stdout.lines().find(|line| line.starts_with("Signature"));
+    assert_eq!(line, Some("Signature: RSA/SHA256, not verified"));
+}
+
+#[test]
 fn signing_faults() {
     let mut failures = Failures::default();
     let sandbox = everything();
@@ -185,6 +229,15 @@ fn signing_faults() {
     failures.command("no passphrase", &sandbox, signing(&sandbox, refuses));
     failures.command("no signature", &sandbox, signing(&sandbox, "exit 0"));
     failures.command("something else", &sandbox, signing(&sandbox, "echo Hello"));
+    let sq = |key: &str, script: &str| signing_with(&sandbox, "sq", key, script);
+    failures.command("no such file of a key", &sandbox, sq("sq:acme.pgp", SIGNS));
+    let fingerprint = "sq:598D7AB7A1459C2BAD8C8A7B1D1BB95CDD553ADA";
+    failures.command("an sq that keeps no keys", &sandbox, sq(fingerprint, SIGNS));
+    let refuses = "case $2 in --help) echo '--signer --signer-file --signature-file' ;;
+*) echo 'Error: it was not found' >&2; exit 1 ;; esac";
+    failures.command("a key that sq has not", &sandbox, sq(fingerprint, refuses));
+    sandbox.write("project/acme.pgp", "no key");
+    failures.command("a file that is no key", &sandbox, sq("sq:acme.pgp", refuses));
     failures.command("a key without a name", &sandbox, {
         let mut command = sandbox.rpm(&ADD);
         command.env("MKPKG_SIGN", "");

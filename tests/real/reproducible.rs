@@ -1,4 +1,4 @@
-//! The bytes of a package depend on nothing but what goes into it.
+//! The bytes of a package, in either format, depend on nothing but what goes into it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::build::{files, only_entry, sha256};
+use crate::build::{files, sha256};
 use crate::equal::wheels;
 use crate::tools::{output, ready, repository};
 
@@ -62,20 +62,28 @@ fn check(project: &str, options: &[&str]) -> Result<()> {
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755))?;
     let here = build(project, options, scratch.path(), &HERE)?;
     let there = build(project, options, scratch.path(), &THERE)?;
-    ensure!(here.file_name() == there.file_name(), "{here:?} and {there:?}");
-    if sha256(&here)? != sha256(&there)? {
-        let kept = scratch.keep();
-        anyhow::bail!("{project}: two builds differ; both are below `{}`", kept.display());
+    ensure!(here.len() == FORMATS.len() && there.len() == here.len(), "{here:?} and {there:?}");
+    for ((here, there), format) in here.iter().zip(&there).zip(FORMATS) {
+        ensure!(here.extension().is_some_and(|end| end == format), "{here:?}");
+        ensure!(here.file_name() == there.file_name(), "{here:?} and {there:?}");
+        if sha256(here)? != sha256(there)? {
+            let kept = scratch.keep();
+            anyhow::bail!("{project}: two .{format} differ; both are below `{}`", kept.display());
+        }
     }
     Ok(())
 }
 
+/// What `mkpkg build` makes, in the order of the names of its files.
+const FORMATS: [&str; 2] = ["rpm", "deb"];
+
+/// The packages of a project, one of each format.
 fn build(
     project: &str,
     options: &[&str],
     scratch: &Path,
     circumstances: &Circumstances,
-) -> Result<PathBuf> {
+) -> Result<Vec<PathBuf>> {
     let base = scratch.join(circumstances.dir);
     let home = base.join("home");
     let out = base.join("out");
@@ -98,7 +106,7 @@ fn build(
             command.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
         }
     }
-    command.arg(&binary).arg("deb").arg(&source).arg("-o").arg(&out);
+    command.arg(&binary).arg("build").arg(&source).arg("-o").arg(&out);
     command.args(["--jobs", circumstances.jobs]).args(options);
     command.current_dir(&base);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", &home);
@@ -111,7 +119,9 @@ fn build(
         }
     }
     output(&mut command)?;
-    only_entry(&out)
+    let mut packages = files(&out)?;
+    packages.sort();
+    Ok(packages)
 }
 
 /// What a machine behind a proxy, or with its own certificates, needs to fetch anything.

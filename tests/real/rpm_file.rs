@@ -26,13 +26,13 @@ fn package(project: &str, dir: &Path, options: &[&str]) -> Result<PathBuf> {
 }
 
 /// `rpm` with a database nobody else has.
-fn rpm(home: &Path) -> Command {
+pub(crate) fn rpm(home: &Path) -> Command {
     let mut rpm = Command::new("rpm");
     rpm.arg("--dbpath").arg(home.join("db")).env("HOME", home).env("LC_ALL", "C.UTF-8");
     rpm
 }
 
-fn query(home: &Path, package: &Path, what: &str) -> Result<Vec<String>> {
+pub(crate) fn query(home: &Path, package: &Path, what: &str) -> Result<Vec<String>> {
     let printed = output(rpm(home).args(["-qp", what]).arg(package))?;
     Ok(printed.lines().map(str::to_owned).collect())
 }
@@ -63,32 +63,40 @@ fn rpm_reads_what_we_read() -> Result<()> {
         [("acme-web", "zstd:3"), ("hatchling-app", "xz:0"), ("flit-app", "gzip:1")]
     {
         let package = package(project, &home.join(project), &["--compression", compression])?;
-        let shown = shown(&package)?;
-        let verdict = output(rpm(home).arg("-Kv").arg(&package))?;
-        let digests = ["Header SHA256", "Header SHA1", "Payload SHA256"];
-        let good = |name: &&str| verdict.contains(&format!("{name} digest: OK"));
-        ensure!(digests.iter().all(good) && !verdict.contains("BAD"), "{verdict}");
-        for (option, name) in [("--requires", "Requires"), ("--provides", "Provides")] {
-            let mut known = query(home, &package, option)?;
-            known.sort();
-            ensure!(known == fields(&shown, name), "{compression}: {option}: {known:#?}");
-        }
-        let scripts = query(home, &package, "--scripts")?.join("\n");
-        let script = shown["scripts"]["postun"].as_str().context("there is a script")?;
-        let body = script.trim_start_matches("#!/bin/sh\n").trim_end();
-        ensure!(scripts.contains("postuninstall scriptlet (using /bin/sh)"), "{scripts}");
-        ensure!(scripts.contains(body), "{scripts}");
-        let dumped = dumped(&query(home, &package, "--dump")?)?;
-        compare_files(&dumped, &shown)?;
-        let mut lists = vec![output(Command::new("bsdtar").arg("-tf").arg(&package))?];
-        let mut shell = Command::new("sh");
-        shell.args(["-ec", "rpm2cpio \"$0\" | cpio -t --quiet"]).arg(&package);
-        lists.push(output(&mut shell)?);
-        for list in lists {
-            let mut names: Vec<_> = list.lines().map(|name| name.trim_start_matches('.')).collect();
-            names.sort_unstable();
-            ensure!(names == dumped.keys().collect::<Vec<_>>(), "{compression}: {names:#?}");
-        }
+        rpm_agrees(home, &package).context(compression)?;
+    }
+    Ok(())
+}
+
+/// rpm, cpio and libarchive say of a package what we say: digests, relations, scripts, and every fact of every file.
+pub(crate) fn rpm_agrees(home: &Path, package: &Path) -> Result<()> {
+    let shown = shown(package)?;
+    let verdict = output(rpm(home).arg("-Kv").arg(package))?;
+    let digests = ["Header SHA256", "Header SHA1", "Payload SHA256"];
+    let good = |name: &&str| verdict.contains(&format!("{name} digest: OK"));
+    ensure!(digests.iter().all(good) && !verdict.contains("BAD"), "{verdict}");
+    for (option, name) in [("--requires", "Requires"), ("--provides", "Provides")] {
+        let mut known = query(home, package, option)?;
+        known.sort();
+        ensure!(known == fields(&shown, name), "{option}: {known:#?}");
+    }
+    let scripts = query(home, package, "--scripts")?.join("\n");
+    let script = shown["scripts"]["postun"].as_str().context("there is a script")?;
+    let body = script.trim_start_matches("#!/bin/sh\n").trim_end();
+    ensure!(scripts.contains("postuninstall scriptlet (using /bin/sh)"), "{scripts}");
+    ensure!(scripts.contains(body), "{scripts}");
+    let dumped = dumped(&query(home, package, "--dump")?)?;
+    compare_files(&dumped, &shown)?;
+    let mut bsdtar = Command::new("bsdtar");
+    bsdtar.env("LC_ALL", "C.UTF-8");
+    let mut lists = vec![output(bsdtar.arg("-tf").arg(package))?];
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", "rpm2cpio \"$0\" | cpio -t --quiet"]).arg(package);
+    lists.push(output(&mut shell)?);
+    for list in lists {
+        let mut names: Vec<_> = list.lines().map(|name| name.trim_start_matches('.')).collect();
+        names.sort_unstable();
+        ensure!(names == dumped.keys().collect::<Vec<_>>(), "{names:#?}");
     }
     Ok(())
 }
@@ -205,7 +213,7 @@ fn version(version: &str) -> Result<String> {
     Ok(rpm::version(&meta(version)?))
 }
 
-fn meta(version: &str) -> Result<PackageMeta> {
+pub(crate) fn meta(version: &str) -> Result<PackageMeta> {
     Ok(PackageMeta {
         name: PackageName::new("acme")?,
         version: version.parse()?,

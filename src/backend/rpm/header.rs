@@ -204,6 +204,14 @@ impl Header {
         Ok(bytes.chunks_exact(width).map(join).collect())
     }
 
+    /// The bytes of a tag; `None` when it is not there.
+    pub(super) fn binary(&self, tag: u32) -> Result<Option<&[u8]>> {
+        let Some((kind, offset, count)) = self.slot(tag)? else { return Ok(None) };
+        let end = offset.checked_add(count as usize).filter(|_| kind == 7);
+        let bytes = end.and_then(|end| self.store.get(offset..end)).ok_or_else(|| fault(tag))?;
+        Ok(Some(bytes))
+    }
+
     fn slot(&self, tag: u32) -> Result<Option<(u32, usize, u32)>> {
         match self.index.get(&tag) {
             Some((_, _, count)) if *count > MAX_VALUES => Err(fault(tag)),

@@ -11,6 +11,7 @@ mod files;
 mod header;
 pub mod libraries;
 mod metadata;
+mod openpgp;
 mod payload;
 mod read;
 mod relations;

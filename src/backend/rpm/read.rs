@@ -15,11 +15,12 @@ use crate::backend::rpm::cpio::{CpioReader, Name};
 use crate::backend::rpm::dependency::Dependency;
 use crate::backend::rpm::files::{FileList, Stored};
 use crate::backend::rpm::header::Header;
+use crate::backend::rpm::openpgp::Signature;
 use crate::backend::rpm::payload::{CONFIG, DIR, DOC, FILE, LINK, TYPE};
 use crate::backend::rpm::tags::DependencyTags;
 use crate::backend::rpm::{LEAD, LEAD_MAGIC, tags};
 use crate::codec::{Method, decompress};
-use crate::digest::{Hasher, HashingWriter, hex, sha256};
+use crate::digest::{Hasher, HashingWriter, base64, hex, sha256};
 use crate::error::UserError;
 use crate::package::Package;
 use crate::tree::{Content, Entry, MAX_PATH, Role, Tree};
@@ -59,7 +60,7 @@ pub(super) fn read(input: File, spool: File) -> Result<Package> {
     let unpack = Unpack { spool: Arc::new(spool), end: 0, origin: Arc::from(origin), list };
     Ok(Package {
         tree: unpack.read_all(cpio)?,
-        fields: fields(&header)?,
+        fields: fields(&header, &signatures(&signature)?)?,
         scripts: scripts(&header)?,
         compression: compression.to_owned(),
     })
@@ -266,7 +267,28 @@ const FIELDS: [(&str, Source); 16] = [
     ("Description", Source::Text(tags::DESCRIPTION)),
 ];
 
-fn fields(header: &Header) -> Result<Vec<(String, String)>> {
+/// What the signatures of a package say of themselves. A reader without keys cannot tell whether one is good.
+fn signatures(signature: &Header) -> Result<Vec<String>> {
+    let told = |bytes: &[u8]| {
+        let told = Signature::read(bytes).map(|read| read.to_string());
+        format!("{}, not verified", told.as_deref().unwrap_or("of a form that is not known"))
+    };
+    let mut found = Vec::new();
+    for tag in [tags::RSA_HEADER, tags::DSA_HEADER] {
+        found.extend(signature.binary(tag)?.map(told));
+    }
+    for text in signature.texts(tags::OPENPGP)? {
+        found.push(told(&base64(&text).unwrap_or_default()));
+    }
+    if found.is_empty() {
+        for tag in [tags::SIG_PGP, tags::SIG_GPG] {
+            found.extend(signature.binary(tag)?.map(told));
+        }
+    }
+    Ok(found)
+}
+
+fn fields(header: &Header, signatures: &[String]) -> Result<Vec<(String, String)>> {
     let mut fields = Vec::new();
     for (name, source) in FIELDS {
         let value = match source {
@@ -277,6 +299,9 @@ fn fields(header: &Header) -> Result<Vec<(String, String)>> {
             }
         };
         fields.extend(value.map(|value| (name.to_owned(), indented(&value))));
+        if name == "License" {
+            fields.extend(signatures.iter().map(|told| ("Signature".to_owned(), told.clone())));
+        }
     }
     for list in [
         tags::PROVIDES,

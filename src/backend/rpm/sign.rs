@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result};
 
 use crate::backend::rpm::header::{Header, Region, Value, write};
+use crate::backend::rpm::openpgp::Signature;
 use crate::backend::rpm::{LEAD, tags};
 use crate::error::UserError;
 
@@ -53,11 +54,11 @@ fn with_signature(old: &Header, signature: Vec<u8>) -> Result<Vec<u8>> {
 
 /// The tag of a signature: rpm has one for RSA, and one for the others since there was DSA only.
 fn tag(signature: &[u8]) -> Result<u32> {
-    // Version, type, algorithm of the key (RFC 4880, 5.2.3 and 9.1; GnuPG's 22 is EdDSA).
-    match packet(signature) {
-        Some([4, _, 1 | 3, ..]) => Ok(tags::RSA_HEADER),
-        Some([4, _, 17 | 19 | 22, ..]) => Ok(tags::DSA_HEADER),
-        Some([4, _, algorithm, ..]) => {
+    match Signature::read(signature).map(|read| (read.version, read.algorithm)) {
+        Some((4, 1 | 3)) => Ok(tags::RSA_HEADER),
+        // GnuPG's 22 is EdDSA.
+        Some((4, 17 | 19 | 22)) => Ok(tags::DSA_HEADER),
+        Some((4, algorithm)) => {
             let message = format!("rpm knows no signatures of OpenPGP's algorithm {algorithm}");
             Err(UserError::input(message).hint("sign with an RSA key").into())
         }
@@ -67,23 +68,6 @@ fn tag(signature: &[u8]) -> Result<u32> {
         .hint("name one key, of a kind that rpm knows, such as RSA")
         .into()),
     }
-}
-
-/// What a signature packet holds; `None` unless it is the only packet (RFC 4880, 4.2).
-fn packet(bytes: &[u8]) -> Option<&[u8]> {
-    let (len, body) = match bytes {
-        // Old format, tag 2, with one, two or four bytes of length.
-        [0x88, len, body @ ..] => (usize::from(*len), body),
-        [0x89, high, low, body @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), body),
-        [0x8a, a, b, c, d, body @ ..] => (u32::from_be_bytes([*a, *b, *c, *d]) as usize, body),
-        // New format: one byte below 192, two above.
-        [0xc2, len @ 0..192, body @ ..] => (usize::from(*len), body),
-        [0xc2, high @ 192..224, low, body @ ..] => {
-            ((usize::from(*high) - 192) * 256 + usize::from(*low) + 192, body)
-        }
-        _ => return None,
-    };
-    (body.len() == len).then_some(body)
 }
 
 #[cfg(test)]
@@ -162,7 +146,7 @@ mod tests {
         check_refused(b"-----BEGIN PGP SIGNATURE-----".to_vec(), no_packet);
         check_refused([signature(1, 9), signature(1, 9)].concat(), no_packet);
         check_refused(vec![0xc2, 3, 5, 0, 1], no_packet);
-        check_refused(vec![0x88, 3, 4, 0, 28], "OpenPGP's algorithm 28");
+        check_refused(vec![0x88, 4, 4, 0, 28, 8], "OpenPGP's algorithm 28");
         check_refused(signature(1, 5000), "too long for an .rpm");
     }
 }

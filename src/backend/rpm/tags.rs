@@ -6,7 +6,11 @@ pub(super) const LONG_SIG_SIZE: u32 = 270;
 pub(super) const LONG_ARCHIVE_SIZE: u32 = 271;
 pub(super) const SHA1_HEADER: u32 = 269;
 pub(super) const SHA256_HEADER: u32 = 273;
+pub(super) const OPENPGP: u32 = 278;
 pub(super) const SIG_SIZE: u32 = 1000;
+/// Signatures of header and payload together, as rpm made them before 4.14.
+pub(super) const SIG_PGP: u32 = 1002;
+pub(super) const SIG_GPG: u32 = 1005;
 pub(super) const SIG_PAYLOAD_SIZE: u32 = 1007;
 pub(super) const SIG_RESERVED: u32 = 1008;
 

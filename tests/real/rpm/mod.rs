@@ -1,6 +1,7 @@
 //! Judges of an .rpm, each tried here on packages that rpmbuild makes, good ones and such as it must refuse.
 
 mod applications;
+mod limits;
 mod lint;
 mod readers;
 mod sample;
