@@ -13,10 +13,9 @@ use crate::elf::{self, ElfFile, ElfReport};
 use crate::error::UserError;
 use crate::host::interpreter::{self, Interpreter};
 use crate::host::release::{self, Release};
-use crate::lifecycle::Lifecycle;
 use crate::lock::{self, Lock, Pinning, Roots};
 use crate::needs::Rules;
-use crate::package::{Bundled, InterpreterNeed, Machine, PackageMeta, Relation};
+use crate::package::{Bundled, InterpreterNeed, Machine};
 use crate::project::config::{Config, Dependencies};
 use crate::project::sources::{SourceFile, list};
 use crate::project::{self, Project, epoch};
@@ -340,26 +339,6 @@ fn gates(
         talk.stage("tried", || smoke::check(&staged.tree, &trial, &dir, program.as_deref()))?;
     }
     Ok((machine, report))
-}
-
-/// What the package says of itself, but for what is inside.
-pub fn describe(inputs: &Inputs, app: App, relations: Vec<Relation>) -> PackageMeta {
-    PackageMeta {
-        name: app.name,
-        version: app.version,
-        release: inputs.project.config.release.clone(),
-        machine: None,
-        summary: app.summary,
-        description: app.description,
-        licence: app.licence,
-        homepage: app.homepage,
-        maintainer: app.maintainer,
-        prefix: app.prefix,
-        epoch: inputs.epoch,
-        relations,
-        bundled: Vec::new(),
-        lifecycle: Lifecycle::default(),
-    }
 }
 
 /// What the user decides about libraries for every format.

@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use crate::app::{App, identify};
 use crate::artifact;
 use crate::cli::{BuildArgs, RpmArgs};
-use crate::commands::build::{Built, Inputs, build, describe, inputs};
+use crate::commands::build::{Built, Inputs, build, inputs};
 use crate::commands::deb::Deb;
 use crate::commands::rpm::Rpm;
 use crate::error::UserError;
+use crate::lifecycle::Lifecycle;
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config::FormatName;
 use crate::report::{Talk, print};
@@ -121,6 +122,26 @@ pub fn all(args: &RpmArgs, talk: &Talk) -> Result<()> {
 
 fn signer(args: &RpmArgs) -> Result<Option<Signer>> {
     args.sign.as_deref().map(Signer::new).transpose()
+}
+
+/// What the package says of itself, but for what is inside.
+fn describe(inputs: &Inputs, app: App, relations: Vec<Relation>) -> PackageMeta {
+    PackageMeta {
+        name: app.name,
+        version: app.version,
+        release: inputs.project.config.release.clone(),
+        machine: None,
+        summary: app.summary,
+        description: app.description,
+        licence: app.licence,
+        homepage: app.homepage,
+        maintainer: app.maintainer,
+        prefix: app.prefix,
+        epoch: inputs.epoch,
+        relations,
+        bundled: Vec::new(),
+        lifecycle: Lifecycle::default(),
+    }
 }
 
 /// Builds the tree once and writes every package.
