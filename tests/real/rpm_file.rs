@@ -235,7 +235,7 @@ pub(crate) fn meta(version: &str) -> Result<PackageMeta> {
 /// The format has 32 bits for the size of a file; rpm has another form for those that are longer.
 #[test]
 fn files_of_more_than_four_gibibytes() -> Result<()> {
-    if !ready("files_of_more_than_four_gibibytes", &["rpm"])? {
+    if !ready("files_of_more_than_four_gibibytes", &["rpm", "unshare"])? {
         return Ok(());
     }
     let scratch = tempfile::tempdir_in("/var/tmp")?;
@@ -258,6 +258,16 @@ fn files_of_more_than_four_gibibytes() -> Result<()> {
     let dumped = dumped(&query(home, &package, "--dump")?)?;
     ensure!(dumped["/opt/acme/large"][1] == LEN.to_string(), "{dumped:?}");
     ensure!(dumped["/opt/acme/small"][1] == "1", "{dumped:?}");
+    // rpm unpacks it, and finds what the header says.
+    let installed = home.join("root");
+    for (option, what) in [("--install", package.as_path()), ("--verify", Path::new("acme"))] {
+        let mut rpm = Command::new("rpm");
+        rpm.arg("--root").arg(&installed).env("HOME", home);
+        rpm.args([option, "--force-debian", "--nodeps", "--noscripts"]).arg(what);
+        let said = output(&mut rpm)?;
+        ensure!(said.is_empty(), "{said}");
+    }
+    ensure!(fs::metadata(installed.join("opt/acme/large"))?.len() == LEN);
     Ok(())
 }
 
