@@ -73,11 +73,11 @@ fn tag(signature: &[u8]) -> Result<u32> {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::io::{Read, Seek};
+    use std::io::{Read, Seek, Write};
 
     use crate::backend::rpm::header::Header;
     use crate::backend::rpm::tests::{meta, options, tree};
-    use crate::backend::rpm::{LEAD, sign, tags, write};
+    use crate::backend::rpm::{LEAD, read, sign, tags, write};
     use crate::error::exit_code;
 
     fn package() -> File {
@@ -148,5 +148,37 @@ mod tests {
         check_refused(vec![0xc2, 3, 5, 0, 1], no_packet);
         check_refused(vec![0x88, 4, 4, 0, 28, 8], "OpenPGP's algorithm 28");
         check_refused(signature(1, 5000), "too long for an .rpm");
+    }
+
+    #[test]
+    fn damaged_signatures_are_shown_or_refused() {
+        let package = package();
+        sign(&package, |_| Ok(signature(1, 276))).unwrap();
+        let good = bytes(&package);
+        let unpack = |bytes: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            read(file, tempfile::tempfile().unwrap()).map(drop)
+        };
+        let end = Header::read(&package, LEAD as u64, good.len() as u64).unwrap().bytes.len();
+        let (mut shown, mut refused) = (0, 0);
+        // The index, the signature and the digests; what follows is room.
+        for at in LEAD..LEAD + 600 {
+            for value in [0x01, 0x80, 0xff] {
+                let mut bad = good.clone();
+                bad[at] ^= value;
+                match unpack(&bad) {
+                    Ok(()) => shown += 1,
+                    Err(error) => {
+                        refused += 1;
+                        assert_eq!(exit_code(&error), 3, "{at} {value}: {error:#}");
+                    }
+                }
+            }
+        }
+        assert!(shown > 300 && refused > 300, "{shown} {refused}");
+        for len in (LEAD..LEAD + end).step_by(7) {
+            assert_eq!(exit_code(&unpack(&good[..len]).unwrap_err()), 3, "{len}");
+        }
     }
 }
