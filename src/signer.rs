@@ -71,7 +71,7 @@ impl Signer {
         let name = self.program.name();
         if !finished.status.success() {
             let what = format!("signing with the key `{}` of {name}", self.key.escape_debug());
-            return Err(failure(&what, &finished).hint(self.program.hint()).into());
+            return Err(failure(&what, &finished).hint(self.program.hint_to_unlock()).into());
         }
         if finished.stdout.is_empty() {
             return Err(UserError::input(format!("{name} made no signature")).into());
@@ -93,6 +93,18 @@ impl Program {
             Self::Gpg => "see `gpg --list-secret-keys`, and name a key by its fingerprint",
             Self::Sq(_) => {
                 "name the file of a secret key, or the fingerprint of one that `sq key list` shows"
+            }
+        }
+    }
+
+    /// What to do about a key that is there and does not sign: mostly its passphrase cannot be asked for.
+    fn hint_to_unlock(&self) -> &'static str {
+        match self {
+            Self::Gpg => {
+                "on a terminal, `export GPG_TTY=$(tty)`; elsewhere, gpg's agent must have the passphrase"
+            }
+            Self::Sq(_) => {
+                "name the file of a secret key; sq asks for a passphrase on a terminal only"
             }
         }
     }
