@@ -21,9 +21,9 @@ pub const MAX_COMPONENT: usize = 246;
 /// Longest path in bytes (`PATH_MAX` less the final NUL).
 pub const MAX_PATH: usize = 4095;
 
-/// A path inside a package: relative to `/`, normal, UTF-8, without control characters.
+/// A path inside a package: relative to `/`, normal, UTF-8, without control characters. Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PkgPath(String);
+pub struct PkgPath(Arc<str>);
 
 impl PkgPath {
     /// Checks `path` and takes one leading `/` off.
@@ -33,7 +33,7 @@ impl PkgPath {
             Some(fault) => {
                 Err(UserError::input(format!("path {path:?} in a package {fault}")).into())
             }
-            None => Ok(Self(relative.to_owned())),
+            None => Ok(Self(Arc::from(relative))),
         }
     }
 
@@ -45,12 +45,12 @@ impl PkgPath {
     /// The directory this path is in; `None` at the top.
     pub fn parent(&self) -> Option<Self> {
         let (parent, _) = self.0.rsplit_once('/')?;
-        Some(Self(parent.to_owned()))
+        Some(Self(Arc::from(parent)))
     }
 
     /// The last component.
     pub fn file_name(&self) -> &str {
-        self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, name)| name)
+        self.0.rsplit_once('/').map_or(self.as_str(), |(_, name)| name)
     }
 
     /// The path without a leading `/`.
@@ -65,7 +65,7 @@ impl PkgPath {
 
     /// The rest of this path below `dir`; `None` when it is not below it.
     pub fn below(&self, dir: &Self) -> Option<&str> {
-        self.0.strip_prefix(&dir.0)?.strip_prefix('/')
+        self.0.strip_prefix(dir.as_str())?.strip_prefix('/')
     }
 }
 

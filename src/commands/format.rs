@@ -166,6 +166,8 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
     };
     let packages =
         formats.iter().map(|format| package(format.as_ref())).collect::<Result<Vec<_>>>()?;
+    // Compressing takes the most memory; each package has a tree of its own.
+    drop(built);
     for (format, (meta, tree)) in formats.iter().zip(&packages) {
         deliver(format.as_ref(), (meta, tree), inputs, args, talk)?;
     }

@@ -240,9 +240,10 @@ pub fn scan(tree: &Tree, jobs: usize) -> Result<ElfReport> {
     let files: Vec<_> = tree.files().filter(|(_, content, _)| content.len() >= 4).collect();
     let found = parallel::map(&files, jobs, |(path, content, _)| {
         let bytes = read(content).with_context(|| format!("cannot read `{path}`"))?;
-        Ok(bytes.map(|bytes| ElfFile { path: (*path).clone(), facts: facts(&bytes) }))
+        // In a box, because most files are none, and there is a place in the list for each of them.
+        Ok(bytes.map(|bytes| Box::new(ElfFile { path: (*path).clone(), facts: facts(&bytes) })))
     })?;
-    let files = found.into_iter().flatten().collect();
+    let files = found.into_iter().flatten().map(|file| *file).collect();
     Ok(ElfReport { files })
 }
 

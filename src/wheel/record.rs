@@ -88,7 +88,8 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Listed>, String> {
             return Err(format!("lists `{label}` twice"));
         }
     }
-    Ok(files)
+    // A map that is built at once has full nodes; one that grows in order has nodes half empty.
+    Ok(files.into_iter().collect())
 }
 
 fn listed(hash: &str, len: &str) -> Option<Listed> {
