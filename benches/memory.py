@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""Measures how the peak memory of a build depends on the size of the package, in both formats.
+
+usage: benches/memory.py [--runs N]
+
+Makes wheels of 400 MB and of 2 GB, half of them noise, some 14 files a megabyte, and builds packages of them with two
+threads; then packages of the yardstick. The goals: 2 GB take at most 1.2 times the memory of 400 MB, and the yardstick
+less than 300 MB; ends with 1 when one is missed. What is printed is the peak of the largest process, mkpkg or an
+interpreter that it runs, in the greatest of N builds: how many buffers the compressor fills depends on which thread is
+faster. What lies in a file system of memory does not count.
+Needs 6 GB in /dev/shm, else in TMPDIR.
+"""
+
+import argparse
+import base64
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+YARDSTICK = os.path.join(ROOT, "fixtures/projects/yardstick")
+PYTHON = "/usr/bin/python3.11"
+SIZES = {"400 MB": 400, "2 GB": 2000}
+OPTIONS = ["--python", "3.11", "--jobs", "2", "--compression", "zstd:9"]
+WHEEL = 100 << 20
+FILE = 72 << 10
+NOTED = "Metadata-Version: 2.1\nName: {}\nVersion: 1.0\nSummary: ballast\nMaintainer-email: A <a@b.example>\n"
+TAGS = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def content(noise):
+    """A file that compresses to half its size."""
+    return noise.randbytes(FILE // 2) + noise.randbytes(64) * (FILE // 128)
+
+
+def module(number):
+    return "".join(f"def f{line}(a):\n    return a + {number * line}\n\n\n" for line in range(40)).encode()
+
+
+def make_wheel(directory, name, size):
+    noise, info, record = random.Random(name), f"{name}-1.0.dist-info", []
+    with zipfile.ZipFile(os.path.join(directory, f"{name}-1.0-py3-none-any.whl"), "w") as archive:
+
+        def add(path, data):
+            archive.writestr(path, data)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+            record.append(f"{path},sha256={digest},{len(data)}\n")
+
+        add(f"{name}/__init__.py", b"")
+        for number in range(100):
+            add(f"{name}/m{number}.py", module(number))
+        for number in range(size // FILE):
+            add(f"{name}/d{number % 50}/{number}.bin", content(noise))
+        add(f"{info}/METADATA", NOTED.format(name).encode())
+        add(f"{info}/WHEEL", TAGS.encode())
+        archive.writestr(f"{info}/RECORD", "".join(record) + f"{info}/RECORD,,\n")
+
+
+def make_project(work, size):
+    wheels, project = os.path.join(work, "wheels"), os.path.join(work, "project")
+    os.makedirs(wheels)
+    os.makedirs(project)
+    names = [f"ballast{number}" for number in range(size // WHEEL)]
+    for name in names:
+        make_wheel(wheels, name, WHEEL)
+    with open(os.path.join(project, "requirements.txt"), "w") as lock:
+        lock.writelines(f"{name}==1.0\n" for name in names)
+    return project, wheels
+
+
+def peak(work, command):
+    """Peak memory in MB of a build."""
+    out = os.path.join(work, "out")
+    environment = {**os.environ, "TMPDIR": work, "SOURCE_DATE_EPOCH": "1700000000"}
+    process = subprocess.Popen([*command, "--quiet", "-o", out], env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"{command} failed")
+    shutil.rmtree(out)
+    return usage.ru_maxrss / 1024
+
+
+def inputs(size, work):
+    """The project of that size and its wheels."""
+    if size != "yardstick":
+        return make_project(work, SIZES[size] << 20)
+    wheels, lock = os.path.join(work, "wheels"), os.path.join(YARDSTICK, "requirements.txt")
+    pip = [PYTHON, "-m", "pip", "-q", "wheel", "--no-deps", "--require-hashes"]
+    subprocess.run([*pip, "-r", lock, "-w", wheels], check=True)
+    return YARDSTICK, wheels
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=3)
+    runs = parser.parse_args().runs
+    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
+    mkpkg = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release/mkpkg")
+    room = "/dev/shm" if shutil.disk_usage("/dev/shm").free > 6 << 30 else None
+    peaks = {}
+    for size in [*SIZES, "yardstick"]:
+        with tempfile.TemporaryDirectory(dir=room) as work:
+            project, wheels = inputs(size, work)
+            for name in ["deb", "rpm"]:
+                command = [mkpkg, name, project, "--wheelhouse", wheels, *OPTIONS]
+                peaks[size, name] = max(peak(work, command) for _ in range(runs))
+                print(f"{size:10} .{name}  {peaks[size, name]:5.0f} MB", flush=True)
+    missed = False
+    for name in ["deb", "rpm"]:
+        ratio = peaks["2 GB", name] / peaks["400 MB", name]
+        missed |= ratio > 1.2 or peaks["yardstick", name] >= 300
+        print(f"2 GB / 400 MB, .{name}  {ratio:.2f}")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
