@@ -1,8 +1,8 @@
 //! Text made of a fixed template and values: scripts, units, account files.
 //!
 //! The only module that knows the template engine. Nothing is escaped by itself; a template says how each value is
-//! quoted, by the function it calls: `{{sh x}}` for a word of a shell, `{{unit x}}` for a value in a unit file. Values
-//! are never templates.
+//! quoted, by the function it calls: `{{sh x}}` for a word of a shell, `{{words x}}` for those of a list, `{{unit x}}`
+//! for a value in a unit file, `{{lua x}}` for a string of Lua. Values are never templates.
 
 use anyhow::{Context as _, Result};
 use handlebars::{
@@ -10,16 +10,26 @@ use handlebars::{
 };
 use serde::Serialize;
 
+/// Parts that scripts of both formats share, by the name a template has for them: `{{> checks}}`.
+const PARTS: [(&str, &str); 2] = [
+    ("checks", include_str!("../templates/checks.hbs")),
+    ("snippets", include_str!("../templates/snippets.hbs")),
+];
+
 /// Fills `template`, which errors call `name`. A value the template names and `values` lack is a bug, and an error.
 pub fn render(name: &str, template: &str, values: &impl Serialize) -> Result<String> {
     let mut engine = Handlebars::new();
     engine.register_escape_fn(no_escape);
     engine.set_strict_mode(true);
     engine.register_helper("sh", Box::new(sh));
+    engine.register_helper("words", Box::new(words));
     engine.register_helper("unit", Box::new(unit));
-    engine
-        .render_template(template, values)
-        .with_context(|| format!("cannot fill the template `{name}`"))
+    engine.register_helper("lua", Box::new(lua));
+    let fault = || format!("cannot fill the template `{name}`");
+    for (part, text) in PARTS {
+        engine.register_partial(part, text).with_context(fault)?;
+    }
+    engine.render_template(template, values).with_context(fault)
 }
 
 /// A word that a POSIX shell reads as `text`, always in single quotes.
@@ -38,6 +48,16 @@ pub fn unit_word(text: &str) -> String {
     format!("\"{}\"", unit_value(text).replace('\\', r"\\").replace('"', "\\\""))
 }
 
+/// A string that Lua reads as the bytes of `text` (Lua 5.1 reference manual, 2.1: `\ddd` is a byte in decimal).
+pub fn lua_string(text: &str) -> String {
+    let byte = |at: u8| match at {
+        b'"' | b'\\' => format!("\\{}", char::from(at)),
+        b' '..=b'~' => char::from(at).to_string(),
+        _ => format!("\\{at:03}"),
+    };
+    format!("\"{}\"", text.bytes().map(byte).collect::<String>())
+}
+
 fn sh(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
@@ -46,6 +66,20 @@ fn sh(
     out: &mut dyn Output,
 ) -> HelperResult {
     Ok(out.write(&shell_word(argument(helper)?))?)
+}
+
+fn words(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let list = helper.param(0).and_then(|param| param.value().as_array());
+    let words: Option<Vec<_>> =
+        list.and_then(|list| list.iter().map(|item| item.as_str().map(shell_word)).collect());
+    let fault = || RenderErrorReason::Other("`words` needs a list of texts".to_owned());
+    Ok(out.write(&words.ok_or_else(fault)?.join(" "))?)
 }
 
 fn unit(
@@ -61,6 +95,16 @@ fn unit(
         return Err(RenderErrorReason::Other(reason).into());
     }
     Ok(out.write(&unit_value(text))?)
+}
+
+fn lua(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    Ok(out.write(&lua_string(argument(helper)?))?)
 }
 
 fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a str, RenderErrorReason> {
@@ -85,10 +129,22 @@ mod tests {
         check("{{x}}", "<&'=\"`>", "<&'=\"`>");
         check("a={{sh x}}", "it's $(x) {{x}}", r"a='it'\''s $(x) {{x}}'");
         check("A={{unit x}}", "50% $x ä", "A=50%% $x ä");
+        check("a = {{lua x}}", "a\"b\\c\n%d{{x}}\u{e4}", r#"a = "a\"b\\c\010%d{{x}}\195\164""#);
         assert_eq!(unit_word(r#"a "b\ 5%"#), r#""a \"b\\ 5%%""#);
         let values = BTreeMap::from([("x", "a\nExecStart=/bin/sh")]);
         let error = render("test", "A={{unit x}}", &values).unwrap_err();
         assert!(format!("{error:#}").contains("holds a control character"), "{error:#}");
+    }
+
+    #[test]
+    fn lists() {
+        let check = |list: &[&str], expected: Option<&str>| {
+            let text = render("test", "a {{words x}}", &BTreeMap::from([("x", list)]));
+            assert_eq!(text.ok().as_deref(), expected);
+        };
+        check(&["it's", "b c"], Some(r"a 'it'\''s' 'b c'"));
+        check(&[], Some("a "));
+        assert!(render("test", "{{words x}}", &BTreeMap::from([("x", "a")])).is_err());
     }
 
     #[test]

@@ -4,5 +4,6 @@
 
 mod contents;
 pub mod deb;
+mod hooks;
 pub mod rpm;
 mod upstream;

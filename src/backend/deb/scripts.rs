@@ -1,51 +1,129 @@
-//! Maintainer scripts: fixed text around tokens that were checked.
+//! Maintainer scripts (Debian Policy 6): which parts of which template a package needs, and with which values.
 //!
-//! The only script needed is `prerm`. Whatever is known of services comes from elsewhere.
+//! What happens when is what debhelper's scripts do, said in the templates. Knows nothing of where units come from.
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use serde::Serialize;
 
+use crate::backend::deb::version;
+use crate::backend::hooks::{Hooks, hooks};
 use crate::error::UserError;
+use crate::lifecycle::{Activation, Changes, Lifecycle, Moment, OnUpgrade, Unit};
 use crate::package::PackageMeta;
+use crate::templates::render;
+use crate::tree::PkgPath;
 
+const PREINST: &str = include_str!("../../../templates/deb/preinst.hbs");
+const POSTINST: &str = include_str!("../../../templates/deb/postinst.hbs");
 /// Python writes byte code beside its sources, dpkg does not know of it, and would leave the directories behind.
 /// After `prerm` it is too late: dpkg removes directories before it calls `postrm`.
-const PRERM: &str = r#"#!/bin/sh
-set -e
+const PRERM: &str = include_str!("../../../templates/deb/prerm.hbs");
+const POSTRM: &str = include_str!("../../../templates/deb/postrm.hbs");
 
-package='@package@'
-prefix='@prefix@'
+/// The values of all templates. Lists of units keep the order in which they are started.
+#[derive(Serialize)]
+struct Values {
+    hooks: Hooks,
+    package: String,
+    /// Directory of the package, without the `/` in front.
+    prefix: String,
+    /// Whether the script has a snippet.
+    has_snippets: bool,
+    before_install: Option<String>,
+    after_install: Option<String>,
+    before_upgrade: Option<String>,
+    after_upgrade: Option<String>,
+    before_remove: Option<String>,
+    after_remove: Option<String>,
+    sysusers: Vec<String>,
+    tmpfiles: Vec<String>,
+    /// Whether there is an account or a directory to make.
+    is_prepared: bool,
+    units: Units,
+    /// Units that are no more, each with the pattern of what may run of it.
+    dropped: Vec<[String; 2]>,
+    /// Whether systemd has to know of anything.
+    is_live: bool,
+    /// Whether `postinst` asks which units run.
+    has_running: bool,
+    /// Whether a removal is more than an upgrade to `prerm`.
+    is_more: bool,
+    state_dirs: Vec<String>,
+    /// Arguments of dpkg-maintscript-helper(1), but for those of the script.
+    moves: Vec<Vec<String>>,
+}
 
-# Deletes byte code that Python wrote below the prefix and the package does not own, then __pycache__ directories
-# that are empty. Every path of the package is listed twice, so what is listed once is not of the package.
-remove_stray_byte_code() (
-    LC_ALL=C
-    export LC_ALL
-    cd "${DPKG_ROOT:-}/"
-    [ -d "$prefix" ] && [ ! -h "$prefix" ] || return 0
-    owned=$(dpkg-query -L "$package") || return 0
-    {
-        printf '%s\n' "$owned" "$owned"
-        find "$prefix" -xdev -type f ! -path '*[[:cntrl:]]*' \
-            \( -path '*/__pycache__/*.pyc' -o -path '*/__pycache__/*.pyc.[0-9]*' \) -printf '/%p\n'
-    } | sort | uniq -u | sed -n "s,^/$prefix/,$prefix/,p" | xargs -r -d '\n' rm -f --
-    find "$prefix" -xdev -depth -type d -name __pycache__ -empty -delete
-)
+/// Names of units by what is done to them.
+#[derive(Default, Serialize)]
+struct Units {
+    /// Every one of them.
+    all: Vec<String>,
+    /// A fresh installation enables them.
+    enabled: Vec<String>,
+    /// They have an `[Install]` section and are for the administrator to enable.
+    disabled: Vec<String>,
+    /// A fresh installation starts them.
+    started: Vec<String>,
+    /// Those of them that an upgrade only starts.
+    kept: Vec<String>,
+    /// Those of them that an upgrade restarts.
+    restarted: Vec<String>,
+    /// An upgrade restarts them if they run.
+    retried: Vec<String>,
+    /// All that is no template, which a removal stops.
+    stopped: Vec<String>,
+    /// Those that leave a stamp of when they elapsed (systemd.timer(5), `Persistent=`).
+    timers: Vec<String>,
+    /// Patterns of the instances of templates.
+    instances: Vec<String>,
+    /// Those of them that an upgrade restarts if they run.
+    restarted_instances: Vec<String>,
+}
 
-case "${1:-}" in
-    remove|upgrade)
-        remove_stray_byte_code
-        ;;
-    *)
-        ;;
-esac
-
-exit 0
-"#;
-
-/// The scripts of a package by name.
+/// The scripts of a package by name; only those that have something to do.
 pub(super) fn scripts(meta: &PackageMeta) -> Result<BTreeMap<&'static str, String>> {
+    check(meta)?;
+    let lifecycle = &meta.lifecycle;
+    let has = |moments: &[Moment]| moments.iter().any(|at| lifecycle.snippets.contains_key(at));
+    let changes = &lifecycle.changes;
+    let has_moves =
+        *changes != Changes { dropped_units: changes.dropped_units.clone(), ..Changes::default() };
+    let has_units = !lifecycle.units.is_empty();
+    let is_configured = has_units
+        || !lifecycle.sysusers.is_empty()
+        || !lifecycle.tmpfiles.is_empty()
+        || !lifecycle.checks.is_empty()
+        || !changes.dropped_units.is_empty();
+    let wanted = [
+        ("preinst", PREINST, &[Moment::BeforeInstall, Moment::BeforeUpgrade][..], has_moves),
+        (
+            "postinst",
+            POSTINST,
+            &[Moment::AfterInstall, Moment::AfterUpgrade],
+            has_moves || is_configured,
+        ),
+        ("prerm", PRERM, &[Moment::BeforeRemove], true),
+        (
+            "postrm",
+            POSTRM,
+            &[Moment::AfterRemove],
+            has_moves || has_units || !lifecycle.state_dirs.is_empty(),
+        ),
+    ];
+    let mut scripts = BTreeMap::new();
+    for (name, template, moments, is_needed) in wanted {
+        if is_needed || has(moments) {
+            let text = render(name, template, &values(meta, has(moments)))?;
+            scripts.insert(name, text);
+        }
+    }
+    Ok(scripts)
+}
+
+/// Refuses what would mean something else in a script than it does in the package.
+fn check(meta: &PackageMeta) -> Result<()> {
     let prefix = meta.prefix.as_str();
     // Every one of these is itself to a shell in quotes, to sed and to find; a `-` in front cannot occur
     // because a path begins with a letter, a digit or one of `._`.
@@ -57,26 +135,176 @@ pub(super) fn scripts(meta: &PackageMeta) -> Result<BTreeMap<&'static str, Strin
             .hint("use letters, digits and `._+-/` in `prefix`")
             .into());
     }
-    let prerm = PRERM.replace("@package@", meta.name.as_str()).replace("@prefix@", prefix);
-    Ok(BTreeMap::from([("prerm", prerm)]))
+    let Lifecycle { sysusers, tmpfiles, units, checks, snippets, state_dirs, changes, .. } =
+        &meta.lifecycle;
+    for text in checks.iter().chain(snippets.values()) {
+        if text.contains('\0') {
+            let message = "a NUL character cannot stand in a script";
+            return Err(UserError::usage(message).hint("see `check` and `scripts`").into());
+        }
+    }
+    // The rest was checked where it was made. Here it becomes a pattern, an argument, or is deleted by root.
+    let is_name = |at: char| at.is_ascii_alphanumeric() || ":_.-@\\".contains(at);
+    let units = units.iter().map(|unit| &unit.name).chain(&changes.dropped_units);
+    for name in units.chain(sysusers).chain(tmpfiles) {
+        let is_good = !name.starts_with('-') && name.chars().all(is_name);
+        ensure!(is_good, "`{}` is no file name of systemd's", name.escape_debug());
+    }
+    for dir in state_dirs {
+        let homes = ["var/lib/", "var/cache/", "var/log/", "run/"];
+        let is_good = homes.iter().any(|home| dir.as_str().starts_with(home));
+        ensure!(is_good, "`{dir}` is no directory of a service");
+    }
+    Ok(())
+}
+
+fn values(meta: &PackageMeta, has_snippets: bool) -> Values {
+    let lifecycle = &meta.lifecycle;
+    let snippet = |at: Moment| lifecycle.snippets.get(&at).cloned();
+    let units = units(&lifecycle.units);
+    let dropped = &lifecycle.changes.dropped_units;
+    let is_live = !units.all.is_empty() || !dropped.is_empty();
+    Values {
+        hooks: hooks(meta, "deb", version::full(meta), "dpkg --configure"),
+        package: meta.name.to_string(),
+        prefix: meta.prefix.as_str().to_owned(),
+        has_snippets,
+        before_install: snippet(Moment::BeforeInstall),
+        after_install: snippet(Moment::AfterInstall),
+        before_upgrade: snippet(Moment::BeforeUpgrade),
+        after_upgrade: snippet(Moment::AfterUpgrade),
+        before_remove: snippet(Moment::BeforeRemove),
+        after_remove: snippet(Moment::AfterRemove),
+        sysusers: lifecycle.sysusers.clone(),
+        tmpfiles: lifecycle.tmpfiles.clone(),
+        is_prepared: !lifecycle.sysusers.is_empty() || !lifecycle.tmpfiles.is_empty(),
+        is_live,
+        has_running: !dropped.is_empty() || !units.restarted_instances.is_empty(),
+        is_more: !units.all.is_empty() || has_snippets,
+        dropped: dropped.iter().map(|name| [name.clone(), name.replace("@.", "@*.")]).collect(),
+        state_dirs: lifecycle.state_dirs.iter().map(PkgPath::absolute).collect(),
+        moves: moves(&lifecycle.changes, &format!("{}~", version::full(meta))),
+        units,
+    }
+}
+
+fn units(units: &[Unit]) -> Units {
+    let mut sorted = Units::default();
+    for unit in units {
+        let name = || unit.name.clone();
+        sorted.all.push(name());
+        if name().ends_with(".timer") {
+            sorted.timers.push(name());
+        }
+        match unit.instances() {
+            Some(instances) => {
+                sorted.instances.push(instances.clone());
+                match unit.on_upgrade {
+                    OnUpgrade::Restart => sorted.restarted_instances.push(instances),
+                    OnUpgrade::Keep => {}
+                }
+                continue;
+            }
+            None => sorted.stopped.push(name()),
+        }
+        let is_started = match unit.activation {
+            Activation::Boot { enable, start } => {
+                let list = if enable { &mut sorted.enabled } else { &mut sorted.disabled };
+                list.push(name());
+                start
+            }
+            Activation::Unit | Activation::Instance => false,
+        };
+        if is_started {
+            sorted.started.push(name());
+        }
+        match unit.on_upgrade {
+            OnUpgrade::Restart if is_started => sorted.restarted.push(name()),
+            OnUpgrade::Restart => sorted.retried.push(name()),
+            OnUpgrade::Keep if is_started => sorted.kept.push(name()),
+            OnUpgrade::Keep => {}
+        }
+    }
+    sorted
+}
+
+/// Calls of dpkg-maintscript-helper(1): `prior` is the version up to which a package had what changed.
+fn moves(changes: &Changes, prior: &str) -> Vec<Vec<String>> {
+    let call = |name: &str, path: &PkgPath, target: Option<&str>| {
+        let path = path.absolute();
+        let words = [Some(name), Some(&path), target, Some(prior)];
+        words.into_iter().flatten().map(str::to_owned).collect()
+    };
+    let links = changes.dir_to_link.iter().map(|(path, to)| call("dir_to_symlink", path, Some(to)));
+    let dirs =
+        changes.link_to_dir.iter().map(|(path, was)| call("symlink_to_dir", path, Some(was)));
+    let configs = changes.dropped_configs.iter().map(|path| call("rm_conffile", path, None));
+    links.chain(dirs).chain(configs).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::process::Command;
+
     use crate::backend::deb::scripts::scripts;
     use crate::backend::deb::tests::meta;
     use crate::error::exit_code;
+    use crate::lifecycle::{Account, Activation, Changes, Lifecycle, Moment, OnUpgrade, Unit};
+    use crate::package::PackageMeta;
     use crate::tree::PkgPath;
 
-    fn check(prefix: &str, is_good: bool) {
+    const BOOT: Activation = Activation::Boot { enable: true, start: true };
+
+    fn path(text: &str) -> PkgPath {
+        PkgPath::new(text).unwrap()
+    }
+
+    fn unit(name: &str, activation: Activation, on_upgrade: OnUpgrade) -> Unit {
+        Unit { name: name.to_owned(), activation, on_upgrade }
+    }
+
+    fn with(lifecycle: Lifecycle) -> PackageMeta {
+        PackageMeta { lifecycle, ..meta() }
+    }
+
+    /// A socket with its service, a timer with its own, two plain services, a template.
+    fn units() -> Vec<Unit> {
+        vec![
+            unit("acme-web.socket", BOOT, OnUpgrade::Keep),
+            unit("acme-web-beat.timer", BOOT, OnUpgrade::Restart),
+            unit("acme-web.service", Activation::Unit, OnUpgrade::Restart),
+            unit("acme-web-beat.service", Activation::Unit, OnUpgrade::Keep),
+            unit("acme-web-feed.service", BOOT, OnUpgrade::Restart),
+            unit(
+                "acme-web-off.service",
+                Activation::Boot { enable: false, start: false },
+                OnUpgrade::Restart,
+            ),
+            unit("acme-web-worker@.service", Activation::Instance, OnUpgrade::Restart),
+        ]
+    }
+
+    /// Lines of a script that hold one of `words`, without their indentation, in their order.
+    fn check(lifecycle: Lifecycle, script: &str, words: &[&str], expected: &[&str]) {
+        let scripts = scripts(&with(lifecycle)).unwrap();
+        let lines = scripts[script].lines().map(str::trim);
+        let found: Vec<_> =
+            lines.filter(|line| words.iter().any(|word| line.contains(word))).collect();
+        assert_eq!(found, expected, "{}", scripts[script]);
+    }
+
+    fn check_prefix(prefix: &str, is_good: bool) {
         let mut meta = meta();
-        meta.prefix = PkgPath::new(prefix).unwrap();
+        meta.prefix = path(prefix);
         match scripts(&meta) {
             Ok(scripts) => {
                 assert!(is_good, "{prefix}");
                 let prerm = &scripts["prerm"];
                 assert!(prerm.contains(&format!("prefix='{}'\n", prefix.trim_start_matches('/'))));
-                assert!(prerm.contains("package='acme-web'\n") && !prerm.contains('@'));
+                assert!(prerm.contains("package='acme-web'\n"));
+                assert_eq!(scripts.len(), 1);
             }
             Err(error) => assert!(!is_good && exit_code(&error) == 2, "{error:#}"),
         }
@@ -84,8 +312,8 @@ mod tests {
 
     #[test]
     fn prefixes_are_plain_tokens() {
-        check("/opt/acme-web", true);
-        check("/opt/a+b_c.d/e", true);
+        check_prefix("/opt/acme-web", true);
+        check_prefix("/opt/a+b_c.d/e", true);
         for bad in [
             "/opt/a'b",
             "/opt/a b",
@@ -96,7 +324,222 @@ mod tests {
             "/opt/*",
             "/opt/ä",
         ] {
-            check(bad, false);
+            check_prefix(bad, false);
+        }
+    }
+
+    #[test]
+    fn units_are_enabled_then_started() {
+        let expected = [
+            "enable_unit 'acme-web.socket'",
+            "enable_unit 'acme-web-beat.timer'",
+            "enable_unit 'acme-web-feed.service'",
+            "keep_unit 'acme-web-off.service'",
+            "systemctl --system daemon-reload >/dev/null || true",
+            "deb-systemd-invoke start 'acme-web.socket' >/dev/null || true",
+            "deb-systemd-invoke restart 'acme-web-beat.timer' 'acme-web-feed.service' >/dev/null || true",
+            "deb-systemd-invoke try-restart 'acme-web.service' 'acme-web-off.service' >/dev/null || true",
+            "running 'acme-web-worker@*.service' | xargs -r -d '\\n' deb-systemd-invoke restart >/dev/null || true",
+            "deb-systemd-invoke start 'acme-web.socket' 'acme-web-beat.timer' 'acme-web-feed.service' >/dev/null || true",
+        ];
+        let words = ["_unit '", "daemon-reload", "deb-systemd-invoke start", "restart"];
+        check(Lifecycle { units: units(), ..Lifecycle::default() }, "postinst", &words, &expected);
+    }
+
+    #[test]
+    fn only_a_removal_stops() {
+        let expected = [
+            "deb-systemd-invoke stop 'acme-web.socket' 'acme-web-beat.timer' 'acme-web.service' \
+             'acme-web-beat.service' 'acme-web-feed.service' 'acme-web-off.service' >/dev/null || true",
+            "running 'acme-web-worker@*.service' | xargs -r -d '\\n' deb-systemd-invoke stop >/dev/null || true",
+            "remove)",
+            "stop_units",
+            "run_snippet before-remove remove '' 'bye'",
+            "remove_stray_byte_code",
+            "upgrade)",
+            "remove_stray_byte_code",
+        ];
+        let snippets = BTreeMap::from([(Moment::BeforeRemove, "bye".to_owned())]);
+        let lifecycle = Lifecycle { units: units(), snippets, ..Lifecycle::default() };
+        let words = [
+            "stop '",
+            "invoke stop",
+            "stop_units",
+            "remove)",
+            "upgrade)",
+            "run_snippet b",
+            "remove_stray",
+        ];
+        let scripts = scripts(&with(lifecycle.clone())).unwrap();
+        let lines = scripts["prerm"]
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.ends_with('{') && !line.ends_with('('));
+        let found: Vec<_> =
+            lines.filter(|line| words.iter().any(|word| line.contains(word))).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn accounts_come_first_and_checks_before_units() {
+        let account = Account {
+            name: "acme".to_owned(),
+            description: String::new(),
+            home: path("var/lib/acme-web"),
+        };
+        let both = [(Moment::AfterInstall, "one"), (Moment::AfterUpgrade, "two")];
+        let lifecycle = Lifecycle {
+            account: Some(account),
+            sysusers: vec!["acme-web.conf".to_owned()],
+            tmpfiles: vec!["acme-web.conf".to_owned()],
+            units: units(),
+            checks: vec!["acme-admin check".to_owned()],
+            snippets: both.map(|(at, text)| (at, text.to_owned())).into(),
+            changes: Changes {
+                dropped_units: vec!["old@.service".to_owned()],
+                ..Changes::default()
+            },
+            ..Lifecycle::default()
+        };
+        let expected = [
+            "configure)",
+            "prepare",
+            "run_snippet after-install install '' 'one'",
+            "run_snippet after-upgrade upgrade \"$2\" 'two'",
+            "run_checks",
+            "drop_unit 'old@.service' 'old@*.service'",
+            "start_units \"${2:+upgrade}\"",
+            "abort-upgrade | abort-remove | abort-deconfigure)",
+            "prepare",
+            "start_units \"$1\"",
+        ];
+        let scripts = scripts(&with(lifecycle)).unwrap();
+        let (_, case) = scripts["postinst"].split_once("\ncase \"${1:-}\"").unwrap();
+        let words = ["configure)", "prepare", "run_", "drop_unit", "start_units"];
+        let found: Vec<_> = case
+            .lines()
+            .map(str::trim)
+            .filter(|line| words.iter().any(|word| line.contains(word)))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn changes_are_left_to_dpkg() {
+        let changes = Changes {
+            dir_to_link: BTreeMap::from([(path("opt/acme-web/a b"), "c'd".to_owned())]),
+            link_to_dir: BTreeMap::from([(path("opt/acme-web/l"), "../x".to_owned())]),
+            dropped_configs: vec![path("etc/acme-web/old.toml")],
+            dropped_units: Vec::new(),
+        };
+        let expected = [
+            r#"dpkg-maintscript-helper 'dir_to_symlink' '/opt/acme-web/a b' 'c'\''d' '1.4.2-1~' -- "$@""#,
+            r#"dpkg-maintscript-helper 'symlink_to_dir' '/opt/acme-web/l' '../x' '1.4.2-1~' -- "$@""#,
+            r#"dpkg-maintscript-helper 'rm_conffile' '/etc/acme-web/old.toml' '1.4.2-1~' -- "$@""#,
+        ];
+        for script in ["preinst", "postinst", "postrm"] {
+            let lifecycle = Lifecycle { changes: changes.clone(), ..Lifecycle::default() };
+            check(lifecycle, script, &["maintscript"], &expected);
+        }
+    }
+
+    #[test]
+    fn there_is_no_script_without_work() {
+        let names = |lifecycle| scripts(&with(lifecycle)).unwrap().into_keys().collect::<Vec<_>>();
+        let snippet = |at| Lifecycle {
+            snippets: BTreeMap::from([(at, "x".to_owned())]),
+            ..Lifecycle::default()
+        };
+        assert_eq!(names(snippet(Moment::BeforeUpgrade)), ["preinst", "prerm"]);
+        assert_eq!(names(snippet(Moment::BeforeRemove)), ["prerm"]);
+        assert_eq!(names(snippet(Moment::AfterRemove)), ["postrm", "prerm"]);
+        let checks = vec!["true".to_owned()];
+        assert_eq!(names(Lifecycle { checks, ..Lifecycle::default() }), ["postinst", "prerm"]);
+        let all = names(Lifecycle { units: units(), ..Lifecycle::default() });
+        assert_eq!(all, ["postinst", "postrm", "prerm"]);
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_script_is_refused() {
+        let check = |lifecycle: Lifecycle, status: u8, expected: &str| {
+            let error = scripts(&with(lifecycle)).unwrap_err();
+            assert_eq!((exit_code(&error), format!("{error:#}").as_str()), (status, expected));
+        };
+        let none = Lifecycle::default;
+        let checks = vec!["a\0b".to_owned()];
+        check(Lifecycle { checks, ..none() }, 2, "a NUL character cannot stand in a script");
+        let units = vec![unit("a b.service", BOOT, OnUpgrade::Keep)];
+        check(Lifecycle { units, ..none() }, 70, "`a b.service` is no file name of systemd's");
+        let sysusers = vec!["--root=x".to_owned()];
+        check(Lifecycle { sysusers, ..none() }, 70, "`--root=x` is no file name of systemd's");
+        let state_dirs = vec![path("var/lib")];
+        check(Lifecycle { state_dirs, ..none() }, 70, "`/var/lib` is no directory of a service");
+    }
+
+    /// Runs a script below the root `dir`; all it printed.
+    fn run(dir: &std::path::Path, script: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("exec 2>&1\n{script}"), "script"]).args(arguments);
+        let output = command.env("DPKG_ROOT", dir).output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}: {printed}", output.status);
+        printed
+    }
+
+    const HOSTILE: [&str; 8] = [
+        "it's",
+        "$(touch x)",
+        "`touch x`",
+        "a\\ b\"c",
+        "; touch x #",
+        "two\nlines",
+        "{{x}} %s ä",
+        "*?[a]~",
+    ];
+
+    #[test]
+    fn text_stays_text() {
+        for text in HOSTILE {
+            let quoted = format!("printf '<%s>' '{}'", text.replace('\'', r"'\''"));
+            let lifecycle = Lifecycle {
+                checks: vec![quoted.clone()],
+                snippets: BTreeMap::from([(Moment::AfterInstall, quoted.clone())]),
+                environment_file: Some(path(&format!("nonexistent/{}", text.replace('\n', " ")))),
+                ..Lifecycle::default()
+            };
+            let scripts = scripts(&with(lifecycle)).unwrap();
+            let root = tempfile::tempdir().unwrap();
+            let printed = run(root.path(), &scripts["postinst"], &["configure", ""]);
+            assert_eq!(printed, format!("<{text}><{text}>"));
+            assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_purge_deletes_what_services_wrote() {
+        let root = tempfile::tempdir().unwrap();
+        let lib = root.path().join("var/lib");
+        let names = ["plain dir", "$(touch x)'", "-rf", "gone", "dynamic", "moved"];
+        for dir in ["plain dir/sub", "$(touch x)'", "-rf", "other", "private/dynamic", "data"] {
+            fs::create_dir_all(lib.join(dir)).unwrap();
+            fs::write(lib.join(dir).join("file"), "x").unwrap();
+        }
+        std::os::unix::fs::symlink("../other", lib.join("plain dir/link")).unwrap();
+        std::os::unix::fs::symlink("private/dynamic", lib.join("dynamic")).unwrap();
+        std::os::unix::fs::symlink("data", lib.join("moved")).unwrap();
+        let state_dirs = names.map(|name| path(&format!("var/lib/{name}"))).into();
+        let scripts = scripts(&with(Lifecycle { state_dirs, ..Lifecycle::default() })).unwrap();
+        for action in ["remove", "upgrade", "abort-install", "disappear"] {
+            assert_eq!(run(root.path(), &scripts["postrm"], &[action]), "");
+            assert_eq!(fs::read_dir(&lib).unwrap().count(), 8, "{action}");
+        }
+        for _ in 0..2 {
+            assert_eq!(run(root.path(), &scripts["postrm"], &["purge"]), "");
+            let mut left: Vec<_> =
+                fs::read_dir(&lib).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            left.sort();
+            assert_eq!(left, ["data", "other"]);
+            assert!(lib.join("data/file").exists() && lib.join("other/file").exists());
         }
     }
 }
