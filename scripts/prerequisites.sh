@@ -15,7 +15,7 @@ build=(
 )
 tests=(
     dpkg dpkg-dev apt-utils debsums lintian          # judges of a package
-    mmdebstrap util-linux mount                      # root file systems, namespaces
+    mmdebstrap util-linux mount systemd-container    # root file systems, namespaces, booted ones
     rpm rpm2cpio python3-rpm rpmlint dnf zypper     # judges of an .rpm
     createrepo-c busybox-static cpio libarchive-tools
     gnupg sq                                         # make a key, and sign with it

@@ -13,16 +13,22 @@ make_copy() {
     mkdir "$scratch"/{upper,work,root}
     mount -t overlay overlay -o "lowerdir=$1,upperdir=$scratch/upper,workdir=$scratch/work" "$scratch/root"
     root=$scratch/root
+    rm -f "$root/etc/resolv.conf"
+    cp /etc/resolv.conf /etc/hosts "$root/etc/"
+    furnish_copy
+}
+
+# what programs expect to be mounted
+furnish_copy() {
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
     mkdir "$root/tmp/home"
-    rm -f "$root/etc/resolv.conf"
-    cp /etc/resolv.conf /etc/hosts "$root/etc/"
 }
 
 leave() {
     local status=$?
+    if declare -F halt >/dev/null; then halt; fi
     umount --recursive --lazy "$scratch" || true
     rmdir "$scratch"
     exit "$status"

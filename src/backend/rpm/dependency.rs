@@ -4,6 +4,7 @@ use std::fmt;
 
 use anyhow::Result;
 
+use crate::backend::rpm::phase::Phase;
 use crate::error::UserError;
 
 const LESS: u32 = 1 << 1;
@@ -11,11 +12,6 @@ const GREATER: u32 = 1 << 2;
 const EQUAL: u32 = 1 << 3;
 /// It is the program that runs a script.
 pub(super) const INTERPRETER: u32 = 1 << 8;
-/// The times a script needs it: before and after installation, before and after removal.
-const SCRIPTS: [(u32, &str); 4] =
-    [(1 << 9, "pre"), (1 << 10, "post"), (1 << 11, "preun"), (AFTER_REMOVAL, "postun")];
-/// The script that runs after removal needs it.
-pub(super) const AFTER_REMOVAL: u32 = 1 << 12;
 /// It is a feature of rpm itself.
 const RPMLIB: u32 = 1 << 24;
 /// It stands for configuration files.
@@ -49,6 +45,14 @@ impl Dependency {
     pub(super) fn feature(name: &str, version: &str) -> Self {
         let flags = LESS | EQUAL | RPMLIB;
         Self { flags, ..Self::exact(&format!("rpmlib({name})"), version) }
+    }
+
+    /// `name` in any version, when these scripts run.
+    pub(super) fn during(phases: &[Phase], name: &str) -> Self {
+        Self {
+            flags: phases.iter().fold(0, |flags, phase| flags | phase.flag()),
+            ..Self::any(name)
+        }
     }
 
     /// `name`, `name >= version`, or a boolean expression in parentheses.
@@ -90,8 +94,8 @@ impl Dependency {
 
     /// When it is needed, where that is a time other than always: `(postun)`.
     pub(super) fn times(&self) -> String {
-        let times = SCRIPTS.iter().filter(|(flag, _)| self.flags & flag != 0);
-        let times: Vec<_> = times.map(|(_, name)| *name).collect();
+        let times = Phase::ALL.into_iter().filter(|phase| self.flags & phase.flag() != 0);
+        let times: Vec<_> = times.map(Phase::name).collect();
         if times.is_empty() { String::new() } else { format!("({})", times.join(",")) }
     }
 }
@@ -108,7 +112,8 @@ impl fmt::Display for Dependency {
 
 #[cfg(test)]
 mod tests {
-    use crate::backend::rpm::dependency::{AFTER_REMOVAL, Dependency, INTERPRETER};
+    use crate::backend::rpm::dependency::{Dependency, INTERPRETER};
+    use crate::backend::rpm::phase::Phase;
     use crate::error::exit_code;
 
     fn check(text: &str, expected: Option<&str>) {
@@ -139,8 +144,13 @@ mod tests {
         assert_eq!(Dependency::feature("FileDigests", "4.6.0-1").flags, 16_777_226);
         assert_eq!(Dependency::config("acme", "1-1").flags, 268_435_464);
         assert_eq!(Dependency::parse("nginx >= 1").unwrap().flags, 12);
-        assert_eq!(INTERPRETER | AFTER_REMOVAL, 4352);
+        assert_eq!(INTERPRETER | Phase::Postun.flag(), 4352);
         let shell = Dependency { flags: 4352, ..Dependency::any("/bin/sh") };
         assert_eq!((shell.times().as_str(), shell.to_string().as_str()), ("(postun)", "/bin/sh"));
+        let all = Dependency::during(&Phase::ALL, "x");
+        assert_eq!(
+            (all.flags, all.times()),
+            (0x1ea0, "(pretrans,pre,post,preun,postun,posttrans)".into())
+        );
     }
 }

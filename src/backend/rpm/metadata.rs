@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::backend::rpm::dependency::Dependency;
 use crate::backend::rpm::header::{Region, Value, write};
 use crate::backend::rpm::payload::{CONFIG, Listed, Payload};
+use crate::backend::rpm::scripts::Scriptlet;
 use crate::backend::rpm::tags::DependencyTags;
 use crate::backend::rpm::{Options, architecture, isa, scripts, tags, version};
 use crate::codec::Compression;
@@ -37,11 +38,19 @@ const WIDTH: usize = 79;
 type Tags = BTreeMap<u32, Value>;
 
 /// The bytes of the header that describes a package.
-pub(super) fn header(meta: &PackageMeta, options: &Options, payload: &Payload) -> Result<Vec<u8>> {
+///
+/// `accounts` is what the package provides of users and groups.
+pub(super) fn header(
+    meta: &PackageMeta,
+    options: &Options,
+    payload: &Payload,
+    accounts: &[Dependency],
+) -> Result<Vec<u8>> {
+    let scriptlets = scripts::scriptlets(meta)?;
     let mut all = description(meta)?;
-    all.extend(script(meta)?);
+    all.extend(script_tags(&scriptlets));
     all.extend(files(payload, meta.epoch));
-    all.extend(dependencies(meta, options, payload)?);
+    all.extend(dependencies(meta, options, payload, &scriptlets, accounts)?);
     let text = |text: &str| Value::Text(text.to_owned());
     let texts = |text: &str| Value::Texts(vec![text.to_owned()]);
     let (compressor, level) = match options.compression {
@@ -172,11 +181,12 @@ fn check_value(name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-fn script(meta: &PackageMeta) -> Result<Tags> {
-    Ok(Tags::from([
-        (tags::POSTUN, Value::Text(scripts::after_removal(meta)?)),
-        (tags::POSTUN_PROG, Value::Text(scripts::interpreter())),
-    ]))
+fn script_tags(scriptlets: &[Scriptlet]) -> Tags {
+    let both = |one: &Scriptlet| {
+        let (text, program) = one.phase.tags();
+        [(text, Value::Text(one.text.clone())), (program, Value::Text(one.program.to_owned()))]
+    };
+    scriptlets.iter().flat_map(both).collect()
 }
 
 /// The list of files; an empty one has no tags but the size.
@@ -244,7 +254,13 @@ fn directories(files: &[Listed]) -> (Vec<String>, Vec<u32>) {
     (names, indexes)
 }
 
-fn dependencies(meta: &PackageMeta, options: &Options, payload: &Payload) -> Result<Tags> {
+fn dependencies(
+    meta: &PackageMeta,
+    options: &Options,
+    payload: &Payload,
+    scriptlets: &[Scriptlet],
+    accounts: &[Dependency],
+) -> Result<Tags> {
     let of_kind = |kind: RelationKind| -> Result<BTreeSet<Dependency>> {
         let texts = meta.relations.iter().filter(|relation| relation.kind == kind);
         texts.map(|relation| Dependency::parse(&relation.text)).collect()
@@ -256,10 +272,12 @@ fn dependencies(meta: &PackageMeta, options: &Options, payload: &Payload) -> Res
         (tags::CONFLICTS, of_kind(RelationKind::Conflicts)?),
         (tags::OBSOLETES, of_kind(RelationKind::Replaces)?),
         (tags::PROVIDES, of_kind(RelationKind::Provides)?),
+        (tags::ORDERED, scripts::order(scriptlets)),
     ];
     let has_config = payload.files.iter().any(|file| file.flags & CONFIG != 0);
     lists[5].1.extend(provides(meta, has_config));
-    lists[0].1.extend(scripts::needs());
+    lists[5].1.extend(accounts.iter().cloned());
+    lists[0].1.extend(scriptlets.iter().flat_map(Scriptlet::needs));
     if has_config {
         lists[0].1.insert(Dependency::config(meta.name.as_str(), &version::full(meta)));
     }

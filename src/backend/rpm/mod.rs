@@ -2,6 +2,7 @@
 //!
 //! Writes what rpm of every supported release installs, without rpm. Knows nothing of wheels or ELF.
 
+mod accounts;
 mod cpio;
 mod declared;
 mod dependency;
@@ -13,6 +14,7 @@ pub mod libraries;
 mod metadata;
 mod openpgp;
 mod payload;
+mod phase;
 mod read;
 mod relations;
 mod scripts;
@@ -114,7 +116,7 @@ pub fn relation(kind: RelationKind, text: &str, because: &str) -> Result<Relatio
 pub fn check(meta: &PackageMeta, options: &Options) -> Result<()> {
     let (files, digest, archive_digest) = (Vec::new(), String::new(), String::new());
     let payload = Payload { files, len: 0, digest, archive_len: 0, archive_digest };
-    metadata::header(meta, options, &payload).map(drop)
+    metadata::header(meta, options, &payload, &[]).map(drop)
 }
 
 /// Writes a package to `out`, which is empty.
@@ -132,12 +134,13 @@ pub fn write(
     check(meta, options)?;
     let tree = docs::with_docs(meta, tree)?;
     contents::check(&meta.prefix, &tree)?;
+    let accounts = accounts::provided(&tree)?;
     let licences = meta.bundled.iter().flat_map(|bundled| bundled.licence_files.iter().cloned());
     let licences = licences.chain([docs::copyright_path(meta)?]).collect();
     let Options { compression, threads } = *options;
     let marks = Marks { meta, licences };
     let payload = payload::write(&tree, &marks, compression, threads, &mut spool)?;
-    let header = metadata::header(meta, options, &payload)?;
+    let header = metadata::header(meta, options, &payload, &accounts)?;
     let mut signature = metadata::signature(&header, &payload);
     signature.resize(signature.len().next_multiple_of(8), 0);
     let package = || -> io::Result<()> {

@@ -306,6 +306,7 @@ fn fields(header: &Header, signatures: &[String]) -> Result<Vec<(String, String)
     for list in [
         tags::PROVIDES,
         tags::REQUIRES,
+        tags::ORDERED,
         tags::RECOMMENDS,
         tags::SUGGESTS,
         tags::SUPPLEMENTS,

@@ -31,7 +31,6 @@ pub(super) const GROUP: u32 = 1016;
 pub(super) const URL: u32 = 1020;
 pub(super) const OS: u32 = 1021;
 pub(super) const ARCH: u32 = 1022;
-pub(super) const POSTUN: u32 = 1026;
 pub(super) const FILE_SIZES: u32 = 1028;
 pub(super) const FILE_MODES: u32 = 1030;
 pub(super) const FILE_RDEVS: u32 = 1033;
@@ -47,7 +46,6 @@ pub(super) const RPM_VERSION: u32 = 1064;
 pub(super) const CHANGELOG_TIME: u32 = 1080;
 pub(super) const CHANGELOG_NAME: u32 = 1081;
 pub(super) const CHANGELOG_TEXT: u32 = 1082;
-pub(super) const POSTUN_PROG: u32 = 1088;
 pub(super) const FILE_DEVICES: u32 = 1095;
 pub(super) const FILE_INODES: u32 = 1096;
 pub(super) const FILE_LANGS: u32 = 1097;
@@ -71,7 +69,7 @@ pub(super) const SCRIPTS: [(u32, u32, &str); 9] = [
     (1023, 1085, "prein"),
     (1024, 1086, "postin"),
     (1025, 1087, "preun"),
-    (POSTUN, POSTUN_PROG, "postun"),
+    (1026, 1088, "postun"),
     (1079, 1091, "verifyscript"),
     (1151, 1153, "pretrans"),
     (1152, 1154, "posttrans"),
@@ -90,3 +88,5 @@ pub(super) const SUPPLEMENTS: DependencyTags = (5052, 5053, 5054, "Supplements")
 pub(super) const ENHANCES: DependencyTags = (5055, 5056, 5057, "Enhances");
 pub(super) const CONFLICTS: DependencyTags = (1054, 1055, 1053, "Conflicts");
 pub(super) const OBSOLETES: DependencyTags = (1090, 1115, 1114, "Obsoletes");
+/// What is installed before, where both are.
+pub(super) const ORDERED: DependencyTags = (5035, 5036, 5037, "OrderWithRequires");

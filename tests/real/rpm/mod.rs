@@ -5,6 +5,7 @@ mod limits;
 mod lint;
 mod readers;
 mod sample;
+mod scripts;
 mod signature;
 mod stub;
 mod twin;

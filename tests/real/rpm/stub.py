@@ -23,10 +23,11 @@ EVERYWHERE = [
     "liblzma.so.5", "libuuid.so.1", "libmariadb.so.3", "libatomic.so.1", "libX11.so.6", "libxcb.so.1", "libGL.so.1",
 ]  # fmt: skip
 BUSYBOX = """cat chgrp chmod chown cp cut date dirname basename echo env expr false find getopt grep head id install
-    ln ls mkdir mktemp mv readlink rm rmdir sed sleep sort stat tail test touch tr true uname wc xargs""".split()
+    ln ls mkdir mktemp mv readlink rm rmdir sleep sort stat tail test touch tr true uname wc xargs""".split()
 IDLE = {
     "systemd": ["/usr/bin/systemctl", "/usr/bin/systemd-sysusers", "/usr/bin/systemd-tmpfiles"],
     "shadow-utils": ["/usr/sbin/useradd", "/usr/sbin/groupadd", "/usr/sbin/usermod", "/usr/sbin/userdel"],
+    "util-linux": ["/usr/sbin/runuser"],
     "policycoreutils": ["/usr/sbin/restorecon"],
 }
 # Directories that belong to the distributions; those an application makes below them are its own.
@@ -34,7 +35,8 @@ DIRECTORIES = """/etc /etc/systemd /etc/systemd/system /etc/sysconfig /opt /root
     /usr/lib/systemd /usr/lib/systemd/system /usr/lib/systemd/system-preset /usr/lib/sysusers.d /usr/lib/tmpfiles.d
     /usr/lib64 /usr/local /usr/local/bin /usr/sbin /usr/share /usr/share/applications /usr/share/bash-completion
     /usr/share/bash-completion/completions /usr/share/doc /usr/share/licenses /usr/share/man /usr/share/man/man1
-    /usr/share/man/man5 /usr/share/man/man8 /var /var/cache /var/lib /var/log /var/spool /var/tmp""".split()
+    /usr/share/man/man5 /usr/share/man/man8 /var /var/adm /var/adm/update-scripts /var/cache /var/lib /var/lib/rpm-state
+    /var/log /var/spool /var/tmp""".split()
 
 
 def number(version):
@@ -71,6 +73,7 @@ class Distribution:
         sh = {"/usr/bin/sh": "cp /bin/busybox %{buildroot}/usr/bin/sh"}
         yield "bash", ["/bin/sh", "/bin/bash"], sh | script("/usr/bin/bash", 'exec /bin/sh "$@"')
         yield "coreutils", [], dict(link(f"/usr/bin/{name}", "sh") for name in BUSYBOX)
+        yield "sed", [], dict([link("/usr/bin/sed", "sh")])
         yield "glibc-common", [], script("/usr/bin/getent", 'exec grep "^$2:" "/etc/$1"')
         for name, paths in IDLE.items():
             yield name, [], dict(item for path in paths for item in script(path, "exit 0").items())
