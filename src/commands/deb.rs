@@ -56,7 +56,7 @@ impl Format for Deb {
     fn relations(
         &self,
         inputs: &Inputs,
-        built: &Built,
+        (built, tree): (&Built, &Tree),
         args: &BuildArgs,
         talk: &Talk,
     ) -> Result<Vec<Relation>> {
@@ -67,7 +67,7 @@ impl Format for Deb {
         for warning in &needs.warnings {
             talk.warn(warning);
         }
-        let mut relations = deb::relations(Some(&built.interpreter));
+        let mut relations = deb::relations(Some(&built.interpreter), tree);
         if !needs.files.is_empty() {
             relations.extend(libraries(inputs, (&needs, built.machine), args, talk)?);
         }

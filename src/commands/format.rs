@@ -34,11 +34,12 @@ pub trait Format {
     fn configured(&self, inputs: &Inputs, args: &BuildArgs) -> Result<Vec<Relation>>;
     /// Refuses what [`Format::write`] would refuse, as far as it is known before there is a tree.
     fn check(&self, meta: &PackageMeta, inputs: &Inputs, args: &BuildArgs) -> Result<()>;
-    /// All relations: those of the interpreter, of libraries, and what the configuration adds.
+    /// All relations of what was built with the tree of a package: those of the interpreter, of accounts, of libraries,
+    /// and what the configuration adds.
     fn relations(
         &self,
         inputs: &Inputs,
-        built: &Built,
+        package: (&Built, &Tree),
         args: &BuildArgs,
         talk: &Talk,
     ) -> Result<Vec<Relation>>;
@@ -153,13 +154,11 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
     let built = build(inputs, args, talk)?;
     // Every error that relations can make comes before the first package is written.
     let package = |format: &dyn Format| {
-        let Services { tree: files, lifecycle, warnings } = services(format, inputs, &built)?;
+        let Services { tree, lifecycle, warnings } = services(format, inputs, &built)?;
         for warning in &warnings {
             talk.warn(warning);
         }
-        let mut tree = built.tree.clone();
-        tree.extend(files)?;
-        let relations = format.relations(inputs, &built, args, talk)?;
+        let relations = format.relations(inputs, (&built, &tree), args, talk)?;
         let bundled = built.bundled.clone();
         let meta = describe(inputs, built.app.clone(), relations);
         Ok((PackageMeta { machine: built.machine, bundled, lifecycle, ..meta }, tree))
@@ -174,13 +173,18 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
     Ok(())
 }
 
-/// The services of a package whose environment is known.
-fn services(format: &dyn Format, inputs: &Inputs, built: &Built) -> Result<Services> {
+/// The services of a package whose environment is known; the tree has both.
+pub fn services(format: &dyn Format, inputs: &Inputs, built: &Built) -> Result<Services> {
     let bin = built.app.prefix.join("bin")?;
     let commands = built.tree.iter().filter_map(|(path, _)| path.below(&bin));
     let commands: Vec<_> = commands.collect();
     let request = services_of(format, inputs, &built.app);
-    services::stage(&services::Request { commands: Commands::Known(&commands), ..request })
+    let request = services::Request { commands: Commands::Known(&commands), ..request };
+    let mut services = services::stage(&request)?;
+    let mut tree = built.tree.clone();
+    tree.extend(services.tree)?;
+    services.tree = tree;
+    Ok(services)
 }
 
 /// What there is to say of services before there is an environment.

@@ -54,7 +54,7 @@ impl Format for Rpm {
     fn relations(
         &self,
         inputs: &Inputs,
-        built: &Built,
+        (built, _): (&Built, &Tree),
         args: &BuildArgs,
         talk: &Talk,
     ) -> Result<Vec<Relation>> {

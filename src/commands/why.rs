@@ -10,7 +10,7 @@ use crate::backend::deb::libraries::{Derived, Request};
 use crate::backend::rpm;
 use crate::cli::{BuildArgs, WhyArgs};
 use crate::commands::build::{build, inputs, target};
-use crate::commands::format::{configured, validate};
+use crate::commands::format::{configured, services, validate};
 use crate::commands::{deb as flow, scratch, show};
 use crate::elf;
 use crate::error::UserError;
@@ -66,11 +66,12 @@ fn of_project(args: &BuildArgs, talk: &Talk) -> Result<Known> {
     let formats: Vec<_> = configured(&inputs, args).into_iter().take(1).collect();
     validate(&formats, &inputs, args)?;
     let built = build(&inputs, args, talk)?;
-    let mut relations = Vec::new();
+    let (mut relations, mut tree) = (Vec::new(), built.tree.clone());
     for format in formats {
-        relations.extend(format.relations(&inputs, &built, args, talk)?);
+        tree = services(format.as_ref(), &inputs, &built)?.tree;
+        relations.extend(format.relations(&inputs, (&built, &tree), args, talk)?);
     }
-    Ok(Known { relations, loose: Vec::new(), tree: built.tree })
+    Ok(Known { relations, loose: Vec::new(), tree })
 }
 
 /// Reads a package of any format that is known.
@@ -105,7 +106,7 @@ fn of_package(
             let packages = flow::packages(target(args)?, args, machine);
             let request = Request { packages, floor: args.floor(), machine };
             let (derived, loose) = libraries(needs, &request, talk)?;
-            let mut relations = deb::relations(interpreter.as_ref());
+            let mut relations = deb::relations(interpreter.as_ref(), &tree);
             relations.extend(derived.relations);
             Ok(Known { relations: compare(declared, relations, deb::simplify), loose, tree })
         }

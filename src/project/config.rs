@@ -232,21 +232,10 @@ pub struct Rpm {
     pub rename: BTreeMap<String, String>,
 }
 
-/// Keys whose files are made and whose scripts are not yet: refused by name, so that no package silently lacks a service.
-const LATER: [&str; 3] = ["scripts", "services", "user"];
-
 /// Reads the configuration `file` (the text and the name of a file, if there is one), then lays `settings` over
 /// it: dotted keys with TOML values or plain text, weakest first.
 pub fn load(file: Option<(Table, &str)>, settings: &[(String, String)]) -> Result<Config> {
     let (mut table, name) = file.unwrap_or_default();
-    let first = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
-    for key in table.keys().cloned().chain(settings.iter().map(|(key, _)| first(key))) {
-        if LATER.contains(&key.as_str()) {
-            return Err(UserError::usage(format!("the key `{key}` is not supported yet"))
-                .hint(format!("leave `{key}` out; this version builds applications without it"))
-                .into());
-        }
-    }
     // Once on its own, so that a fault of the file is told apart from one of the command line.
     from_table::<Config>(table.clone(), name)?;
     for (key, text) in settings {
@@ -254,11 +243,6 @@ pub fn load(file: Option<(Table, &str)>, settings: &[(String, String)]) -> Resul
     }
     let config: Config = from_table(table, "the settings of the command line and environment")?;
     check_release(&config.release)?;
-    if let Some(check) = config.check.iter().find(|check| check.on_install) {
-        let message =
-            format!("the check `{}` is marked `on-install`, which is not supported yet", check.run);
-        return Err(UserError::usage(message).hint("leave `on-install` out").into());
-    }
     Ok(config)
 }
 
@@ -442,12 +426,6 @@ mod tests {
                 "",
                 &[("deb.sektion", "x")][..],
                 "cannot read `the settings of the command line and environment`: unknown field `sektion`",
-            ),
-            ("[services.web]\nexec = 'x'", &[], "the key `services` is not supported yet"),
-            (
-                "check = [{ run = 'x', on-install = true }]",
-                &[],
-                "the check `x` is marked `on-install`, which is not supported yet",
             ),
             ("release = '1/2'", &[], "`1/2` is not a valid release of a package"),
             (

@@ -74,7 +74,14 @@ fn key(command: &str, project: &Path, options: &[&str]) -> Result<String> {
     let mut hasher = Sha256::new();
     hasher.update(BINARY.as_deref().context("cannot read the binary")?);
     hasher.update(format!("{command} {options:?}"));
-    for file in files(project)? {
+    hasher.update(content_key(project)?);
+    Ok(hexadecimal(&hasher.finalize()))
+}
+
+/// A name for what is in a directory.
+pub(crate) fn content_key(dir: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    for file in files(dir)? {
         hasher.update(file.as_os_str().as_encoded_bytes());
         hasher.update(sha256(&file)?);
     }

@@ -1,4 +1,4 @@
-//! Real tools judge real packages: apt, dpkg, debsums, lintian, pip and uv on Debian root file systems; rpm, dnf,
+//! Real tools judge real packages: apt, dpkg, debsums, lintian, systemd, pip and uv on Debian root file systems; rpm, dnf,
 //! zypper and rpmlint on stubs of other distributions.
 //!
 //! What is missing here skips a test with a printed reason; with `MKPKG_REAL=1` it fails it.
@@ -19,5 +19,6 @@ mod releases;
 mod reproducible;
 mod rpm;
 mod rpm_file;
+mod services;
 mod shlibdeps;
 mod tools;

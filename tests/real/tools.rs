@@ -1,6 +1,7 @@
 //! What the host must have, and running its programs.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -71,7 +72,7 @@ pub(crate) fn verdict(command: &mut Command) -> Result<Option<String>> {
 
 /// The directory of a minimal root file system of a release.
 pub(crate) fn rootfs(release: &str) -> Result<PathBuf> {
-    root(release, &[])
+    root::<&str>(release, &[])
 }
 
 /// The directory of a root file system with what `roots.toml` says is installed there.
@@ -82,7 +83,8 @@ pub(crate) fn root_with_libraries(release: &str) -> Result<PathBuf> {
     root(release, &all)
 }
 
-fn root(release: &str, packages: &[String]) -> Result<PathBuf> {
+/// The directory of a root file system of a release with further packages.
+pub(crate) fn root<Name: AsRef<OsStr>>(release: &str, packages: &[Name]) -> Result<PathBuf> {
     let script = repository().join("scripts/rootfs.sh");
     let printed = output(Command::new(script).arg(release).args(packages))?;
     Ok(PathBuf::from(printed.trim_end()))
@@ -96,7 +98,7 @@ struct Roots {
 }
 
 /// A command that runs in its own mount and process namespace.
-pub(crate) fn namespaced(program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub(crate) fn namespaced(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]);
     command.arg("--").arg(program);

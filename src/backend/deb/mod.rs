@@ -93,9 +93,11 @@ pub fn machine(package: &Package) -> Option<Machine> {
     declared::machine(package)
 }
 
-/// What a package needs to have its interpreter; nothing when it brings its own.
-pub fn relations(interpreter: Option<&InterpreterNeed>) -> Vec<Relation> {
-    relations::of_interpreter(interpreter)
+/// What a package needs to have its interpreter, unless it brings its own, and the accounts its files ask for.
+pub fn relations(interpreter: Option<&InterpreterNeed>, tree: &Tree) -> Vec<Relation> {
+    let mut relations = relations::of_interpreter(interpreter);
+    relations.extend(relations::of_accounts(tree));
+    relations
 }
 
 /// Whether packages of this format are installed in the root file system at `dir`.

@@ -1,4 +1,4 @@
-//! Relations in Debian's grammar: the one an interpreter implies, and the check of those a user writes.
+//! Relations in Debian's grammar: those an interpreter and an account imply, and the check of those a user writes.
 //!
 //! Knows nothing of libraries but that there is a C library.
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::error::UserError;
 use crate::package::{InterpreterNeed, Machine, PackageName, Relation, RelationKind};
+use crate::tree::Tree;
 
 /// Parts of the standard library that Debian ships apart from `python3.X`, the package each is in, and the
 /// first 3.X that no longer has it.
@@ -47,6 +48,22 @@ pub(super) fn of_interpreter(interpreter: Option<&InterpreterNeed>) -> Vec<Relat
     }
     relations.sort_by(|left, right| left.text.cmp(&right.text));
     relations
+}
+
+/// What a package needs to make the accounts it has files for in `/usr/lib/sysusers.d`; installing fails without.
+///
+/// Where systemd does not run, such as in containers, the program stands by itself (Debian Policy 9.2.1).
+pub(super) fn of_accounts(tree: &Tree) -> Option<Relation> {
+    let is_account_file = |path: &str| {
+        path.strip_prefix("usr/lib/sysusers.d/").is_some_and(|name| name.ends_with(".conf"))
+    };
+    let (path, ..) = tree.files().find(|(path, ..)| is_account_file(path.as_str()))?;
+    Some(Relation {
+        kind: RelationKind::Needs,
+        text: "systemd | systemd-standalone-sysusers | systemd-sysusers".to_owned(),
+        because: vec![format!("`systemd-sysusers` makes the account of `{path}`")],
+        causes: Vec::new(),
+    })
 }
 
 /// The C library, which every compiled file needs, where nothing better is known; nothing when there is none.
