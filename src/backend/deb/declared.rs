@@ -35,6 +35,11 @@ pub(super) fn machine(package: &Package) -> Option<Machine> {
     machine_called(value(package, "Architecture").trim())
 }
 
+/// The name and the version of the package.
+pub(super) fn identity(package: &Package) -> (String, String) {
+    (value(package, "Package").trim().to_owned(), value(package, "Version").trim().to_owned())
+}
+
 fn value<'p>(package: &'p Package, name: &str) -> &'p str {
     let found = package.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
     found.map_or("", |(_, value)| value)
@@ -44,7 +49,7 @@ fn value<'p>(package: &'p Package, name: &str) -> &'p str {
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::backend::deb::declared::{machine, relations};
+    use crate::backend::deb::declared::{identity, machine, relations};
     use crate::package::{Machine, Package};
     use crate::tree::Tree;
 
@@ -52,6 +57,8 @@ mod tests {
     fn fields() {
         let fields = [
             ("Architecture", "arm64"),
+            ("Package", "acme"),
+            ("version", "1:2.0-1"),
             ("depends", "libc6(>=2.34),\n a1 | b1 (<< 2), ${odd}"),
             ("Breaks", "c1 (<< 2)"),
         ];
@@ -59,6 +66,7 @@ mod tests {
         let compression = "xz".to_owned();
         let package = Package { fields, scripts: BTreeMap::new(), compression, tree: Tree::new() };
         assert_eq!(machine(&package), Some(Machine::Aarch64));
+        assert_eq!(identity(&package), ("acme".to_owned(), "1:2.0-1".to_owned()));
         let relations = relations(&package);
         let texts: Vec<_> = relations
             .iter()

@@ -16,6 +16,7 @@ mod simplify;
 mod tarball;
 mod version;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Cursor, Seek, Write};
@@ -34,6 +35,9 @@ use crate::host::release::Release;
 use crate::needs::Needs;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
 use crate::tree::Tree;
+
+/// dpkg moves a directory out of the way of a file, with all that was put into it.
+pub const REPLACES_DIRS: bool = true;
 
 /// Time stamps in ar and tar headers have eleven octal digits.
 const MTIME_LIMIT: u64 = 1 << 33;
@@ -86,6 +90,21 @@ pub fn machine_called(name: &str) -> Option<Machine> {
 /// The relations a package declares, each with the field it stands in as its reason.
 pub fn declared(package: &Package) -> Vec<Relation> {
     declared::relations(package)
+}
+
+/// The name and the version a package has, as it says them.
+pub fn identity(package: &Package) -> (String, String) {
+    declared::identity(package)
+}
+
+/// Whether dpkg takes `version` for an earlier one than the package's.
+pub fn is_before(version: &str, meta: &PackageMeta) -> bool {
+    order::compare(version, &version::full(meta)) == Ordering::Less
+}
+
+/// The tree with the files that [`write`] adds.
+pub fn with_docs(meta: &PackageMeta, tree: &Tree) -> Result<Tree> {
+    docs::with_docs(meta, tree)
 }
 
 /// The machine a package says it is for; `None` when any will do, or it is not known.

@@ -13,6 +13,19 @@ const TAGS: [(&str, RelationKind); 6] = [
     ("Provides", RelationKind::Provides),
 ];
 
+/// The name of the package, and its epoch, version and release in one.
+pub(super) fn identity(package: &Package) -> (String, String) {
+    let value = |name: &str| {
+        let found = package.fields.iter().find(|(tag, _)| tag == name);
+        found.map_or("", |(_, value)| value)
+    };
+    let epoch = match value("Epoch") {
+        "" | "0" => String::new(),
+        epoch => format!("{epoch}:"),
+    };
+    (value("Name").to_owned(), format!("{epoch}{}-{}", value("Version"), value("Release")))
+}
+
 /// The relations of the tags, but for features of rpm itself; what is not in rpm's grammar stays as it is.
 pub(super) fn relations(package: &Package) -> Vec<Relation> {
     let relation = |(tag, text): &(String, String)| {
@@ -33,7 +46,7 @@ pub(super) fn relations(package: &Package) -> Vec<Relation> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::backend::rpm::declared::relations;
+    use crate::backend::rpm::declared::{identity, relations};
     use crate::package::{Package, RelationKind};
     use crate::tree::Tree;
 
@@ -43,6 +56,9 @@ mod tests {
         let package = Package {
             fields: vec![
                 field("Name", "acme"),
+                field("Epoch", "2"),
+                field("Version", "1.0~rc1"),
+                field("Release", "3.el9"),
                 field("Requires", "libc.so.6(GLIBC_2.34)(64bit)"),
                 field("Requires", "rpmlib(FileDigests) <= 4.6.0-1"),
                 field("Requires(postun)", "/usr/bin/find"),
@@ -53,6 +69,7 @@ mod tests {
             compression: "zstd".to_owned(),
             tree: Tree::new(),
         };
+        assert_eq!(identity(&package), ("acme".to_owned(), "2:1.0~rc1-3.el9".to_owned()));
         let found = relations(&package);
         let lines: Vec<_> = found.iter().map(|it| (it.kind, it.text.as_str())).collect();
         assert_eq!(

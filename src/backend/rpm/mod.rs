@@ -13,6 +13,7 @@ mod header;
 pub mod libraries;
 mod metadata;
 mod openpgp;
+mod order;
 mod payload;
 mod phase;
 mod read;
@@ -23,6 +24,7 @@ mod simplify;
 mod tags;
 mod version;
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 
@@ -35,6 +37,9 @@ use crate::codec::Compression;
 use crate::needs::Needs;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
 use crate::tree::Tree;
+
+/// rpm takes a file where there is a directory for a conflict.
+pub const REPLACES_DIRS: bool = false;
 
 /// The lead is a relic: nothing but its magic number is looked at.
 const LEAD: usize = 96;
@@ -158,6 +163,21 @@ pub fn write(
 /// The relations a package declares, each with the tag it stands in as its reason.
 pub fn declared(package: &Package) -> Vec<Relation> {
     declared::relations(package)
+}
+
+/// The name and the version a package has, as it says them.
+pub fn identity(package: &Package) -> (String, String) {
+    declared::identity(package)
+}
+
+/// Whether rpm takes `version` for an earlier one than the package's.
+pub fn is_before(version: &str, meta: &PackageMeta) -> bool {
+    order::compare(version, &version::full(meta)) == Ordering::Less
+}
+
+/// The tree with the file that [`write`] adds.
+pub fn with_docs(meta: &PackageMeta, tree: &Tree) -> Result<Tree> {
+    docs::with_docs(meta, tree)
 }
 
 /// Signs a package that [`write`] wrote; its length does not change.
