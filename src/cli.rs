@@ -162,6 +162,9 @@ pub struct BuildArgs {
     /// Release of the package.
     #[arg(long, value_name = "R", env = "MKPKG_RELEASE")]
     release: Option<String>,
+    /// Package of an earlier version: an upgrade from it is prepared. May be given once for each format that is built.
+    #[arg(long, value_name = "OLD")]
+    pub previous: Vec<PathBuf>,
     /// Set a key of the configuration; may be given several times.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
@@ -215,6 +218,7 @@ pub struct ShowArgs {
     }),
     mut_arg("output", |arg| arg.hide(true)),
     mut_arg("compression", |arg| arg.hide(true)),
+    mut_arg("previous", |arg| arg.hide(true)),
     mut_arg("dry_run", |arg| arg.hide(true))
 )]
 pub struct WhyArgs {

@@ -5,6 +5,7 @@
 pub mod app;
 pub mod artifact;
 pub mod backend;
+pub mod changes;
 pub mod cli;
 pub mod codec;
 pub mod commands;

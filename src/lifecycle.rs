@@ -105,7 +105,7 @@ pub struct Changes {
     pub dir_to_link: BTreeMap<PkgPath, String>,
     /// Links that are directories now, with the target the link had.
     pub link_to_dir: BTreeMap<PkgPath, String>,
-    /// Configuration files that are no more.
+    /// Configuration files that are no more, or no configuration.
     pub dropped_configs: Vec<PkgPath>,
     /// Units that are no more.
     pub dropped_units: Vec<String>,

@@ -5,13 +5,16 @@ use anyhow::Result;
 use crate::cli::BuildArgs;
 use crate::commands::build::inputs;
 use crate::commands::format::{configured, validate};
+use crate::commands::previous;
 use crate::lock::{Lock, Pinning};
 use crate::report::Talk;
 
 /// Validates configuration and inputs.
 pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     let inputs = inputs(args, talk)?;
-    validate(&configured(&inputs, args), &inputs, args)?;
+    let formats = configured(&inputs, args);
+    let previous = previous::read(&args.previous, &formats)?;
+    validate(&formats, &previous, &inputs, args)?;
     let lock = match inputs.lock.as_ref().map(Lock::pinning) {
         Some(Pinning::Hashed) => "locked with hashes",
         Some(Pinning::Exact) => "locked, not all with hashes",

@@ -14,7 +14,7 @@ use crate::commands::format::{Format, check_renames, relations_of};
 use crate::error::UserError;
 use crate::needs::{Needs, Rules, abi, resolve};
 use crate::package::{Machine, PackageMeta, Relation, RelationKind};
-use crate::project::config;
+use crate::project::config::{self, FormatName};
 use crate::report::Talk;
 use crate::services::Conventions;
 use crate::tree::Tree;
@@ -24,6 +24,10 @@ use crate::tree::Tree;
 pub struct Deb;
 
 impl Format for Deb {
+    fn name(&self) -> FormatName {
+        FormatName::Deb
+    }
+
     fn suffix(&self) -> &'static str {
         ".deb"
     }

@@ -10,6 +10,7 @@ use crate::artifact;
 use crate::cli::{BuildArgs, RpmArgs};
 use crate::commands::build::{Built, Inputs, build, inputs};
 use crate::commands::deb::Deb;
+use crate::commands::previous::{self, Previous, changes_since};
 use crate::commands::rpm::Rpm;
 use crate::error::UserError;
 use crate::lifecycle::Lifecycle;
@@ -24,6 +25,8 @@ use crate::tree::Tree;
 
 /// What differs between the formats in a build.
 pub trait Format {
+    /// What the configuration calls it.
+    fn name(&self) -> FormatName;
     /// The end of a file name.
     fn suffix(&self) -> &'static str;
     /// Whether the release called `target` installs packages of it.
@@ -147,7 +150,8 @@ fn describe(inputs: &Inputs, app: App, relations: Vec<Relation>) -> PackageMeta 
 
 /// Builds the tree once and writes every package.
 fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<()> {
-    validate(formats, inputs, args)?;
+    let previous = previous::read(&args.previous, formats)?;
+    validate(formats, &previous, inputs, args)?;
     if !args.dry_run {
         artifact::prepare(&args.output)?;
     }
@@ -161,7 +165,11 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
         let relations = format.relations(inputs, (&built, &tree), args, talk)?;
         let bundled = built.bundled.clone();
         let meta = describe(inputs, built.app.clone(), relations);
-        Ok((PackageMeta { machine: built.machine, bundled, lifecycle, ..meta }, tree))
+        let meta = PackageMeta { machine: built.machine, bundled, lifecycle, ..meta };
+        let previous = previous::of(&previous, format.name());
+        let changes = changes_since(previous, (&meta, &tree), talk)?;
+        let lifecycle = Lifecycle { changes, ..meta.lifecycle };
+        Ok((PackageMeta { lifecycle, ..meta }, tree))
     };
     let packages =
         formats.iter().map(|format| package(format.as_ref())).collect::<Result<Vec<_>>>()?;
@@ -215,7 +223,12 @@ fn names(inputs: &Inputs, args: &BuildArgs) -> Vec<FormatName> {
 }
 
 /// Refuses what one of the formats would refuse, as far as it is known before anything is collected.
-pub fn validate(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs) -> Result<()> {
+pub fn validate(
+    formats: &[Box<dyn Format>],
+    previous: &[Previous],
+    inputs: &Inputs,
+    args: &BuildArgs,
+) -> Result<()> {
     let project = &inputs.project;
     for format in formats {
         refuse_stranger(format.as_ref(), args)?;
@@ -226,6 +239,12 @@ pub fn validate(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs) 
                 services::stage(&services_of(format.as_ref(), inputs, &app))?;
             let meta = PackageMeta { lifecycle, ..describe(inputs, app, relations) };
             format.check(&meta, inputs, args)?;
+            if let Some(previous) = previous::of(previous, format.name()) {
+                previous.check_name(&meta.name)?;
+                if project.config.version.is_some() || project.stated.version.is_some() {
+                    previous.check_version(&meta)?;
+                }
+            }
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ pub mod build;
 pub mod check;
 pub mod deb;
 pub mod format;
+pub mod previous;
 pub mod rpm;
 pub mod show;
 pub mod why;

@@ -14,7 +14,7 @@ use crate::commands::build::{Built, Inputs, rules};
 use crate::commands::format::{Format, check_renames, relations_of};
 use crate::needs::{Rules, abi, resolve};
 use crate::package::{PackageMeta, Relation, RelationKind};
-use crate::project::config;
+use crate::project::config::{self, FormatName};
 use crate::report::Talk;
 use crate::services::Conventions;
 use crate::signer::Signer;
@@ -28,6 +28,10 @@ pub struct Rpm {
 }
 
 impl Format for Rpm {
+    fn name(&self) -> FormatName {
+        FormatName::Rpm
+    }
+
     fn suffix(&self) -> &'static str {
         ".rpm"
     }

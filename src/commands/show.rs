@@ -24,15 +24,17 @@ pub fn run(args: &ShowArgs) -> Result<()> {
         UserError::input(format!("cannot open `{}`: {error}", args.package.display()))
     })?;
     let scratch = scratch()?;
-    let package = open(input, scratch.spool()?)
+    let (package, _) = open(input, scratch.spool()?)
         .with_context(|| format!("cannot read `{}`", args.package.display()))?;
     let files = files(&package.tree)?;
     print(&if args.json { json(&package, &files)? } else { plain(&text(&package, &files)) })
 }
 
-fn open(input: File, spool: File) -> Result<Package> {
+/// Reads a package of any format that is known.
+pub fn open(input: File, spool: File) -> Result<(Package, FormatName)> {
     let stranger = || UserError::input("this is neither a .deb nor an .rpm");
-    read(recognise(&input).ok_or_else(stranger)?, input, spool)
+    let format = recognise(&input).ok_or_else(stranger)?;
+    Ok((read(format, input, spool)?, format))
 }
 
 /// The format the first bytes of a package tell, whatever it is called.

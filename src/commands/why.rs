@@ -64,7 +64,7 @@ fn of_project(args: &BuildArgs, talk: &Talk) -> Result<Known> {
     let inputs = inputs(args, talk)?;
     // What two formats say would be told twice; the first of them is the one that is asked about.
     let formats: Vec<_> = configured(&inputs, args).into_iter().take(1).collect();
-    validate(&formats, &inputs, args)?;
+    validate(&formats, &[], &inputs, args)?;
     let built = build(&inputs, args, talk)?;
     let (mut relations, mut tree) = (Vec::new(), built.tree.clone());
     for format in formats {

@@ -15,6 +15,7 @@ mod interrupt;
 mod kinds;
 mod libraries;
 mod mutation;
+mod previous;
 mod properties;
 mod rpm;
 mod sandbox;
