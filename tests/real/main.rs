@@ -15,6 +15,7 @@ mod lifecycle;
 mod lint;
 mod loads;
 mod native;
+mod previous;
 mod releases;
 mod reproducible;
 mod rpm;
