@@ -70,6 +70,30 @@ fn links_that_are_directories_now() {
 }
 
 #[test]
+fn scripts_do_what_is_prepared() {
+    let files = ["/etc/acme/gone", "/usr/lib/systemd/system/acme-old.service"];
+    for (format, words) in [
+        (
+            "deb",
+            &[
+                "dpkg-maintscript-helper 'dir_to_symlink' '/opt/acme/bin/python' 'python3.11' '1.0-1~' -- \"$@\"",
+                "dpkg-maintscript-helper 'rm_conffile' '/etc/acme/gone' '1.0-1~' -- \"$@\"",
+                "'acme-old.service'",
+            ][..],
+        ),
+        ("rpm", &["\"/opt/acme/bin/python\"", "'acme-old.service'"]),
+    ] {
+        let sandbox = Sandbox::new();
+        let old = previous(&sandbox, format, &files, &[INNER]);
+        let new = sandbox.built(sandbox.package(format, &["--previous", &old]));
+        let shown = sandbox.run(sandbox.mkpkg(&["show", &new.display().to_string()]));
+        for word in words {
+            assert!(shown.stdout.contains(word), "{format} {word}\n{}", shown.stdout);
+        }
+    }
+}
+
+#[test]
 fn each_format_has_its_own() {
     let sandbox = Sandbox::new();
     let deb = previous(&sandbox, "deb", &["/etc/acme/deb"], &[]);

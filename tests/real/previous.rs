@@ -10,6 +10,8 @@ use crate::tools::{namespaced, output, ready, repository, root};
 
 /// A prefix at which a package with the usual one has a link.
 const INNER: [&str; 2] = ["--set", "prefix=/opt/acme/bin/python"];
+/// They have dpkg 1.21 and 1.22, rpm 4.18 and 4.20.
+const RELEASES: [&str; 2] = ["bookworm", "trixie"];
 const LINK: &str = "/opt/acme/bin/python";
 
 /// A project without requirements, of a version, with files of the configuration.
@@ -39,10 +41,12 @@ fn check(
     let name = old.to_string_lossy();
     let options = [&["--previous", &name][..], new].concat();
     let new = packaged(format, &project(dir.path(), "2.0", &[])?, &options)?;
-    let mut script = namespaced(repository().join("tests/real/previous.sh"));
-    script.arg(format).arg(root("bookworm", &["rpm".to_owned()])?).args([old, new]);
-    let told = output(script.arg(LINK).args(files))?;
-    assert_eq!(told.lines().collect::<Vec<_>>(), left, "{format}");
+    for release in RELEASES {
+        let mut script = namespaced(repository().join("tests/real/previous.sh"));
+        script.arg(format).arg(root(release, &["rpm".to_owned()])?).args([&old, &new]);
+        let told = output(script.arg(LINK).args(files))?;
+        assert_eq!(told.lines().collect::<Vec<_>>(), left, "{format} {release}");
+    }
     Ok(())
 }
 
@@ -55,7 +59,8 @@ fn upgrades_with_previous() -> Result<()> {
         ["/etc/acme/edited", "/etc/acme/pristine", "/usr/lib/systemd/system/acme-old.service"];
     let link = "/opt/acme/bin/python l python3.11";
     check("deb", (&INNER, &[]), &files, &[link, "/etc/acme/edited.dpkg-bak f"])?;
-    check("rpm", (&INNER, &[]), &files, &[link, "/etc/acme/edited.rpmsave f"])?;
+    let moved = "/opt/acme/bin/python.rpmmoved d";
+    check("rpm", (&INNER, &[]), &files, &[link, moved, "/etc/acme/edited.rpmsave f"])?;
     for format in ["deb", "rpm"] {
         check(format, (&[], &INNER), &[], &["/opt/acme/bin/python d"])?;
     }

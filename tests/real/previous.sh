@@ -6,7 +6,7 @@
 # Runs as root in a mount and process namespace of its own. ROOT has the program, and is only read. Installs OLD, appends
 # a line to every file among the PATHs whose name begins with `edited`, upgrades to NEW and prints what there is of each
 # PATH and of the names that package managers give to what they keep of it: its type, and the target of a link. Then
-# removes the package and fails if anything but a configuration file is left of the PATHs.
+# removes the package and fails if anything is left of the PATHs but what rpm keeps for the administrator.
 set -euo pipefail
 trap 'echo "previous.sh: line $LINENO failed" >&2; exit 2' ERR
 format=$1 root=$2 old=$3 new=$4
@@ -18,6 +18,10 @@ make_copy "$root"
 cp "$old" "$root/tmp/old"
 cp "$new" "$root/tmp/new"
 
+# Debian's rpm before 6 refuses to install without this option, which others do not know.
+rpm=(rpm --dbpath /var/lib/rpm)
+if inside rpm --force-debian --version >/dev/null 2>&1; then rpm+=(--force-debian); fi
+
 quiet() {
     local log
     log=$(inside "$@" 2>&1) || { printf '%s failed:\n%s\n' "$*" "$log" >&2; exit 1; }
@@ -25,13 +29,13 @@ quiet() {
 install_package() {
     case $format in
         deb) quiet dpkg --force-depends -i "$1" ;;
-        rpm) quiet rpm --dbpath /var/lib/rpm --force-debian --nodeps -U "$1" ;;
+        rpm) quiet "${rpm[@]}" --nodeps -U "$1" ;;
     esac
 }
 remove_package() {
     case $format in
         deb) quiet dpkg --purge acme ;;
-        rpm) quiet rpm --dbpath /var/lib/rpm --force-debian -e acme ;;
+        rpm) quiet "${rpm[@]}" -e acme ;;
     esac
 }
 list() {
@@ -46,5 +50,5 @@ for path; do case $path in */edited) echo edited >>"$root$path" ;; esac; done
 install_package /tmp/new
 list "$@"
 remove_package
-left=$(list "$@" | grep -v '\.rpmsave ' || true)
+left=$(list "$@" | grep -Ev '\.rpm(save|moved) ' || true)
 [ -z "$left" ] || { printf 'left behind:\n%s\n' "$left" >&2; exit 1; }
