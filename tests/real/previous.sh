@@ -18,7 +18,7 @@ make_copy "$root"
 cp "$old" "$root/tmp/old"
 cp "$new" "$root/tmp/new"
 
-# Debian's rpm before 6 refuses to install without this option, which others do not know.
+# Debian's rpm 4.18 refuses to install without this option, which later ones do not know.
 rpm=(rpm --dbpath /var/lib/rpm)
 if inside rpm --force-debian --version >/dev/null 2>&1; then rpm+=(--force-debian); fi
 
