@@ -141,7 +141,12 @@ impl<'de> Deserialize<'de> for Check {
         }
         match Value::deserialize(deserializer)? {
             Value::String(run) => Ok(Self { run, on_install: false }),
-            other => {
+            other @ (Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_)) => {
                 let Full { run, on_install } = other.try_into().map_err(D::Error::custom)?;
                 Ok(Self { run, on_install })
             }
@@ -164,12 +169,16 @@ impl<'de> Deserialize<'de> for Lines {
                 Err(D::Error::custom("invalid type: expected a value or a list of values"))
             }
         };
-        match Value::deserialize(deserializer)? {
-            Value::Array(values) => {
-                Ok(Self(values.into_iter().map(scalar).collect::<Result<_, _>>()?))
-            }
-            value => Ok(Self(vec![scalar(value)?])),
-        }
+        let values = match Value::deserialize(deserializer)? {
+            Value::Array(values) => values,
+            value @ (Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Table(_)) => vec![value],
+        };
+        Ok(Self(values.into_iter().map(scalar).collect::<Result<_, _>>()?))
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn lines(
     Ok(lines)
 }
 
-fn known(section: &str) -> impl Iterator<Item = &'static str> {
+pub(super) fn known(section: &str) -> impl Iterator<Item = &'static str> {
     KNOWN.lines().filter_map(move |line| line.strip_prefix(section)?.strip_prefix('.'))
 }
 

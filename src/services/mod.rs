@@ -10,6 +10,7 @@ mod directives;
 mod sandbox;
 mod snippets;
 mod unit;
+mod unit_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::project::config::Config;
 use crate::project::services::Service;
 use crate::services::command_line::Commands;
 use crate::services::unit::Activator;
+use crate::services::unit_file::UnitFile;
 use crate::templates::render;
 use crate::tree::{Content, Entry, PkgPath, Role, Tree};
 
@@ -166,76 +168,67 @@ impl Made {
         project: &Project,
     ) -> Result<()> {
         let stem = stem(context.name, key)?;
-        let is_template = stem.ends_with('@');
-        let mut restarts = service.restart_on_upgrade;
-        let mut socket = None;
-        let kinds = [
-            (Activator::Socket, service.socket.is_some()),
-            (Activator::Timer, service.timer.is_some()),
-        ];
-        for (activator, _) in kinds.into_iter().filter(|(_, is_there)| *is_there) {
-            if is_template {
-                let message =
-                    format!("`services.{key}` is a template and has a {}", activator.suffix());
-                return Err(UserError::usage(message)
-                    .hint("give the template and its instances no activator of their own")
-                    .into());
-            }
-            let name = format!("{stem}.{}", activator.suffix());
-            let text =
-                unit::activator(context, (key, service), activator, &name, &mut self.warnings)?;
-            let activation = Activation::Boot { enable: service.enable, start: service.start };
-            let on_upgrade = match activator {
-                // Connections wait in it while the service restarts.
-                Activator::Socket => OnUpgrade::Keep,
-                Activator::Timer => OnUpgrade::Restart,
-            };
-            self.unit(&name, text)?;
-            self.activators.push(Unit { name: name.clone(), activation, on_upgrade });
-            match activator {
-                Activator::Socket => socket = Some(name),
-                // A job that runs is left to its end.
-                Activator::Timer => restarts = false,
+        for (activator, is_there) in Activator::of(service) {
+            if is_there {
+                self.activator(context, (key, service), activator, &stem)?;
             }
         }
         let name = format!("{stem}.service");
         let (text, has_install) = match &service.unit {
             Some(file) => {
-                let text = snippets::text(file, &project.dir, &format!("services.{key}.unit"))?;
-                let sections: Vec<_> = text.lines().map(str::trim).collect();
-                if !sections.contains(&"[Service]") {
-                    let message = format!(
-                        "`{}`, which `services.{key}.unit` names, has no `[Service]`",
-                        file.display()
-                    );
-                    return Err(UserError::usage(message)
-                        .hint("name a unit file of a service")
-                        .into());
-                }
-                let has_install = sections.contains(&"[Install]");
-                (text, has_install)
+                alone(key, service)?;
+                let key = format!("services.{key}.unit");
+                let text = snippets::text(file, &project.dir, &key)?;
+                let read = UnitFile::read(&text, &key, context, &mut self.warnings)?;
+                (text, read.has_install)
             }
             None => {
-                let text = unit::service(
-                    context,
-                    (key, service),
-                    &name,
-                    socket.as_deref(),
-                    &mut self.warnings,
-                )?;
+                let socket = service.socket.is_some().then(|| format!("{stem}.socket"));
+                let socket = socket.as_deref();
+                let of = (key, service);
+                let text = unit::service(context, of, &name, socket, &mut self.warnings)?;
                 (text, socket.is_none() && service.timer.is_none())
             }
         };
         self.unit(&name, text)?;
-        let activation = if is_template {
+        let activation = if stem.ends_with('@') {
             Activation::Instance
         } else if has_install {
             Activation::Boot { enable: service.enable, start: service.start }
         } else {
             Activation::Unit
         };
+        // A job that runs is left to its end.
+        let restarts = service.restart_on_upgrade && service.timer.is_none();
         let on_upgrade = if restarts { OnUpgrade::Restart } else { OnUpgrade::Keep };
         self.services.push(Unit { name, activation, on_upgrade });
+        Ok(())
+    }
+
+    fn activator(
+        &mut self,
+        context: &Context<'_>,
+        (key, service): (&str, &Service),
+        activator: Activator,
+        stem: &str,
+    ) -> Result<()> {
+        if stem.ends_with('@') {
+            let message =
+                format!("`services.{key}` is a template and has a {}", activator.suffix());
+            return Err(UserError::usage(message)
+                .hint("give the template and its instances no activator of their own")
+                .into());
+        }
+        let name = format!("{stem}.{}", activator.suffix());
+        let text = unit::activator(context, (key, service), activator, &name, &mut self.warnings)?;
+        let activation = Activation::Boot { enable: service.enable, start: service.start };
+        let on_upgrade = match activator {
+            // Connections wait in it while the service restarts.
+            Activator::Socket => OnUpgrade::Keep,
+            Activator::Timer => OnUpgrade::Restart,
+        };
+        self.unit(&name, text)?;
+        self.activators.push(Unit { name, activation, on_upgrade });
         Ok(())
     }
 
@@ -293,6 +286,26 @@ impl Made {
     fn units(&self) -> Vec<Unit> {
         self.activators.iter().chain(&self.services).cloned().collect()
     }
+}
+
+/// Refuses what would have no effect beside a unit file.
+fn alone(key: &str, service: &Service) -> Result<()> {
+    let others = [
+        ("exec", service.exec.is_some()),
+        ("exec-start-pre", !service.exec_start_pre.0.is_empty()),
+        ("exec-reload", !service.exec_reload.0.is_empty()),
+        ("type", service.kind.is_some()),
+        ("sandbox", service.sandbox.is_some()),
+        ("environment", !service.environment.is_empty()),
+        ("environment-file", service.environment_file),
+        ("directives", !service.directives.is_empty()),
+    ];
+    let Some((other, _)) = others.into_iter().find(|(_, is_set)| *is_set) else {
+        return Ok(());
+    };
+    Err(UserError::usage(format!("`services.{key}` has both `unit` and `{other}`"))
+        .hint("write it into the unit file, or leave `unit` out")
+        .into())
 }
 
 /// The name of a unit without its end.

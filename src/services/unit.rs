@@ -152,6 +152,11 @@ pub(super) enum Activator {
 }
 
 impl Activator {
+    /// Both, and whether a service has them.
+    pub(super) fn of(service: &Service) -> [(Self, bool); 2] {
+        [(Self::Socket, service.socket.is_some()), (Self::Timer, service.timer.is_some())]
+    }
+
     /// The end of the unit's name, which is the name of its table in the configuration.
     pub(super) fn suffix(self) -> &'static str {
         match self {

@@ -118,7 +118,6 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
     ("user", "[user]\nname = 'Acme Web'"),
     ("group", "[user]\ngroups = ['a:b']\n[services.web]\nexec = 'acme'"),
     ("script that is not there", "[scripts]\nafter-install = 'packaging/after.sh'"),
-    ("script that is not of this project", "[scripts]\nafter-install = '/etc/hostname'"),
     ("moment there is no script for", "[scripts]\nafter-purge = 'packaging/after.sh'"),
     ("malformed TOML", "name = "),
     ("number for a text", "release = 1"),
