@@ -19,6 +19,7 @@ mod previous;
 mod properties;
 mod rpm;
 mod sandbox;
+mod services;
 mod smoke;
 mod snapshot;
 mod tidy;

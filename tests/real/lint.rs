@@ -26,7 +26,14 @@ fn lintian_is_quiet() -> Result<()> {
         return Ok(());
     }
     let allowed = allowed(&std::fs::read_to_string(repository().join("tests/real/lintian.allow"))?);
-    for project in ["acme-web", "bare-requirements", "maturin-app", "namespace-app", "poetry-app"] {
+    for project in [
+        "acme-notes",
+        "acme-web",
+        "bare-requirements",
+        "maturin-app",
+        "namespace-app",
+        "poetry-app",
+    ] {
         let project = repository().join("fixtures/projects").join(project);
         // lintian of Debian 12 cannot read zstd, and would look no further.
         let deb = package(&project, &["--compression", "gzip:1"])?;

@@ -23,3 +23,4 @@ mod rpm_file;
 mod services;
 mod shlibdeps;
 mod tools;
+mod values;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::{content_key, only_entry};
 use crate::tools::{cache, namespaced, output, ready, repository, root};
 
-const PROGRAMS: [&str; 7] = [
+pub(crate) const PROGRAMS: [&str; 7] = [
     "unshare",
     "mmdebstrap",
     "apt-get",
@@ -21,7 +21,7 @@ const PROGRAMS: [&str; 7] = [
     "/usr/bin/python3.11",
 ];
 /// What boots, and has a Python.
-const PACKAGES: [&str; 4] = ["dbus", "procps", "python3", "systemd-sysv"];
+pub(crate) const PACKAGES: [&str; 4] = ["dbus", "procps", "python3", "systemd-sysv"];
 /// What the configuration of a version has beside that of the fixture.
 const VERSIONS: [(&str, &str); 3] = [
     (

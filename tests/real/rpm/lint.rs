@@ -38,9 +38,21 @@ pub(crate) fn unexpected(rpm: &Path) -> Result<Vec<String>> {
 mod tests {
     use anyhow::{Result, ensure};
 
+    use crate::build::packaged;
     use crate::rpm::lint::{PROGRAMS, unexpected};
     use crate::rpm::sample::{self, GOOD, Sample};
-    use crate::tools::ready;
+    use crate::tools::{ready, repository};
+
+    #[test]
+    fn rpmlint_is_quiet_about_services() -> Result<()> {
+        if !ready("rpmlint_is_quiet_about_services", &PROGRAMS)? {
+            return Ok(());
+        }
+        let rpm = packaged("rpm", &repository().join("fixtures/projects/acme-notes"), &[])?;
+        let found = unexpected(&rpm)?;
+        ensure!(found.is_empty(), "{}", found.join("\n"));
+        Ok(())
+    }
 
     #[test]
     fn rpmlint_names_what_is_not_allowed() -> Result<()> {
