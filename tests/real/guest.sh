@@ -18,7 +18,7 @@ boot() {
     umount --recursive "$root/proc" "$root/dev" "$root/tmp"
     quiet_machine
     # Where the host mounts control groups the old way, the guest gets the new one all the same: systemd 247 to 257 have it.
-    umount --recursive /sys/fs/cgroup
+    umount --recursive /sys/fs/cgroup 2>/dev/null || true # where it is mounted at all
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     mkdir "/sys/fs/cgroup/$machine"
     (
