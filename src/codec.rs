@@ -76,6 +76,10 @@ impl fmt::Display for Compression {
     }
 }
 
+/// How much zstd is given at a time. For each piece it gives back 32 KiB at most, and what its workers have ready beyond
+/// that waits in buffers of some 16 MiB; with twice as much room as is ever needed, they are empty soon.
+const ZSTD_FEED: usize = 16 << 10;
+
 /// A compressing writer; call [`Compressor::finish`], or the stream is cut short.
 pub struct Compressor<W: Write>(Inner<W>);
 
@@ -123,7 +127,7 @@ impl<W: Write> Compressor<W> {
 impl<W: Write> Write for Compressor<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
-            Inner::Zstd(encoder) => encoder.write(bytes),
+            Inner::Zstd(encoder) => encoder.write(&bytes[..bytes.len().min(ZSTD_FEED)]),
             Inner::Xz(encoder) => encoder.write(bytes),
             Inner::Gzip(members) => members.write(bytes),
         }
