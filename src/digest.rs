@@ -61,6 +61,13 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// What [`base64url`] makes `text` of; `None` when it is nothing.
+pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    let padding = "=".repeat(text.len().next_multiple_of(4) - text.len());
+    let bytes = base64(&(text.replace('-', "+").replace('_', "/") + &padding))?;
+    Some(bytes).filter(|bytes| base64url(bytes) == text)
+}
+
 /// A digest fed piece by piece.
 #[derive(Clone, Debug)]
 pub enum Hasher {
@@ -204,7 +211,7 @@ impl<R: Read> Read for HashingReader<R> {
 
 #[cfg(test)]
 mod tests {
-    use crate::digest::{Hasher, base64, base64url, hex, sha256};
+    use crate::digest::{Hasher, base64, base64url, from_base64url, hex, sha256};
 
     #[test]
     fn text_forms() {
@@ -212,8 +219,13 @@ mod tests {
             [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
         {
             assert_eq!(base64url(bytes.as_bytes()), text);
+            assert_eq!(from_base64url(text).as_deref(), Some(bytes.as_bytes()));
         }
         assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
+        assert_eq!(from_base64url("-_8").as_deref(), Some(&[0xfb, 0xff][..]));
+        for bad in ["+/8", "-_9", "-_8=", " -_8", "-", "ä"] {
+            assert_eq!(from_base64url(bad), None, "{bad}");
+        }
         assert_eq!(hex(&[0, 0xab]), "00ab");
         for (text, bytes) in [
             ("", &b""[..]),

@@ -22,7 +22,6 @@ use anyhow::{Context, Result};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::app::{App, homepage, licence};
-use crate::digest::base64url;
 use crate::error::UserError;
 use crate::host::bytecode::{Compiled, Pyc, compile};
 use crate::host::interpreter::Interpreter;
@@ -115,12 +114,8 @@ pub fn open(paths: &[PathBuf], jobs: usize) -> Result<Vec<Wheel>> {
 pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
     let layout =
         Layout { prefix: request.app.prefix.clone(), minor: request.interpreter.minor.clone() };
-    let installs =
-        request.wheels.iter().map(|wheel| install(wheel, &layout)).collect::<Result<Vec<_>>>()?;
-    let mut own = own(request, &installs, &layout)?;
-    let notes = installs.iter().flat_map(|installed| installed.notes.iter().map(note)).collect();
-    let infos: Vec<_> = installs.iter().map(|installed| installed.record.path.clone()).collect();
-    let (mut tree, records) = merge(installs)?;
+    let Installs { mut tree, records, mut own, notes } = install_all(request, &layout)?;
+    let infos: Vec<_> = records.iter().map(|record| record.path.clone()).collect();
     let mut secrets = Vec::new();
     if request.project.kind == ProjectKind::Bare {
         let code = bare::code(request.project, request.sources, request.app, &layout)?;
@@ -157,12 +152,32 @@ pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
     Ok(Staged { tree, bundled, interpreter, own, warnings, notes })
 }
 
-fn own(request: &Request<'_>, installs: &[Installed], layout: &Layout) -> Result<Own> {
-    let is_app = |wheel: &Wheel| Some(&wheel.name.name) == request.app.distribution.as_ref();
-    let mut pairs = request.wheels.iter().zip(installs);
-    let Some((wheel, installed)) = pairs.find(|(wheel, _)| is_app(wheel)) else {
-        return Ok(Own::default());
-    };
+/// All wheels, installed.
+#[derive(Default)]
+struct Installs {
+    tree: Tree,
+    /// Of each wheel, in their order.
+    records: Vec<Record>,
+    own: Own,
+    notes: Vec<String>,
+}
+
+/// Installs one wheel after the other, so that only one has a tree beside that of all.
+fn install_all(request: &Request<'_>, layout: &Layout) -> Result<Installs> {
+    let mut all = Installs::default();
+    for wheel in request.wheels {
+        let installed = install(wheel, layout)?;
+        if Some(&wheel.name.name) == request.app.distribution.as_ref() {
+            all.own = own(wheel, &installed, layout)?;
+        }
+        all.notes.extend(installed.notes.iter().map(note));
+        all.tree.extend(installed.tree)?;
+        all.records.push(installed.record);
+    }
+    Ok(all)
+}
+
+fn own(wheel: &Wheel, installed: &Installed, layout: &Layout) -> Result<Own> {
     let targets = wheel.entry_points.iter().map(|point| format!("{}:{}", point.module, point.attr));
     Ok(Own {
         files: installed.record.files.keys().cloned().collect(),
@@ -177,15 +192,6 @@ fn note(note: &Note) -> String {
         Note::RunsAtStart(path) => format!("`{path}` runs code whenever the interpreter starts"),
         Note::Data(path) => format!("`{path}` is a data file of a wheel"),
     }
-}
-
-fn merge(installs: Vec<Installed>) -> Result<(Tree, Vec<Record>)> {
-    let (mut tree, mut records) = (Tree::new(), Vec::new());
-    for installed in installs {
-        tree.extend(installed.tree)?;
-        records.push(installed.record);
-    }
-    Ok((tree, records))
 }
 
 /// Modules and packages that `paths` put at the top of the import path `site`.
@@ -247,9 +253,8 @@ fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled) -> Result<
         let is_listed = |pyc: &&Pyc| {
             record.files.contains_key(&pyc.source) || record.files.contains_key(&pyc.path)
         };
-        let line = |pyc: &Pyc| {
-            (pyc.path.clone(), Digest { sha256: base64url(&pyc.sha256), len: pyc.content.len() })
-        };
+        let line =
+            |pyc: &Pyc| (pyc.path.clone(), Digest { sha256: pyc.sha256, len: pyc.content.len() });
         let lines: Vec<_> = compiled.pycs.iter().filter(is_listed).map(line).collect();
         let record = record.with(lines);
         if record.files.is_empty() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use crate::digest::{Hasher, base64url, sha256};
+use crate::digest::{Hasher, from_base64url, sha256};
 use crate::tree::{Content, Entry, PkgPath, Tree};
 use crate::wheel::Wheel;
 use crate::wheel::dist_info::UNHASHED;
@@ -105,6 +105,7 @@ struct Installing<'a> {
     bin: PkgPath,
     python: String,
     origin: Arc<str>,
+    record: BTreeMap<String, Listed>,
     tree: Tree,
     files: BTreeMap<PkgPath, Digest>,
     notes: Vec<Note>,
@@ -120,6 +121,7 @@ impl<'a> Installing<'a> {
             bin: layout.bin()?,
             python: layout.python()?.absolute(),
             origin: Arc::from(origin),
+            record: wheel.record()?,
             tree: Tree::new(),
             files: BTreeMap::new(),
             notes: Vec::new(),
@@ -228,12 +230,17 @@ impl<'a> Installing<'a> {
     }
 
     fn add_as_is(&mut self, name: &str, member: &Member, path: PkgPath, mode: u32) -> Result<()> {
-        let sha256 = match self.wheel.record.get(name) {
+        let listed = match self.record.get(name) {
             Some(Listed::Hashed { algorithm, digest, .. }) if algorithm == "sha256" => {
-                digest.clone()
+                from_base64url(digest).and_then(|digest| digest.try_into().ok())
             }
-            Some(Listed::Hashed { .. } | Listed::Unhashed) | None => {
-                base64url(&self.wheel.digest(name, Hasher::sha256())?)
+            Some(Listed::Hashed { .. } | Listed::Unhashed) | None => None,
+        };
+        let sha256 = match listed {
+            Some(digest) => digest,
+            None => {
+                let digest = self.wheel.digest(name, Hasher::sha256())?;
+                digest.try_into().expect("SHA-256 has 32 bytes")
             }
         };
         let digest = Digest { sha256, len: member.content.len() };
@@ -241,7 +248,7 @@ impl<'a> Installing<'a> {
     }
 
     fn add_bytes(&mut self, path: PkgPath, bytes: Vec<u8>, mode: u32) -> Result<()> {
-        let digest = Digest { sha256: base64url(&sha256(&bytes)), len: bytes.len() as u64 };
+        let digest = Digest { sha256: sha256(&bytes), len: bytes.len() as u64 };
         self.add(path, Content::bytes(bytes), digest, mode)
     }
 
@@ -263,7 +270,9 @@ impl<'a> Installing<'a> {
 
     fn finish(self) -> Result<Installed> {
         let path = self.site_packages.join(&self.wheel.dirs.member("RECORD"))?;
-        let record = Record { path, root: self.site_packages, files: self.files };
+        // A map that is built at once has full nodes; one that grows in order has nodes half empty.
+        let files = self.files.into_iter().collect();
+        let record = Record { path, root: self.site_packages, files };
         Ok(Installed { tree: self.tree, record, notes: self.notes })
     }
 }

@@ -39,8 +39,6 @@ pub struct Wheel {
     pub entry_points: Vec<EntryPoint>,
     archive: Archive,
     dirs: Dirs,
-    /// Every member with a hash: all but RECORD and its signatures.
-    record: BTreeMap<String, Listed>,
 }
 
 impl Wheel {
@@ -52,14 +50,16 @@ impl Wheel {
         let dirs = Dirs::find(&archive, &name)?;
         dist_info::check_wheel_version(&archive, &dirs)?;
         let metadata = dist_info::read_metadata(&archive, &dirs, &name)?;
-        let record = dist_info::read_record(&archive, &dirs)?;
+        dist_info::read_record(&archive, &dirs)?;
         let entry_points = dist_info::read_entry_points(&archive, &dirs)?;
-        Ok(Self { name, metadata, entry_points, archive, dirs, record })
+        Ok(Self { name, metadata, entry_points, archive, dirs })
     }
 
     /// Reads every file once and checks its size, checksum and hash.
     pub fn verify(&self) -> Result<()> {
-        self.archive.members.keys().try_for_each(|name| self.verify_member(name))
+        let record = self.record()?;
+        let mut names = self.archive.members.keys();
+        names.try_for_each(|name| self.verify_member(name, record.get(name)))
     }
 
     /// Name of the wheel file, printable.
@@ -72,8 +72,14 @@ impl Wheel {
         &self.dirs.info
     }
 
-    fn verify_member(&self, name: &str) -> Result<()> {
-        let Some(Listed::Hashed { algorithm, digest, .. }) = self.record.get(name) else {
+    /// Every member with a hash: all but RECORD and its signatures. It is read whenever it is needed, because it is
+    /// longer than the index, and all wheels are open at once.
+    fn record(&self) -> Result<BTreeMap<String, Listed>> {
+        dist_info::read_record(&self.archive, &self.dirs)
+    }
+
+    fn verify_member(&self, name: &str, listed: Option<&Listed>) -> Result<()> {
+        let Some(Listed::Hashed { algorithm, digest, .. }) = listed else {
             return self.digest(name, Hasher::sha256()).map(drop);
         };
         let hasher = Hasher::strong(algorithm).ok_or_else(|| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::digest::base64url;
 use crate::tree::PkgPath;
 
 /// What a RECORD says of one file: `algorithm=digest` and size, or nothing.
@@ -20,11 +21,11 @@ pub enum Listed {
     },
 }
 
-/// SHA-256, as base64url without padding, and size of an installed file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// SHA-256 and size of an installed file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
-    /// base64url without padding.
-    pub sha256: String,
+    /// As bytes; the file has it as base64url without padding.
+    pub sha256: [u8; 32],
     /// Size in bytes.
     pub len: u64,
 }
@@ -52,7 +53,7 @@ impl Record {
     pub fn to_text(&self) -> String {
         let file = |(path, digest): (&PkgPath, &Digest)| {
             let path = quote(&self.relative(path));
-            format!("{path},sha256={},{}\n", digest.sha256, digest.len)
+            format!("{path},sha256={},{}\n", base64url(&digest.sha256), digest.len)
         };
         let mut lines: Vec<_> = self.files.iter().map(file).collect();
         lines.push(format!("{},,\n", quote(&self.relative(&self.path))));
@@ -75,10 +76,18 @@ impl Record {
     }
 }
 
-/// Reads the RECORD of a wheel; the error says what is wrong with it.
+/// Reads the RECORD of a wheel, a CSV text (RFC 4180) as Python's `csv` reads and writes it; empty lines are skipped.
+///
+/// The error says what is wrong with it.
 pub fn parse(text: &str) -> Result<BTreeMap<String, Listed>, String> {
     let mut files = BTreeMap::new();
-    for fields in rows(text)? {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (fields, after) = row(rest)?;
+        rest = after;
+        if fields.iter().all(String::is_empty) && fields.len() < 2 {
+            continue;
+        }
         let [path, hash, len] = <[String; 3]>::try_from(fields)
             .map_err(|_| "has a line of other than three fields".to_owned())?;
         let listed = listed(&hash, &len)
@@ -88,8 +97,7 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Listed>, String> {
             return Err(format!("lists `{label}` twice"));
         }
     }
-    // A map that is built at once has full nodes; one that grows in order has nodes half empty.
-    Ok(files.into_iter().collect())
+    Ok(files)
 }
 
 fn listed(hash: &str, len: &str) -> Option<Listed> {
@@ -102,20 +110,6 @@ fn listed(hash: &str, len: &str) -> Option<Listed> {
         digest: digest.to_owned(),
         len: len.parse().ok()?,
     })
-}
-
-/// The rows of a CSV text (RFC 4180), as Python's `csv` reads and writes it; empty lines are skipped.
-fn rows(text: &str) -> Result<Vec<Vec<String>>, String> {
-    let mut rows = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (row, after) = row(rest)?;
-        if row.len() > 1 || row.iter().any(|field| !field.is_empty()) {
-            rows.push(row);
-        }
-        rest = after;
-    }
-    Ok(rows)
 }
 
 /// The first row of `text`, and what follows it.
@@ -201,7 +195,7 @@ mod tests {
     #[test]
     fn text() {
         let path = |text: &str| PkgPath::new(text).unwrap();
-        let digest = |len| Digest { sha256: "h".to_owned(), len };
+        let digest = |len| Digest { sha256: [0; 32], len };
         let root = path("opt/app/lib/python3.11/site-packages");
         let record = Record {
             path: root.join("demo-1.dist-info/RECORD").unwrap(),
@@ -211,7 +205,7 @@ mod tests {
         let more = ["opt/app/bin/x", "opt/app/share/a,\"b\"", "etc/y"].map(path);
         let record = record.with(more.map(|path| (path, digest(2))));
         assert_eq!(
-            record.to_text(),
+            record.to_text().replace(&"A".repeat(43), "h"),
             "\"../../../share/a,\"\"b\"\"\",sha256=h,2\n\
              ../../../../../etc/y,sha256=h,2\n\
              ../../../bin/x,sha256=h,2\n\
