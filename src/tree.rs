@@ -248,10 +248,10 @@ impl<R: Read> Read for ExactReader<R> {
     }
 }
 
-/// Everything a package installs, in archive order: sorted by the bytes of the path.
+/// Everything a package installs, in archive order: sorted by the bytes of the path. Clones share what is not changed.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    entries: BTreeMap<PkgPath, Entry>,
+    entries: Arc<BTreeMap<PkgPath, Entry>>,
 }
 
 impl Tree {
@@ -266,7 +266,7 @@ impl Tree {
     /// when it is not.
     pub fn insert(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
         self.insert_parents(&path)?;
-        match self.entries.entry(path) {
+        match Arc::make_mut(&mut self.entries).entry(path) {
             Slot::Vacant(slot) => {
                 slot.insert(entry);
                 Ok(())
@@ -281,19 +281,20 @@ impl Tree {
 
     /// Adds every entry of `other`.
     pub fn extend(&mut self, other: Self) -> Result<()> {
-        other.entries.into_iter().try_for_each(|(path, entry)| self.insert(path, entry))
+        let mut entries = Arc::unwrap_or_clone(other.entries).into_iter();
+        entries.try_for_each(|(path, entry)| self.insert(path, entry))
     }
 
     /// Replaces what is at `path`, or adds it.
     pub fn replace(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
-        self.entries.remove(&path);
+        Arc::make_mut(&mut self.entries).remove(&path);
         self.insert(path, entry)
     }
 
     /// Keeps the files and links `keep` says yes to; directories left empty by that go too.
     pub fn retain(&mut self, keep: impl Fn(&PkgPath) -> bool) {
         let emptied = self.emptied_by(&keep);
-        self.entries.retain(|path, entry| match entry {
+        Arc::make_mut(&mut self.entries).retain(|path, entry| match entry {
             Entry::Dir { .. } => !emptied.contains(path),
             Entry::File { .. } | Entry::Symlink { .. } => keep(path),
         });
@@ -339,7 +340,7 @@ impl Tree {
                 }
                 None => {
                     parent = dir.parent();
-                    self.entries.insert(dir, Entry::Dir { mode: 0o755 });
+                    Arc::make_mut(&mut self.entries).insert(dir, Entry::Dir { mode: 0o755 });
                 }
             }
         }
@@ -350,7 +351,7 @@ impl Tree {
     fn emptied_by(&self, keep: &impl Fn(&PkgPath) -> bool) -> BTreeSet<PkgPath> {
         let mut emptied = BTreeSet::new();
         let mut kept = BTreeSet::new();
-        for (path, entry) in &self.entries {
+        for (path, entry) in self.entries.iter() {
             let dirs = match entry {
                 Entry::Dir { .. } => continue,
                 Entry::File { .. } | Entry::Symlink { .. } if keep(path) => &mut kept,

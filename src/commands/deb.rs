@@ -85,7 +85,7 @@ impl Format for Deb {
 
     fn write(
         &self,
-        (meta, tree): (&PackageMeta, &Tree),
+        (meta, tree): (&PackageMeta, Tree),
         inputs: &Inputs,
         args: &BuildArgs,
         (out, spool): (&mut File, File),

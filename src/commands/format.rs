@@ -51,7 +51,7 @@ pub trait Format {
     /// Writes the package to an empty file, with another empty one to work in.
     fn write(
         &self,
-        package: (&PackageMeta, &Tree),
+        package: (&PackageMeta, Tree),
         inputs: &Inputs,
         args: &BuildArgs,
         files: (&mut File, File),
@@ -174,9 +174,9 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
     let packages =
         formats.iter().map(|format| package(format.as_ref())).collect::<Result<Vec<_>>>()?;
     // Compressing takes the most memory; each package has a tree of its own.
-    drop(built);
-    for (format, (meta, tree)) in formats.iter().zip(&packages) {
-        deliver(format.as_ref(), (meta, tree), inputs, args, talk)?;
+    drop((built, previous));
+    for (format, (meta, tree)) in formats.iter().zip(packages) {
+        deliver(format.as_ref(), (&meta, tree), inputs, args, talk)?;
     }
     Ok(())
 }
@@ -264,7 +264,7 @@ fn refuse_stranger(format: &dyn Format, args: &BuildArgs) -> Result<()> {
 /// Prints the plan of a dry run; else writes the package and prints its path.
 fn deliver(
     format: &dyn Format,
-    (meta, tree): (&PackageMeta, &Tree),
+    (meta, tree): (&PackageMeta, Tree),
     inputs: &Inputs,
     args: &BuildArgs,
     talk: &Talk,
@@ -272,7 +272,7 @@ fn deliver(
     let file_name = format.file_name(meta);
     if args.dry_run {
         let json = || summary::json(meta, None, talk);
-        return print(&if args.json { json()? } else { summary::plan(meta, tree, &file_name) });
+        return print(&if args.json { json()? } else { summary::plan(meta, &tree, &file_name) });
     }
     let artifact = talk.stage("written", || {
         artifact::write(&args.output, &file_name, |out| {

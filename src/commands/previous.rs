@@ -92,8 +92,8 @@ impl Previous {
         self.check_name(&meta.name)?;
         self.check_version(meta)?;
         let (whole, replaces_dirs) = match self.format {
-            FormatName::Deb => (deb::with_docs(meta, tree)?, deb::REPLACES_DIRS),
-            FormatName::Rpm => (rpm::with_docs(meta, tree)?, rpm::REPLACES_DIRS),
+            FormatName::Deb => (deb::with_docs(meta, tree.clone())?, deb::REPLACES_DIRS),
+            FormatName::Rpm => (rpm::with_docs(meta, tree.clone())?, rpm::REPLACES_DIRS),
         };
         changes(&self.package.tree, &whole, replaces_dirs)
             .with_context(|| format!("cannot prepare an upgrade from `{}`", self.file.display()))

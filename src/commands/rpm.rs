@@ -93,7 +93,7 @@ impl Format for Rpm {
 
     fn write(
         &self,
-        (meta, tree): (&PackageMeta, &Tree),
+        (meta, tree): (&PackageMeta, Tree),
         inputs: &Inputs,
         args: &BuildArgs,
         (out, spool): (&mut File, File),

@@ -34,26 +34,25 @@ const COMMON: [(&str, &[&str]); 12] = [
 const STATEMENT: usize = 200;
 
 /// `tree` with the files it lacks.
-pub(super) fn with_docs(meta: &PackageMeta, tree: &Tree) -> Result<Tree> {
-    let mut whole = tree.clone();
+pub(super) fn with_docs(meta: &PackageMeta, mut tree: Tree) -> Result<Tree> {
     let name = &meta.name;
     let origin: Arc<str> = Arc::from("mkpkg");
     let files = [
-        (format!("usr/share/doc/{name}/copyright"), copyright(meta, tree).into_bytes()),
+        (format!("usr/share/doc/{name}/copyright"), copyright(meta, &tree).into_bytes()),
         (format!("usr/share/doc/{name}/changelog.Debian.gz"), gzip(changelog(meta).as_bytes(), 9)),
-        (format!("usr/share/lintian/overrides/{name}"), overrides(meta, tree).into_bytes()),
+        (format!("usr/share/lintian/overrides/{name}"), overrides(meta, &tree).into_bytes()),
     ];
     for (path, bytes) in files {
         let path = PkgPath::new(&path)?;
         let role =
             if path.as_str().starts_with("usr/share/doc/") { Role::Doc } else { Role::Plain };
-        if whole.get(&path).is_none() {
+        if tree.get(&path).is_none() {
             let content = Content::bytes(bytes);
             let entry = Entry::File { content, mode: 0o644, role, origin: Arc::clone(&origin) };
-            whole.insert(path, entry)?;
+            tree.insert(path, entry)?;
         }
     }
-    Ok(whole)
+    Ok(tree)
 }
 
 /// A copyright file in the machine-readable format 1.0.
@@ -431,7 +430,7 @@ acme-web (1.4.2-1) stable; urgency=medium
         let mut tree = tree();
         tree.insert(own.clone(), Entry::file(Content::bytes("mine"), 0o644, &"x 1".into()))
             .unwrap();
-        let whole = with_docs(&meta(), &tree).unwrap();
+        let whole = with_docs(&meta(), tree).unwrap();
         let Some(Entry::File { content, .. }) = whole.get(&own) else { panic!("lost") };
         assert_eq!(content.read().unwrap(), b"mine");
         assert!(whole.get(&path("usr/share/lintian/overrides/acme-web")).is_some());

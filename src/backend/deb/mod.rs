@@ -103,7 +103,7 @@ pub fn is_before(version: &str, meta: &PackageMeta) -> bool {
 }
 
 /// The tree with the files that [`write`] adds.
-pub fn with_docs(meta: &PackageMeta, tree: &Tree) -> Result<Tree> {
+pub fn with_docs(meta: &PackageMeta, tree: Tree) -> Result<Tree> {
     docs::with_docs(meta, tree)
 }
 
@@ -184,7 +184,7 @@ pub fn check(meta: &PackageMeta, options: &Options) -> Result<()> {
 /// Files Debian wants (copyright, changelog, lintian overrides) are added unless the tree has them.
 pub fn write(
     meta: &PackageMeta,
-    tree: &Tree,
+    tree: Tree,
     options: &Options,
     out: &mut File,
     mut spool: File,
@@ -387,7 +387,7 @@ mod tests {
 
     fn pack(tree: &Tree, options: &Options) -> Vec<u8> {
         let mut out = tempfile::tempfile().unwrap();
-        write(&meta(), tree, options, &mut out, tempfile::tempfile().unwrap()).unwrap();
+        write(&meta(), tree.clone(), options, &mut out, tempfile::tempfile().unwrap()).unwrap();
         let mut bytes = Vec::new();
         out.rewind().unwrap();
         out.read_to_end(&mut bytes).unwrap();
@@ -415,7 +415,7 @@ mod tests {
     fn check_round_trip(tree: &Tree, compression: Compression) -> Package {
         let options = Options { compression, ..options() };
         let package = unpack(&pack(tree, &options)).unwrap();
-        let whole = with_docs(&meta(), tree).unwrap();
+        let whole = with_docs(&meta(), tree.clone()).unwrap();
         assert_eq!(listing(&package.tree), listing(&whole), "{compression}");
         assert_eq!(compression.to_string().split(':').next(), Some(package.compression.as_str()));
         package
@@ -518,7 +518,7 @@ mod tests {
         meta.epoch = u64::MAX;
         let mut out = tempfile::tempfile().unwrap();
         let spool = tempfile::tempfile().unwrap();
-        let error = write(&meta, &tree(), &options(), &mut out, spool).unwrap_err();
+        let error = write(&meta, tree(), &options(), &mut out, spool).unwrap_err();
         assert_eq!(exit_code(&error), 2);
     }
 }

@@ -15,14 +15,13 @@ pub(super) fn copyright_path(meta: &PackageMeta) -> Result<PkgPath> {
 }
 
 /// `tree` with that file, unless it has one.
-pub(super) fn with_docs(meta: &PackageMeta, tree: &Tree) -> Result<Tree> {
-    let mut whole = tree.clone();
+pub(super) fn with_docs(meta: &PackageMeta, mut tree: Tree) -> Result<Tree> {
     let path = copyright_path(meta)?;
-    if whole.get(&path).is_none() {
+    if tree.get(&path).is_none() {
         let content = Content::bytes(copyright(meta));
-        whole.insert(path, Entry::file(content, 0o644, &Arc::from("mkpkg")))?;
+        tree.insert(path, Entry::file(content, 0o644, &Arc::from("mkpkg")))?;
     }
-    Ok(whole)
+    Ok(tree)
 }
 
 fn copyright(meta: &PackageMeta) -> String {
@@ -84,7 +83,7 @@ typing_extensions 4
         let mut tree = tree();
         let own = Entry::file(Content::bytes("mine"), 0o644, &"x 1".into());
         tree.insert(path.clone(), own).unwrap();
-        let whole = with_docs(&meta(), &tree).unwrap();
+        let whole = with_docs(&meta(), tree).unwrap();
         let Some(Entry::File { content, .. }) = whole.get(&path) else { panic!("lost") };
         assert_eq!(content.read().unwrap(), b"mine");
     }

@@ -130,7 +130,7 @@ pub fn check(meta: &PackageMeta, options: &Options) -> Result<()> {
 /// A file with the licences of what is inside is added unless the tree has it.
 pub fn write(
     meta: &PackageMeta,
-    tree: &Tree,
+    tree: Tree,
     options: &Options,
     out: &mut File,
     mut spool: File,
@@ -176,7 +176,7 @@ pub fn is_before(version: &str, meta: &PackageMeta) -> bool {
 }
 
 /// The tree with the file that [`write`] adds.
-pub fn with_docs(meta: &PackageMeta, tree: &Tree) -> Result<Tree> {
+pub fn with_docs(meta: &PackageMeta, tree: Tree) -> Result<Tree> {
     docs::with_docs(meta, tree)
 }
 
@@ -326,7 +326,7 @@ mod tests {
 
     fn pack(tree: &Tree, options: &Options) -> Vec<u8> {
         let mut out = tempfile::tempfile().unwrap();
-        write(&meta(), tree, options, &mut out, tempfile::tempfile().unwrap()).unwrap();
+        write(&meta(), tree.clone(), options, &mut out, tempfile::tempfile().unwrap()).unwrap();
         let mut bytes = Vec::new();
         out.rewind().unwrap();
         out.read_to_end(&mut bytes).unwrap();
@@ -354,7 +354,7 @@ mod tests {
     fn check_round_trip(tree: &Tree, compression: Compression) -> Package {
         let options = Options { compression, ..options() };
         let package = unpack(&pack(tree, &options)).unwrap();
-        let whole = with_docs(&meta(), tree).unwrap();
+        let whole = with_docs(&meta(), tree.clone()).unwrap();
         assert_eq!(listing(&package.tree), listing(&whole), "{compression}");
         assert_eq!(compression.to_string().split(':').next(), Some(package.compression.as_str()));
         package
@@ -535,7 +535,7 @@ mod tests {
         meta.epoch = 1 << 32;
         let mut out = tempfile::tempfile().unwrap();
         let spool = tempfile::tempfile().unwrap();
-        let error = write(&meta, &tree(), &options(), &mut out, spool).unwrap_err();
+        let error = write(&meta, tree(), &options(), &mut out, spool).unwrap_err();
         assert_eq!(exit_code(&error), 2);
     }
 }

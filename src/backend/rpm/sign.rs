@@ -82,7 +82,7 @@ mod tests {
 
     fn package() -> File {
         let mut out = tempfile::tempfile().unwrap();
-        write(&meta(), &tree(), &options(), &mut out, tempfile::tempfile().unwrap()).unwrap();
+        write(&meta(), tree(), &options(), &mut out, tempfile::tempfile().unwrap()).unwrap();
         out
     }
 

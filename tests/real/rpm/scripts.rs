@@ -65,7 +65,7 @@ impl Sketch {
         let options = Options { compression: Compression::Zstd(1), threads: 1 };
         let spool = tempfile::tempfile_in(dir)?;
         let meta = meta(self.version, self.lifecycle.clone())?;
-        rpm::write(&meta, &self.tree, &options, &mut File::create_new(&path)?, spool)?;
+        rpm::write(&meta, self.tree.clone(), &options, &mut File::create_new(&path)?, spool)?;
         Ok(path)
     }
 }
