@@ -13,13 +13,22 @@ pub fn map<T: Sync, R: Send>(
     jobs: usize,
     work: impl Fn(&T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
+    filter_map(items, jobs, |item| work(item).map(Some))
+}
+
+/// As [`map`], without the items of which `work` makes nothing; they take no memory.
+pub fn filter_map<T: Sync, R: Send>(
+    items: &[T],
+    jobs: usize,
+    work: impl Fn(&T) -> Result<Option<R>> + Sync,
+) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let run = || {
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(index) else { return done };
-            let result = work(item);
+            let Some(result) = work(item).transpose() else { continue };
             if result.is_err() {
                 // Items are taken in order, so all before this one are done or being done.
                 next.fetch_max(items.len(), Ordering::Relaxed);
@@ -40,7 +49,7 @@ pub fn map<T: Sync, R: Send>(
 mod tests {
     use anyhow::{Result, bail};
 
-    use crate::parallel::map;
+    use crate::parallel::{filter_map, map};
 
     #[test]
     fn outcome_does_not_depend_on_jobs() {
@@ -52,6 +61,10 @@ mod tests {
             assert_eq!(map(&items[..299], jobs, fail).unwrap()[298], 596);
             assert_eq!(map(&items, jobs, fail).unwrap_err().to_string(), "299");
             assert_eq!(map(&items[..0], jobs, fail).unwrap(), [0_u32; 0]);
+            let rare = |item: &u32| Ok(Some(item * 2).filter(|_| item % 250 == 3));
+            assert_eq!(filter_map(&items, jobs, rare).unwrap(), [6, 506, 1006, 1506]);
+            let fail = |item: &u32| if item % 300 == 299 { bail!("{item}") } else { rare(item) };
+            assert_eq!(filter_map(&items, jobs, fail).unwrap_err().to_string(), "299");
         }
     }
 }

@@ -238,12 +238,10 @@ pub struct Definition {
 /// Reads every ELF file in `tree`, `jobs` at a time.
 pub fn scan(tree: &Tree, jobs: usize) -> Result<ElfReport> {
     let files: Vec<_> = tree.files().filter(|(_, content, _)| content.len() >= 4).collect();
-    let found = parallel::map(&files, jobs, |(path, content, _)| {
+    let files = parallel::filter_map(&files, jobs, |(path, content, _)| {
         let bytes = read(content).with_context(|| format!("cannot read `{path}`"))?;
-        // In a box, because most files are none, and there is a place in the list for each of them.
-        Ok(bytes.map(|bytes| Box::new(ElfFile { path: (*path).clone(), facts: facts(&bytes) })))
+        Ok(bytes.map(|bytes| ElfFile { path: (*path).clone(), facts: facts(&bytes) }))
     })?;
-    let files = found.into_iter().flatten().map(|file| *file).collect();
     Ok(ElfReport { files })
 }
 

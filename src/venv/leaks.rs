@@ -43,11 +43,12 @@ pub fn check(tree: &Tree, paths: &BuildPaths, prefix: &PkgPath, jobs: usize) -> 
         }
     }
     let files: Vec<_> = tree.files().collect();
-    let leaks = parallel::map(&files, jobs, |(path, content, _)| {
-        scan(content, &needles, longest).with_context(|| format!("cannot read `{path}`"))
+    let leaks = parallel::filter_map(&files, jobs, |(path, content, _)| {
+        let needle = scan(content, &needles, longest);
+        let needle = needle.with_context(|| format!("cannot read `{path}`"))?;
+        Ok(needle.map(|needle| (*path, needle)))
     })?;
-    let leaks = files.iter().zip(leaks);
-    match leaks.filter_map(|((path, ..), needle)| Some((path, needle?))).next() {
+    match leaks.first() {
         Some((path, needle)) => Err(fault(path, needle)),
         None => Ok(()),
     }
