@@ -38,6 +38,8 @@ pub struct Account {
     pub description: String,
     /// Home directory; need not exist.
     pub home: PkgPath,
+    /// Further groups that what runs as it belongs to.
+    pub groups: Vec<String>,
 }
 
 /// A unit of systemd that the package has in `/usr/lib/systemd/system`.

@@ -19,6 +19,8 @@ pub(super) struct Hooks {
     pub(super) format: &'static str,
     /// The account of the services; empty when they run as root.
     pub(super) user: String,
+    /// Further groups of that account.
+    pub(super) groups: Vec<String>,
     /// `PATH` of a check: the commands of the package come first.
     pub(super) path: String,
     /// The file with the variables of services; empty when there is none.
@@ -44,6 +46,7 @@ pub(super) fn hooks(
         version,
         format,
         user: account.map(|account| account.name.clone()).unwrap_or_default(),
+        groups: account.map(|account| account.groups.clone()).unwrap_or_default(),
         path: format!("{prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         environment_file: lifecycle
             .environment_file
@@ -70,6 +73,7 @@ mod tests {
             version: "1.4.2-1".to_owned(),
             format: "deb",
             user: String::new(),
+            groups: Vec::new(),
             path: "/opt/acme-web/bin:/usr/bin:/bin".to_owned(),
             environment_file: String::new(),
             checks: Vec::new(),

@@ -323,8 +323,8 @@ fn gates(
     for warning in &warnings {
         talk.warn(warning);
     }
-    let checks: Vec<_> =
-        inputs.project.config.check.iter().map(|check| check.run.clone()).collect();
+    let checks = inputs.project.config.check.iter().filter(|check| check.on_build);
+    let checks: Vec<_> = checks.map(|check| check.run.clone()).collect();
     if inputs.is_foreign && !checks.is_empty() {
         talk.warn("`check` is skipped: code for another machine cannot run here");
     } else if args.smoke || !checks.is_empty() {

@@ -127,6 +127,8 @@ pub struct Check {
     pub run: String,
     /// Whether it must succeed on every host, too.
     pub on_install: bool,
+    /// Whether it must succeed when the package is built.
+    pub on_build: bool,
 }
 
 /// A command by itself, or in a table with more.
@@ -138,20 +140,27 @@ impl<'de> Deserialize<'de> for Check {
             run: String,
             #[serde(default)]
             on_install: bool,
+            #[serde(default = "yes")]
+            on_build: bool,
         }
         match Value::deserialize(deserializer)? {
-            Value::String(run) => Ok(Self { run, on_install: false }),
+            Value::String(run) => Ok(Self { run, on_install: false, on_build: true }),
             other @ (Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
             | Value::Datetime(_)
             | Value::Array(_)
             | Value::Table(_)) => {
-                let Full { run, on_install } = other.try_into().map_err(D::Error::custom)?;
-                Ok(Self { run, on_install })
+                let Full { run, on_install, on_build } =
+                    other.try_into().map_err(D::Error::custom)?;
+                Ok(Self { run, on_install, on_build })
             }
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One value or a list of them, as text.
@@ -212,10 +221,10 @@ mod tests {
         struct Shape {
             check: Vec<Check>,
         }
-        let text = "check = ['a', { run = 'b', on-install = true }]";
+        let text = "check = ['a', { run = 'b', on-install = true, on-build = false }]";
         let [first, second] = from_toml::<Shape>(text, "x").unwrap().check.try_into().unwrap();
-        assert_eq!(first, Check { run: "a".to_owned(), on_install: false });
-        assert_eq!(second, Check { run: "b".to_owned(), on_install: true });
+        assert_eq!(first, Check { run: "a".to_owned(), on_install: false, on_build: true });
+        assert_eq!(second, Check { run: "b".to_owned(), on_install: true, on_build: false });
         let error = from_toml::<Shape>("check = [{ rum = 'b' }]", "x").err().unwrap().to_string();
         assert!(error.contains("unknown field `rum`"), "{error}");
     }

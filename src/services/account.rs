@@ -9,6 +9,7 @@ use crate::lifecycle::Account;
 use crate::package::PackageName;
 use crate::project::services::User;
 use crate::services::command_line::plain;
+use crate::services::reserved;
 use crate::templates::render;
 use crate::tree::PkgPath;
 
@@ -25,11 +26,12 @@ pub(super) fn account(user: &User, name: &PackageName, summary: &str) -> Result<
         return Ok(None);
     }
     check(account, "user.name")?;
+    reserved::account(account)?;
     plain(summary, "the summary of the project")?;
     // `:` ends a field of /etc/passwd, and `"` the text in sysusers.d; systemd-sysusers takes ASCII and UTF-8 alike.
     let description = summary.replace([':', '"', '\\', '%'], " ");
     let home = PkgPath::new(&format!("/var/lib/{name}"))?;
-    Ok(Some(Account { name: account.to_owned(), description, home }))
+    Ok(Some(Account { name: account.to_owned(), description, home, groups: user.groups.clone() }))
 }
 
 /// What both shadow-utils and systemd take ("User/Group Name Syntax", strict mode), within 31 characters.

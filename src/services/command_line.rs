@@ -38,8 +38,15 @@ pub(super) fn resolve(
             .into());
     }
     unknown_specifier(text, key)?;
+    quoted(text, key)?;
+    let bin = format!("{}/bin/", prefix.absolute());
     if program.starts_with('/') {
-        return Ok(text.to_owned());
+        return match (program.strip_prefix(&bin), commands) {
+            (Some(name), Commands::Known(known)) if !known.contains(&name) => {
+                Err(missing(name, key, prefix, known))
+            }
+            (Some(_) | None, Commands::Known(_) | Commands::Unknown) => Ok(text.to_owned()),
+        };
     }
     if program.contains('/') {
         return Err(UserError::usage(format!("`{key}` names `{program}`, a relative path"))
@@ -49,16 +56,48 @@ pub(super) fn resolve(
     if let Commands::Known(known) = commands
         && !known.contains(&program)
     {
-        let bin = prefix.absolute();
-        let error =
-            UserError::usage(format!("`{key}` names `{program}`, which is not in `{bin}/bin`"));
-        let hint = match nearest(program, known.iter().copied(), 0.8) {
-            Some(nearest) => format!("did you mean `{nearest}`? Programs of the host need their absolute path"),
-            None => "name a command of the application or of what it requires; programs of the host need their absolute path".to_owned(),
-        };
-        return Err(error.hint(hint).into());
+        return Err(missing(program, key, prefix, known));
     }
-    Ok(format!("{}/bin/{program}{rest}", prefix.absolute()))
+    Ok(format!("{bin}{program}{rest}"))
+}
+
+fn missing(program: &str, key: &str, prefix: &PkgPath, known: &[&str]) -> anyhow::Error {
+    let bin = prefix.absolute();
+    let error = UserError::usage(format!("`{key}` names `{program}`, which is not in `{bin}/bin`"));
+    let hint = match nearest(program, known.iter().copied(), 0.8) {
+        Some(nearest) => format!("did you mean `{nearest}`? Programs of the host need their absolute path"),
+        None => "name a command of the application or of what it requires; programs of the host need their absolute path".to_owned(),
+    };
+    error.hint(hint).into()
+}
+
+/// Refuses what systemd cannot take apart into words: it would not load the unit (systemd.syntax(7), "Quoting").
+fn quoted(text: &str, key: &str) -> Result<()> {
+    let fault = |what: &str| {
+        let message = format!("`{key}` {what}, which systemd cannot take apart: {text:?}");
+        UserError::usage(message).hint("see \"Quoting\" in systemd.syntax(7)")
+    };
+    let (mut open, mut is_new, mut chars) = (None, true, text.chars());
+    while let Some(at) = chars.next() {
+        match (at, open) {
+            ('\\', _) => {
+                let escaped = chars.next();
+                if !escaped.is_some_and(|next| "abfnrtv\\\"'sxuU01234567".contains(next)) {
+                    return Err(fault("has an escape sequence that is not known").into());
+                }
+            }
+            ('"' | '\'', None) => open = Some(at),
+            ('"' | '\'', Some(quote)) if at == quote => open = None,
+            (';', None)
+                if is_new && chars.as_str().chars().next().is_none_or(char::is_whitespace) =>
+            {
+                return Err(fault("has a `;`, and so two commands").into());
+            }
+            _ => {}
+        }
+        is_new = at.is_whitespace() && open.is_none();
+    }
+    if open.is_some() { Err(fault("has a quote that is not closed").into()) } else { Ok(()) }
 }
 
 /// Refuses text that would not stay on its line of a unit file.
@@ -75,8 +114,8 @@ pub(super) fn plain(text: &str, key: &str) -> Result<()> {
     Err(UserError::usage(message).hint("write it on one line").into())
 }
 
-/// Specifiers that units of any supported systemd have (systemd.unit(5), "Specifiers").
-const SPECIFIERS: &str = "%abBCEfgGhHiIjJlLmMnNopPsStTuUvVwW";
+/// Specifiers of units; those that some supported systemd lacks (`%d`, `%q`) it passes on as they are (systemd.unit(5), "Specifiers").
+const SPECIFIERS: &str = "%abBCdEfgGhHiIjJlLmMnNopPqsStTuUvVwW";
 
 fn unknown_specifier(text: &str, key: &str) -> Result<()> {
     let mut chars = text.chars();
@@ -111,6 +150,24 @@ mod tests {
             }
             (Err(error), Ok(_)) => panic!("{text}: {error}"),
         }
+    }
+
+    #[test]
+    fn what_systemd_cannot_take_apart() {
+        for good in [
+            "gunicorn 'a b' \"c'd\" e\\sf\\x20",
+            "gunicorn a;b",
+            "gunicorn it\\'s",
+            "gunicorn a'b c'd",
+        ] {
+            check(good, Ok(&format!("/opt/acme/bin/{good}")));
+        }
+        check("gunicorn 'x", Err("has a quote that is not closed"));
+        check("gunicorn don't", Err("has a quote that is not closed"));
+        check("gunicorn \"a\\\"", Err("has a quote that is not closed"));
+        check("gunicorn \\q", Err("has an escape sequence that is not known"));
+        check("gunicorn a ; /bin/true", Err("has a `;`, and so two commands"));
+        check("/opt/acme/bin/gunicrn x", Err("did you mean `gunicorn`?"));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod account;
 pub mod command_line;
 mod directives;
+mod reserved;
 mod sandbox;
 mod snippets;
 mod unit;
@@ -103,9 +104,13 @@ pub fn stage(request: &Request<'_>) -> Result<Services> {
         account: account.as_ref(),
         groups: &config.user.groups,
         environment_file: &environment_file,
-        is_runtime_dir_shared: generated > 1,
+        is_runtime_dir_shared: is_shared(config),
         commands: request.commands,
     };
+    if !config.services.is_empty() {
+        reserved::directory(request.name.as_str())?;
+        writable(request.prefix, request.name)?;
+    }
     let mut made = Made::default();
     for (key, service) in &config.services {
         made.add(&context, (key, service), request.project)?;
@@ -116,7 +121,7 @@ pub fn stage(request: &Request<'_>) -> Result<Services> {
     made.warnings.extend(strangers(config, &made.names));
     let checks = config.check.iter().filter(|check| check.on_install);
     let state_dirs = ["var/lib", "var/cache", "var/log", "run"];
-    let state_dirs = state_dirs.iter().filter(|_| generated > 0);
+    let state_dirs = state_dirs.iter().filter(|_| !config.services.is_empty());
     let lifecycle = Lifecycle {
         sysusers: names(&made.tree, config, "usr/lib/sysusers.d"),
         tmpfiles: names(&made.tree, config, "usr/lib/tmpfiles.d"),
@@ -131,6 +136,28 @@ pub fn stage(request: &Request<'_>) -> Result<Services> {
         changes: Changes::default(),
     };
     Ok(Services { tree: made.tree, lifecycle, warnings: made.warnings })
+}
+
+/// Whether what is in `/run/<name>` outlives a unit that stops: others use it, instances too, and so does a socket in it.
+fn is_shared(config: &Config) -> bool {
+    let is_shared =
+        |(key, service): (&String, &Service)| key.ends_with('@') || service.socket.is_some();
+    config.services.len() > 1 || config.services.iter().any(is_shared)
+}
+
+/// Refuses a prefix whose files services could change, or would not see.
+fn writable(prefix: &PkgPath, name: &PackageName) -> Result<()> {
+    let hidden = ["home", "root", "tmp", "var/tmp", "run", "dev"].map(str::to_owned);
+    let own = ["lib", "cache", "log"].map(|dir| format!("var/{dir}/{name}"));
+    let is_in = |dir: &&String| {
+        let path = prefix.as_str();
+        path == dir.as_str() || path.starts_with(&format!("{dir}/"))
+    };
+    let Some(dir) = hidden.iter().chain(&own).find(is_in) else { return Ok(()) };
+    let message = format!(
+        "services cannot run from the prefix `{prefix}`: `/{dir}` is hidden from them, or theirs to write"
+    );
+    Err(UserError::usage(message).hint("leave `prefix` out, or choose one below `/opt`").into())
 }
 
 /// The files right in `dir`, those made here and those of `[[files]]`, by name.
@@ -233,6 +260,7 @@ impl Made {
     }
 
     fn unit(&mut self, name: &str, text: String) -> Result<()> {
+        reserved::unit(name.rsplit_once('.').map_or(name, |(stem, _)| stem))?;
         if !self.names.insert(name.to_owned()) {
             let message = format!("two services make the unit `{name}`");
             return Err(UserError::usage(message).hint("rename one of them").into());

@@ -43,7 +43,14 @@ fn snippet(file: &PathBuf, dir: &Path, key: &str) -> Result<String> {
     }
     let first = text.lines().next().unwrap_or_default();
     let shells = ["#!/bin/sh", "#! /bin/sh", "#!/usr/bin/env sh"];
-    if first.starts_with("#!") && !shells.iter().any(|shell| first.starts_with(shell)) {
+    let is_shell = |shell: &&str| {
+        let rest = first.strip_prefix(*shell);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    if text.contains('\r') || text.starts_with('\u{feff}') {
+        return Err(fault("has line ends of Windows, or a byte order mark").into());
+    }
+    if first.starts_with("#!") && !shells.iter().any(is_shell) {
         return Err(fault(&format!("is for `{}`", &first[2..].trim())).into());
     }
     let mut check = command(Path::new("/bin/sh"));

@@ -56,6 +56,14 @@ pub(super) fn service(
     let description = service.description.as_deref().unwrap_or(context.summary);
     plain(description, &format!("{key}.description"))?;
     let kind = service.kind.unwrap_or_default();
+    let has_install = socket.is_none() && service.timer.is_none();
+    if !has_install && service.directives.contains_key("Install") {
+        let message =
+            format!("`{key}.directives` has `Install`, and the service has a socket or a timer");
+        return Err(UserError::usage(message)
+            .hint("that is enabled in its place; the service itself has no `[Install]`")
+            .into());
+    }
     let values = Text {
         package: context.name.as_str(),
         name,
@@ -78,7 +86,7 @@ pub(super) fn service(
         is_restarted: kind != ServiceType::Oneshot,
         is_runtime_dir_shared: context.is_runtime_dir_shared,
         sandbox: sandbox::lines(service.sandbox.unwrap_or_default()),
-        has_install: socket.is_none() && service.timer.is_none(),
+        has_install,
         extra: extra(service, &key, warnings)?,
     };
     render("service.hbs", include_str!("../../templates/service.hbs"), &values)
@@ -87,7 +95,7 @@ pub(super) fn service(
 fn is_link(url: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
         && !url.contains(char::is_whitespace)
-        && !url.ends_with('\\')
+        && !url.contains(['\'', '"', '\\'])
 }
 
 fn commands(texts: &[String], key: &str, context: &Context<'_>) -> Result<Vec<String>> {
@@ -212,6 +220,13 @@ pub(super) fn activator(
     match activator {
         Activator::Socket if !starts(&["Listen"]) => return Err(nothing(&key, "listen-stream")),
         Activator::Timer if !starts(&["On"]) => return Err(nothing(&key, "on-calendar")),
+        Activator::Socket if directives.iter().any(is_accepting) => {
+            let message =
+                format!("`{key}` has `accept`, which takes a service for each connection");
+            return Err(UserError::usage(message)
+                .hint("leave `accept` out: the service gets the socket itself")
+                .into());
+        }
         // The file of a socket outlives it by default.
         Activator::Socket if !starts(&["RemoveOnStop"]) => {
             directives.push(Directive { key: "RemoveOnStop".to_owned(), value: "yes".to_owned() })
@@ -228,6 +243,10 @@ pub(super) fn activator(
         wanted_by: activator.wanted_by(),
     };
     render("activator.hbs", include_str!("../../templates/activator.hbs"), &values)
+}
+
+fn is_accepting(line: &Directive) -> bool {
+    line.key == "Accept" && ["1", "yes", "y", "true", "t", "on"].contains(&line.value.as_str())
 }
 
 fn nothing(key: &str, example: &str) -> anyhow::Error {

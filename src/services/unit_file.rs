@@ -62,7 +62,7 @@ impl UnitFile {
                 ));
             }
             if section == "Service" && name.starts_with("Exec") {
-                has_command |= !value.is_empty();
+                has_command |= matches!(name, "ExecStart" | "ExecStop") && !value.is_empty();
                 if let Some(command) = missing(value, context) {
                     let message = format!("runs `{command}`, which the package does not have");
                     return Err(fault(&message).into());
@@ -184,7 +184,9 @@ mod tests {
             "[Service]\nExecStart=-/opt/acme/bin/gunicrn",
             Err("line 2 runs `/opt/acme/bin/gunicrn`, which the package does not have"),
         );
-        for empty in ["", "[Service]\n", "[Unit]\nExecStart=/bin/x"] {
+        for empty in
+            ["", "[Service]\n", "[Service]\nExecStartPre=/bin/x", "[Unit]\nExecStart=/bin/x"]
+        {
             check(empty, Err("the file that `services.web.unit` names starts nothing"));
         }
     }

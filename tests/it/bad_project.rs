@@ -116,6 +116,33 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
     ("unit file that is not there", "[services.web]\nunit = 'packaging/web.service'"),
     ("unit file and a command", "[services.web]\nunit = 'packaging/web.service'\nexec = 'acme'"),
     ("user", "[user]\nname = 'Acme Web'"),
+    ("service with a quote that stays open", "[services.web]\nexec = \"acme don't\""),
+    ("service with a path that is not there", "[services.web]\nexec = '/opt/acme/bin/acmee'"),
+    (
+        "service with [Install] beside a timer",
+        "[services.web]\nexec = 'acme'\ntimer = { on-calendar = 'daily' }\ndirectives = { Install = { alias = 'x.service' } }",
+    ),
+    (
+        "socket with a service for each connection",
+        "[services.web]\nexec = 'acme'\nsocket = { listen-stream = 80, accept = true }",
+    ),
+    (
+        "services of a package called as a directory of hosts",
+        "name = 'journal'\n[services.web]\nexec = 'acme'",
+    ),
+    (
+        "services of a package called as a unit of hosts",
+        "name = 'rescue'\n[services.main]\nexec = 'acme'",
+    ),
+    (
+        "services that could change their code",
+        "prefix = '/var/lib/acme'\n[services.main]\nexec = 'acme'",
+    ),
+    (
+        "services that cannot see their code",
+        "prefix = '/home/acme'\n[services.main]\nexec = 'acme'",
+    ),
+    ("account that hosts have", "[user]\nname = 'shadow'\n[services.main]\nexec = 'acme'"),
     ("group", "[user]\ngroups = ['a:b']\n[services.web]\nexec = 'acme'"),
     ("script that is not there", "[scripts]\nafter-install = 'packaging/after.sh'"),
     ("moment there is no script for", "[scripts]\nafter-purge = 'packaging/after.sh'"),

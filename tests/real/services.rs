@@ -22,7 +22,7 @@ pub(crate) const PROGRAMS: [&str; 7] = [
 ];
 /// What boots, and has a Python.
 pub(crate) const PACKAGES: [&str; 4] = ["dbus", "procps", "python3", "systemd-sysv"];
-/// What the configuration of a version has beside that of the fixture.
+/// What the configuration of a version has beside that of the fixture; the last one's socket has a further address.
 const VERSIONS: [(&str, &str); 3] = [
     (
         "1.0",
@@ -120,6 +120,11 @@ fn make(fixture: &Path, version: &str, dir: &Path) -> Result<()> {
     };
     edit("pyproject.toml", &|text| text.replace("\"1.0\"", &format!("\"{version}\"")))?;
     edit("packaging/notes.ini", &|text| format!("; of {version}\n{text}"))?;
+    if version == "1.2" {
+        let (known, more) =
+            ("\"/run/acme-notes.sock\"", "\"/run/acme-notes.sock\", \"127.0.0.1:8083\"");
+        edit("mkpkg.toml", &|text| text.replace(known, more))?;
+    }
     fs::write(project.join("packaging/old.ini"), "[old]\n")?;
     let further = VERSIONS.iter().find(|(name, _)| *name == version).context("no such version")?.1;
     edit("mkpkg.toml", &|text| format!("{text}\n{further}"))?;

@@ -297,6 +297,7 @@ skip_a_version() {
     move_to 1.2
     serves 1.2
     restarted "$before"
+    is 'the answer at the new address' "$(ask 8083)" '1.2 Hello'
     enabled+=(acme-notes-late.service)
     unit_is acme-notes-late.service 'active enabled'
     guest rm -f /var/log/acme-notes-scripts
@@ -317,6 +318,18 @@ upgrade_under_load() {
     for log in 8080 /run/acme-notes.sock; do
         grep -qE "^$log: [0-9]{3,} requests, 0 failed, .* versions 1\.0 1\.1 *$" "$scratch/pressure" || fault "requests to $log were lost" "$(cat "$scratch/pressure")"
     done
+    guest rm -f /var/log/acme-notes-scripts
+}
+
+removal_that_is_given_up() {
+    local log
+    begin 'a snippet that fails before removing'
+    guest touch $etc/fail-before-remove
+    if log=$(apt remove "$package"); then fault 'apt does not fail' "$log"; fi
+    [[ $log == *'before-remove fails, as it was told to'* ]] || fault 'apt does not say why' "$log"
+    serves 1.2
+    unit_is acme-notes-worker@1.service 'active enabled'
+    guest rm $etc/fail-before-remove
     guest rm -f /var/log/acme-notes-scripts
 }
 
@@ -422,6 +435,7 @@ snippet_that_fails
 upgrade_that_is_given_up
 upgrade_under_load
 skip_a_version
+removal_that_is_given_up
 remove
 install_after_remove
 purge

@@ -74,6 +74,8 @@ struct Units {
     retried: Vec<String>,
     /// All that is no template, which a removal stops.
     stopped: Vec<String>,
+    /// Sockets, each with the service it starts.
+    sockets: Vec<[String; 2]>,
     /// Those that leave a stamp of when they elapsed (systemd.timer(5), `Persistent=`).
     timers: Vec<String>,
     /// Patterns of the instances of templates.
@@ -193,6 +195,9 @@ fn units(units: &[Unit]) -> Units {
     for unit in units {
         let name = || unit.name.clone();
         sorted.all.push(name());
+        if let Some(stem) = unit.name.strip_suffix(".socket") {
+            sorted.sockets.push([name(), format!("{stem}.service")]);
+        }
         if name().ends_with(".timer") {
             sorted.timers.push(name());
         }
@@ -331,6 +336,7 @@ mod tests {
     #[test]
     fn units_are_enabled_then_started() {
         let expected = [
+            "deb-systemd-invoke start \"$2\" >/dev/null || true",
             "enable_unit 'acme-web.socket'",
             "enable_unit 'acme-web-beat.timer'",
             "enable_unit 'acme-web-feed.service'",
@@ -354,7 +360,6 @@ mod tests {
             "running 'acme-web-worker@*.service' | xargs -r -d '\\n' deb-systemd-invoke stop >/dev/null || true",
             "remove)",
             "stop_units",
-            "run_snippet before-remove remove '' 'bye'",
             "remove_stray_byte_code",
             "upgrade)",
             "remove_stray_byte_code",
@@ -378,6 +383,13 @@ mod tests {
         let found: Vec<_> =
             lines.filter(|line| words.iter().any(|word| line.contains(word))).collect();
         assert_eq!(found, expected);
+        let ran = "        ran=$(running 'acme-web.socket' ";
+        let failed = "run_snippet before-remove remove '' 'bye' || {\n";
+        assert!(
+            scripts["prerm"].contains(ran) && scripts["prerm"].contains(failed),
+            "{}",
+            scripts["prerm"]
+        );
     }
 
     #[test]
@@ -386,6 +398,7 @@ mod tests {
             name: "acme".to_owned(),
             description: String::new(),
             home: path("var/lib/acme-web"),
+            groups: Vec::new(),
         };
         let both = [(Moment::AfterInstall, "one"), (Moment::AfterUpgrade, "two")];
         let lifecycle = Lifecycle {
@@ -510,7 +523,8 @@ mod tests {
             let scripts = scripts(&with(lifecycle)).unwrap();
             let root = tempfile::tempdir().unwrap();
             let printed = run(root.path(), &scripts["postinst"], &["configure", ""]);
-            assert_eq!(printed, format!("<{text}><{text}>"));
+            // Checks do not run for another root.
+            assert_eq!(printed, format!("<{text}>"));
             assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
         }
     }

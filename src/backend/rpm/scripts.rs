@@ -146,6 +146,8 @@ struct Values {
     enabled: Vec<String>,
     started: Vec<String>,
     restarted: Vec<String>,
+    /// Sockets, each with the service it starts.
+    sockets: Vec<[String; 2]>,
     /// Names that running units may have: sockets and timers, then services; a template stands for its instances.
     running: Vec<String>,
     dropped: Vec<Dropped>,
@@ -207,6 +209,7 @@ impl Values {
             enabled: names(|unit| matches!(unit.activation, Activation::Boot { enable: true, .. })),
             started: names(|unit| matches!(unit.activation, Activation::Boot { start: true, .. })),
             restarted: restarted.map(running).collect(),
+            sockets: lifecycle.units.iter().filter_map(socket).collect(),
             running: lifecycle.units.iter().map(running).collect(),
             dropped: lifecycle
                 .changes
@@ -223,7 +226,7 @@ impl Values {
 
 impl AccountValues {
     fn new(account: &Account) -> Self {
-        let Account { name, description, home } = account;
+        let Account { name, description, home, .. } = account;
         let (name, description) = (name.clone(), description.clone());
         Self { name, description, home: home.absolute() }
     }
@@ -253,6 +256,12 @@ impl Snippets {
             after_remove: text(Moment::AfterRemove),
         }
     }
+}
+
+/// A socket, and the service it starts.
+fn socket(unit: &Unit) -> Option<[String; 2]> {
+    let stem = unit.name.strip_suffix(".socket")?;
+    Some([unit.name.clone(), format!("{stem}.service")])
 }
 
 fn running(unit: &Unit) -> String {
@@ -400,6 +409,7 @@ mod tests {
                 name: "acme".to_owned(),
                 description: text.to_owned(),
                 home: path("var/lib/acme-web"),
+                groups: Vec::new(),
             }),
             sysusers: vec!["acme-web.conf".to_owned()],
             tmpfiles: vec!["acme-web.conf".to_owned()],
@@ -443,13 +453,16 @@ mod tests {
             each("pre", &["for unit in"]),
             "for unit in 'acme-web.socket' 'acme-web-beat.timer' 'acme-web-idle.service'; do"
         );
-        assert!(all["post"].contains(
-            "for unit in 'acme-web.socket' 'acme-web-beat.timer'; do\n    if is_new \"$unit\"; then\n        \
-             systemctl --no-reload preset"
-        ));
+        let new = "for unit in 'acme-web.socket' 'acme-web-beat.timer' 'acme-web-idle.service'; do\n    if [ \"$count\"";
+        assert!(all["post"].contains(new), "{}", all["post"]);
         assert_eq!(
             each("posttrans", &["for unit in"]),
-            "for unit in 'acme-web.socket' 'acme-web-idle.service'; do"
+            "for unit in 'acme-web.socket' 'acme-web-beat.timer'; do\n\
+             for unit in 'acme-web.socket' 'acme-web-idle.service'; do"
+        );
+        assert_eq!(
+            each("posttrans", &["renew_socket \"$"]),
+            "renew_socket \"$listens_0\" 'acme-web.socket' 'acme-web.service'"
         );
         assert_eq!(
             each("posttrans", &["try-restart"]),
@@ -486,13 +499,12 @@ mod tests {
         let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("no {what:?} in\n{text}"));
         let steps = [
             "[ -e \"$state/upgrade\" ] || exit 0\n",
-            "    systemctl daemon-reload",
-            "    systemd-tmpfiles --create 'acme-web.conf' || :",
+            "    systemctl daemon-reload || :\n    systemd-tmpfiles --create 'acme-web.conf' || :\n",
             "run_snippet after-upgrade upgrade '' 'true' || exit 1\n",
             "run_checks || exit 1\n",
             "drop 'acme-web-old@.service'",
             "    systemctl try-restart",
-            "    start_noted\n",
+            "\nsettle_new\n",
             "rm -rf -- \"$state\"\n",
         ];
         assert!(steps.map(at).is_sorted(), "{:?}", steps.map(at));

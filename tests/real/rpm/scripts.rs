@@ -127,6 +127,7 @@ fn everything(version: &'static str, extra: &[&str]) -> Result<Sketch> {
             name: "acme".to_owned(),
             description: "Acme - it's".to_owned(),
             home: PkgPath::new("var/lib/acme")?,
+            groups: Vec::new(),
         }),
         sysusers: vec!["acme.conf".to_owned()],
         tmpfiles: vec!["acme.conf".to_owned()],
@@ -150,7 +151,7 @@ fn snippets() -> BTreeMap<Moment, String> {
     ]
     .map(|(moment, name)| {
         let told = "$MKPKG_ACTION $MKPKG_VERSION $MKPKG_FORMAT $MKPKG_USER";
-        (moment, format!("# It's {name}\necho \"{name} {told}\" >>/var/log/acme-said\n"))
+        (moment, format!("# It's {name}\n[ ! -e /etc/acme-fail-{name} ] || exit 1\necho \"{name} {told}\" >>/var/log/acme-said\n"))
     })
     .into()
 }

@@ -154,7 +154,7 @@ live() {
     touch "$root/etc/acme-broken"
     upgrade 'no service was started or restarted' 1.2
     is 'what runs' "$(pids)" "$before"
-    unit_is acme-later.service 'inactive enabled'
+    unit_is acme-later.service 'inactive disabled'
 
     step='recovery'
     rm "$root/etc/acme-broken"
@@ -177,6 +177,15 @@ live() {
     guest systemctl --quiet disable acme-old.service
     guest systemctl --quiet mask acme-old.service
 
+    step='failing before-remove'
+    touch "$root/etc/acme-fail-before-remove"
+    before=$(pids)
+    change 'before-remove failed with status 1' -e acme
+    restarted "$before"
+    unit_is acme.socket 'active enabled'
+    unit_is acme-worker@1.service 'active enabled'
+    rm "$root/etc/acme-fail-before-remove"
+
     step=remove
     change 'warning: /etc/sysconfig/acme saved as /etc/sysconfig/acme.rpmsave' -e acme
     said 'before-remove remove 1.0-1' 'after-remove remove 1.0-1'
@@ -191,7 +200,7 @@ live() {
     step='install with a failing check'
     touch "$root/etc/acme-broken"
     change 'a check failed with status 1' -i /srv/1.1.rpm
-    unit_is acme-plain.service 'inactive enabled'
+    unit_is acme-plain.service 'inactive disabled'
     step='upgrade after it'
     rm "$root/etc/acme-broken"
     upgrade '' 1.2
