@@ -6,8 +6,9 @@ use crate::error::UserError;
 use crate::package::PackageName;
 use crate::pep::{Version, normalize_name};
 use crate::project::Project;
-use crate::project::config::prefix;
+use crate::project::config::{LayoutName, MAX_PREFIX, prefix};
 use crate::project::static_metadata::{same_name, same_version};
+use crate::releases::Slot;
 use crate::tree::PkgPath;
 use crate::wheel::Wheel;
 use crate::wheel::metadata::Metadata;
@@ -19,8 +20,10 @@ pub struct App {
     pub name: PackageName,
     /// Its version.
     pub version: Version,
-    /// Directory everything lives under.
+    /// Directory of its environment.
     pub prefix: PkgPath,
+    /// Its place among releases that lie side by side; `None` where a version replaces the one before.
+    pub slot: Option<Slot>,
     /// One line.
     pub summary: String,
     /// Paragraphs.
@@ -35,6 +38,18 @@ pub struct App {
     pub distribution: Option<String>,
     /// What had to be made up, for the user to set.
     pub warnings: Vec<String>,
+}
+
+impl App {
+    /// The directory of the application: that of its environment, or the one that has all releases.
+    pub fn home(&self) -> &PkgPath {
+        self.slot.as_ref().map_or(&self.prefix, |slot| &slot.home)
+    }
+
+    /// The path by which units and links name its environment: the directory, or the link to the current release.
+    pub fn entrance(&self) -> &PkgPath {
+        self.slot.as_ref().map_or(&self.prefix, |slot| &slot.current)
+    }
 }
 
 /// Stands where nobody said who maintains a package.
@@ -57,14 +72,19 @@ pub fn identify(project: &Project, wheels: &[Wheel], own: Option<&str>) -> Resul
     agree(project, metadata)?;
     let mut warnings = Vec::new();
     let name = package_name(project, metadata, &named)?;
-    let prefix = prefix(project.config.prefix.as_deref(), &name)?;
+    let home = prefix(project.config.prefix.as_deref(), &name)?;
     let version = version(project, metadata, &mut warnings)?;
+    let slot = match project.config.layout {
+        LayoutName::Plain => None,
+        LayoutName::Releases => Some(slot(&name, &home, &version)?),
+    };
     let maintainer = maintainer(project, metadata, &mut warnings)?;
     let (summary, description) = describe(&name, metadata);
     Ok(App {
         name,
         version,
-        prefix,
+        prefix: slot.as_ref().map_or(home, |slot| slot.dir.clone()),
+        slot,
         summary,
         description,
         licence: metadata.map(licence).unwrap_or_default(),
@@ -73,6 +93,19 @@ pub fn identify(project: &Project, wheels: &[Wheel], own: Option<&str>) -> Resul
         distribution: wheel.map(|wheel| wheel.name.name.clone()),
         warnings,
     })
+}
+
+/// The place of a release, whose directory no `#!` line may be too short for.
+fn slot(name: &PackageName, home: &PkgPath, version: &Version) -> Result<Slot> {
+    let slot = Slot::new(name, home, version)?;
+    if slot.dir.absolute().len() <= MAX_PREFIX {
+        return Ok(slot);
+    }
+    let message =
+        format!("the directory `{}` of the release is too long for a `#!` line", slot.dir);
+    Err(UserError::usage(message)
+        .hint(format!("set a shorter `prefix`: all of it may have {MAX_PREFIX} bytes"))
+        .into())
 }
 
 /// A wheel that says something else than the files of its project is of another project.

@@ -24,6 +24,7 @@ pub mod parallel;
 pub mod pep;
 pub mod project;
 pub mod redact;
+pub mod releases;
 pub mod report;
 pub mod scratch;
 pub mod services;

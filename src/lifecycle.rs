@@ -25,8 +25,35 @@ pub struct Lifecycle {
     pub snippets: BTreeMap<Moment, String>,
     /// Directories services write to, which a purge deletes.
     pub state_dirs: Vec<PkgPath>,
+    /// The package's part in which release of the application is the current one.
+    pub alternative: Option<Alternative>,
     /// What an upgrade from the previous package has to prepare.
     pub changes: Changes,
+}
+
+/// A directory that a link can lead to, one of several; on every host a program of that purpose keeps the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    /// What the program calls the link: the name of the application's package.
+    pub name: String,
+    /// The link, such as `/opt/acme-web/current`.
+    pub link: PkgPath,
+    /// The directory, such as `/opt/acme-web/releases/1.4.2`.
+    pub dir: PkgPath,
+    /// What the package does about it.
+    pub part: Part,
+}
+
+/// What a package does about an alternative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It has the directory and offers it, which switches nothing.
+    Offers {
+        /// The highest is the one the link falls back to when the chosen directory goes.
+        priority: u64,
+    },
+    /// It leads the link there once all is ready, before anything is started or restarted.
+    Selects,
 }
 
 /// A user with a group of the same name.

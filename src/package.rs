@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::error::UserError;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Part};
 use crate::pep::Version;
 use crate::tree::{PkgPath, Tree};
 
@@ -295,6 +295,37 @@ pub struct PackageMeta {
 }
 
 impl PackageMeta {
+    /// Directory of the code this package has or leads to.
+    pub fn code(&self) -> &PkgPath {
+        self.lifecycle.alternative.as_ref().map_or(&self.prefix, |alternative| &alternative.dir)
+    }
+
+    /// The uppermost directory that belongs to the application alone.
+    pub fn home(&self) -> PkgPath {
+        let link = self.lifecycle.alternative.as_ref().map(|alternative| &alternative.link);
+        link.and_then(PkgPath::parent).unwrap_or_else(|| self.prefix.clone())
+    }
+
+    /// Whether it has the environment, and not only a link to it.
+    pub fn has_code(&self) -> bool {
+        let part = self.lifecycle.alternative.as_ref().map(|alternative| alternative.part);
+        match part {
+            Some(Part::Selects) => false,
+            Some(Part::Offers { .. }) | None => true,
+        }
+    }
+
+    /// What a changelog says of this version.
+    pub fn change(&self) -> String {
+        match self.bundled.len() {
+            0 => format!("Version {}, packed by mkpkg.", self.version),
+            count => format!(
+                "Version {} and its {count} Python distributions, packed by mkpkg.",
+                self.version
+            ),
+        }
+    }
+
     /// What stands for a description where the project has none.
     pub fn fallback_description(&self) -> String {
         format!(

@@ -1,9 +1,11 @@
-//! Values for the shared parts of scripts: `templates/snippets.hbs` and `templates/checks.hbs`.
+//! Values that scripts of both formats need, those of their shared parts among them: `templates/snippets.hbs` and
+//! `templates/checks.hbs`.
 //!
 //! Knows no format; a backend says what is its own.
 
 use serde::Serialize;
 
+use crate::lifecycle::{Alternative, Part};
 use crate::package::PackageMeta;
 
 /// What the functions of both parts are made from; a script that uses them has these at the top of its values.
@@ -11,7 +13,7 @@ use crate::package::PackageMeta;
 pub(super) struct Hooks {
     /// Name of the package.
     pub(super) name: String,
-    /// Its directory.
+    /// Directory of its code.
     pub(super) prefix: String,
     /// Its version, as the format has it.
     pub(super) version: String,
@@ -29,6 +31,19 @@ pub(super) struct Hooks {
     pub(super) checks: Vec<String>,
     /// The command that tries again what a failed check ended.
     pub(super) retry: String,
+    /// The release that is offered.
+    pub(super) offers: Option<Choice>,
+    /// The release that is made the current one.
+    pub(super) selects: Option<Choice>,
+}
+
+/// Arguments of update-alternatives(1), which Debian's program, in SUSE too, and that of Red Hat's chkconfig take alike.
+#[derive(Debug, Serialize)]
+pub(super) struct Choice {
+    name: String,
+    link: String,
+    dir: String,
+    priority: u64,
 }
 
 /// The values for a package whose version is `version` in the format called `format`.
@@ -39,8 +54,9 @@ pub(super) fn hooks(
     retry: &str,
 ) -> Hooks {
     let lifecycle = &meta.lifecycle;
-    let prefix = meta.prefix.absolute();
+    let prefix = meta.code().absolute();
     let account = lifecycle.account.as_ref();
+    let (offers, selects) = lifecycle.alternative.as_ref().map(choices).unwrap_or_default();
     Hooks {
         name: meta.name.to_string(),
         version,
@@ -56,6 +72,21 @@ pub(super) fn hooks(
         checks: lifecycle.checks.clone(),
         retry: format!("{retry} {}", meta.name),
         prefix,
+        offers,
+        selects,
+    }
+}
+
+/// What is offered, and what is selected.
+fn choices(alternative: &Alternative) -> (Option<Choice>, Option<Choice>) {
+    let Alternative { name, link, dir, part } = alternative;
+    let choice = |priority| {
+        let (link, dir) = (link.absolute(), dir.absolute());
+        Some(Choice { name: name.clone(), link, dir, priority })
+    };
+    match *part {
+        Part::Offers { priority } => (choice(priority), None),
+        Part::Selects => (None, choice(0)),
     }
 }
 
@@ -78,6 +109,8 @@ mod tests {
             environment_file: String::new(),
             checks: Vec::new(),
             retry: "dpkg --configure acme-web".to_owned(),
+            offers: None,
+            selects: None,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, Target, rules};
-use crate::commands::format::{Format, check_renames, relations_of};
+use crate::commands::format::{Format, SELECTS, check_renames, relations_of};
 use crate::error::UserError;
 use crate::needs::{Needs, Rules, abi, resolve};
 use crate::package::{Machine, PackageMeta, Relation, RelationKind};
@@ -76,6 +76,17 @@ impl Format for Deb {
             relations.extend(libraries(inputs, (&needs, built.machine), args, talk)?);
         }
         relations.extend(configured_relations(inputs)?);
+        Ok(deb::simplify(relations))
+    }
+
+    fn selecting(
+        &self,
+        release: &PackageMeta,
+        (mut relations, tree): (Vec<Relation>, &Tree),
+    ) -> Result<Vec<Relation>> {
+        let text = format!("{} (= {})", release.name, deb::version(release));
+        relations.push(deb::relation(RelationKind::Needs, &text, SELECTS)?);
+        relations.extend(deb::relations(None, tree));
         Ok(deb::simplify(relations))
     }
 

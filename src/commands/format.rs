@@ -46,6 +46,13 @@ pub trait Format {
         args: &BuildArgs,
         talk: &Talk,
     ) -> Result<Vec<Relation>>;
+    /// All relations of an application beside its releases, from those it has anyway and its tree: it needs the one it
+    /// leads to, exactly.
+    fn selecting(
+        &self,
+        release: &PackageMeta,
+        application: (Vec<Relation>, &Tree),
+    ) -> Result<Vec<Relation>>;
     /// The name of the file.
     fn file_name(&self, meta: &PackageMeta) -> String;
     /// Writes the package to an empty file, with another empty one to work in.
@@ -61,6 +68,9 @@ pub trait Format {
         Ok(())
     }
 }
+
+/// Why an application needs its release.
+pub const SELECTS: &str = "it is the release this package makes the current one";
 
 /// Makes a relation of a text and the reason for it; refuses what is none in the format.
 type Relate = fn(RelationKind, &str, &str) -> Result<Relation>;
@@ -157,32 +167,57 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
     }
     let built = build(inputs, args, talk)?;
     // Every error that relations can make comes before the first package is written.
-    let package = |format: &dyn Format| {
-        let Services { tree, lifecycle, warnings } = services(format, inputs, &built)?;
-        for warning in &warnings {
-            talk.warn(warning);
+    let mut all = Vec::new();
+    for format in formats {
+        let mut packages = packages(format.as_ref(), inputs, &built, args, talk)?;
+        // The last one is what an upgrade is asked for by name.
+        if let Some((meta, tree)) = packages.last_mut() {
+            let previous = previous::of(&previous, format.name());
+            meta.lifecycle.changes = changes_since(previous, (meta, tree), talk)?;
         }
-        let relations = format.relations(inputs, (&built, &tree), args, talk)?;
-        let bundled = built.bundled.clone();
-        let meta = describe(inputs, built.app.clone(), relations);
-        let meta = PackageMeta { machine: built.machine, bundled, lifecycle, ..meta };
-        let previous = previous::of(&previous, format.name());
-        let changes = changes_since(previous, (&meta, &tree), talk)?;
-        let lifecycle = Lifecycle { changes, ..meta.lifecycle };
-        Ok((PackageMeta { lifecycle, ..meta }, tree))
-    };
-    let packages =
-        formats.iter().map(|format| package(format.as_ref())).collect::<Result<Vec<_>>>()?;
+        all.push(packages);
+    }
     // Compressing takes the most memory; each package has a tree of its own.
     drop((built, previous));
-    for (format, (meta, tree)) in formats.iter().zip(packages) {
-        deliver(format.as_ref(), (&meta, tree), inputs, args, talk)?;
+    for (format, packages) in formats.iter().zip(all) {
+        for (meta, tree) in packages {
+            deliver(format.as_ref(), (&meta, tree), inputs, args, talk)?;
+        }
     }
     Ok(())
 }
 
+/// The packages of what was built: one; or where releases lie side by side, the release and then the application.
+pub fn packages(
+    format: &dyn Format,
+    inputs: &Inputs,
+    built: &Built,
+    args: &BuildArgs,
+    talk: &Talk,
+) -> Result<Vec<(PackageMeta, Tree)>> {
+    let Services { tree, lifecycle, warnings } = services(format, inputs, built)?;
+    for warning in &warnings {
+        talk.warn(warning);
+    }
+    let meta = |relations| {
+        let (machine, bundled) = (built.machine, built.bundled.clone());
+        let meta = describe(inputs, built.app.clone(), relations);
+        PackageMeta { machine, bundled, lifecycle, ..meta }
+    };
+    let Some(slot) = &built.app.slot else {
+        let relations = format.relations(inputs, (built, &tree), args, talk)?;
+        return Ok(vec![(meta(relations), tree)]);
+    };
+    let (environment, rest) = slot.trees(&tree)?;
+    let relations = format.relations(inputs, (built, &environment), args, talk)?;
+    let (release, application) = slot.packages(meta(relations));
+    let relations = format.selecting(&release, (application.relations, &rest))?;
+    let application = PackageMeta { relations, ..application };
+    Ok(vec![(release, environment), (application, rest)])
+}
+
 /// The services of a package whose environment is known; the tree has both.
-pub fn services(format: &dyn Format, inputs: &Inputs, built: &Built) -> Result<Services> {
+fn services(format: &dyn Format, inputs: &Inputs, built: &Built) -> Result<Services> {
     let bin = built.app.prefix.join("bin")?;
     let commands = built.tree.iter().filter_map(|(path, _)| path.below(&bin));
     let commands: Vec<_> = commands.collect();
@@ -200,7 +235,7 @@ fn services_of<'a>(format: &dyn Format, inputs: &'a Inputs, app: &'a App) -> ser
     services::Request {
         project: &inputs.project,
         name: &app.name,
-        prefix: &app.prefix,
+        prefix: app.entrance(),
         summary: &app.summary,
         homepage: app.homepage.as_deref(),
         commands: Commands::Unknown,

@@ -11,7 +11,7 @@ use crate::backend::rpm::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, rules};
-use crate::commands::format::{Format, check_renames, relations_of};
+use crate::commands::format::{Format, SELECTS, check_renames, relations_of};
 use crate::needs::{Rules, abi, resolve};
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config::{self, FormatName};
@@ -84,6 +84,16 @@ impl Format for Rpm {
         let mut relations = rpm::relations(Some(&built.interpreter), is_main);
         relations.extend(derived.relations);
         relations.extend(configured_relations(inputs)?);
+        Ok(rpm::simplify(relations))
+    }
+
+    fn selecting(
+        &self,
+        release: &PackageMeta,
+        (mut relations, _): (Vec<Relation>, &Tree),
+    ) -> Result<Vec<Relation>> {
+        let text = format!("{} = {}", release.name, rpm::version(release));
+        relations.push(rpm::relation(RelationKind::Needs, &text, SELECTS)?);
         Ok(rpm::simplify(relations))
     }
 

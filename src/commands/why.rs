@@ -10,7 +10,7 @@ use crate::backend::deb::libraries::{Derived, Request};
 use crate::backend::rpm;
 use crate::cli::{BuildArgs, WhyArgs};
 use crate::commands::build::{build, inputs, target};
-use crate::commands::format::{configured, services, validate};
+use crate::commands::format::{configured, packages, validate};
 use crate::commands::{deb as flow, scratch, show};
 use crate::elf;
 use crate::error::UserError;
@@ -66,10 +66,12 @@ fn of_project(args: &BuildArgs, talk: &Talk) -> Result<Known> {
     let formats: Vec<_> = configured(&inputs, args).into_iter().take(1).collect();
     validate(&formats, &[], &inputs, args)?;
     let built = build(&inputs, args, talk)?;
-    let (mut relations, mut tree) = (Vec::new(), built.tree.clone());
+    let (mut relations, mut tree) = (Vec::new(), Tree::new());
     for format in formats {
-        tree = services(format.as_ref(), &inputs, &built)?.tree;
-        relations.extend(format.relations(&inputs, (&built, &tree), args, talk)?);
+        for (meta, own) in packages(format.as_ref(), &inputs, &built, args, talk)? {
+            tree.extend(own)?;
+            relations.extend(meta.relations);
+        }
     }
     Ok(Known { relations, loose: Vec::new(), tree })
 }

@@ -25,6 +25,8 @@ pub struct Config {
     pub version: Option<String>,
     /// Directory everything lives under; default: `/opt/<name>`.
     pub prefix: Option<String>,
+    /// Whether a version replaces the one before or lies beside it.
+    pub layout: LayoutName,
     /// Release of the package within one upstream version.
     pub release: String,
     /// `Name <mail>`.
@@ -71,6 +73,7 @@ impl Default for Config {
             name: None,
             version: None,
             prefix: None,
+            layout: LayoutName::Plain,
             release: "1".to_owned(),
             maintainer: None,
             python: None,
@@ -92,6 +95,16 @@ impl Default for Config {
             rpm: Rpm::default(),
         }
     }
+}
+
+/// Where versions of an application lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayoutName {
+    /// At one place: a version replaces the one before.
+    Plain,
+    /// Side by side, with a link to the current one.
+    Releases,
 }
 
 /// Where the interpreter of a package comes from.
@@ -309,7 +322,7 @@ fn is_list(key: &str) -> bool {
 }
 
 /// Longest prefix in bytes: with `/bin/python3.NN` it still fits the 127 bytes of a `#!` line on old kernels.
-const MAX_PREFIX: usize = 100;
+pub const MAX_PREFIX: usize = 100;
 
 /// Directories that belong to the system; a prefix must lie deeper.
 const SYSTEM_DIRS: [&str; 12] = [

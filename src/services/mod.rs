@@ -49,7 +49,7 @@ pub struct Request<'a> {
     pub project: &'a Project,
     /// Name of the package.
     pub name: &'a PackageName,
-    /// Directory everything lives under.
+    /// Path by which units name the environment.
     pub prefix: &'a PkgPath,
     /// One line.
     pub summary: &'a str,
@@ -133,6 +133,7 @@ pub fn stage(request: &Request<'_>) -> Result<Services> {
         state_dirs: state_dirs
             .map(|dir| PkgPath::new(dir)?.join(request.name.as_str()))
             .collect::<Result<_>>()?,
+        alternative: None,
         changes: Changes::default(),
     };
     Ok(Services { tree: made.tree, lifecycle, warnings: made.warnings })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
+use crate::app::App;
 use crate::error::UserError;
 use crate::host::interpreter::Interpreter;
 use crate::project::Project;
@@ -46,10 +47,10 @@ pub fn environment(layout: &Layout, interpreter: &Interpreter) -> Result<Tree> {
 }
 
 /// The files of `[[files]]`.
-pub fn configured(rules: &[FileRule], project: &Project, layout: &Layout) -> Result<Tree> {
+pub fn configured(rules: &[FileRule], project: &Project, app: &App) -> Result<Tree> {
     let mut tree = Tree::new();
     for rule in rules {
-        let (path, entry) = configured_file(rule, project, layout)?;
+        let (path, entry) = configured_file(rule, project, app)?;
         tree.insert(path, entry)?;
     }
     Ok(tree)
@@ -69,36 +70,35 @@ fn is_of_system(below_etc: &str, name: &str) -> bool {
     }
 }
 
-fn configured_file(
-    rule: &FileRule,
-    project: &Project,
-    layout: &Layout,
-) -> Result<(PkgPath, Entry)> {
+fn configured_file(rule: &FileRule, project: &Project, app: &App) -> Result<(PkgPath, Entry)> {
+    let home = app.home();
     let path = PkgPath::new(&rule.target)
         .map_err(|error| UserError::usage(format!("`files` cannot use its target: {error}")))?;
     let is_below = |dir: &str| PkgPath::new(dir).is_ok_and(|dir| path.below(&dir).is_some());
     if !rule.target.starts_with('/')
-        || path.below(&layout.prefix).is_none() && !ALLOWED.into_iter().any(is_below)
+        || path.below(home).is_none() && !ALLOWED.into_iter().any(is_below)
     {
         let places: Vec<_> = ALLOWED.iter().map(|dir| format!("/{dir}")).collect();
         return Err(UserError::usage(format!(
             "`files` puts `{}` where a package may not",
             rule.target
         ))
-        .hint(format!("use a path below {}, {}", layout.prefix, places.join(", ")))
+        .hint(format!("use a path below {home}, {}", places.join(", ")))
         .into());
     }
+    if app.slot.as_ref().is_some_and(|slot| slot.has(&path)) {
+        let message = format!("`files` puts `{}` among the releases", rule.target);
+        return Err(UserError::usage(message)
+            .hint(format!("use another path below {home}, or make it a file of the wheel"))
+            .into());
+    }
     // What lies right in `/etc` and has no package, such as `/etc/passwd`, dpkg would replace without a word.
-    if path
-        .as_str()
-        .strip_prefix("etc/")
-        .is_some_and(|rest| is_of_system(rest, layout.prefix.file_name()))
-    {
+    if path.as_str().strip_prefix("etc/").is_some_and(|rest| is_of_system(rest, home.file_name())) {
         return Err(UserError::usage(format!(
             "`files` puts `{}` among the files of the system",
             rule.target
         ))
-        .hint(format!("use a path below `/etc/{}`", layout.prefix.file_name()))
+        .hint(format!("use a path below `/etc/{}`", home.file_name()))
         .into());
     }
     let source = project.dir.join(&rule.source);

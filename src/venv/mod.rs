@@ -133,7 +133,7 @@ pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
     }
     targets::check(&tree, request.wheels, request.interpreter, &layout)?;
     tree.extend(files::environment(&layout, request.interpreter)?)?;
-    tree.extend(files::configured(&request.project.config.files, request.project, &layout)?)?;
+    tree.extend(files::configured(&request.project.config.files, request.project, request.app)?)?;
     tree.extend(links::links(
         &tree,
         request.project.config.bin.as_deref(),

@@ -17,6 +17,7 @@ mod libraries;
 mod mutation;
 mod previous;
 mod properties;
+mod releases;
 mod rpm;
 mod sandbox;
 mod services;

@@ -1,4 +1,5 @@
-//! Runs `services.sh`: the life of a package with services, under apt and systemd, on each release.
+//! Runs `services.sh`, the life of a package with services under apt and systemd, on each release of Debian, and
+//! `releases.sh`, the life of one whose releases lie side by side.
 
 use std::fs;
 use std::io::Write;
@@ -75,6 +76,49 @@ fn tell(text: &str) -> Result<()> {
     Ok(writeln!(std::io::stderr(), "{text}")?)
 }
 
+#[test]
+fn releases_lie_side_by_side() -> Result<()> {
+    side_by_side("releases_lie_side_by_side", "deb", &PACKAGES)
+}
+
+#[test]
+fn releases_lie_side_by_side_with_rpm() -> Result<()> {
+    side_by_side("releases_lie_side_by_side_with_rpm", "rpm", &[&PACKAGES[..], &["rpm"]].concat())
+}
+
+/// `releases.sh` on packages of a format: three with their releases, and one with the plain layout before them.
+fn side_by_side(test: &str, format: &str, packages: &[&str]) -> Result<()> {
+    if !ready(test, &PROGRAMS)? {
+        return Ok(());
+    }
+    let root = root("bookworm", packages)?;
+    let dir = tempfile::tempdir()?;
+    build(&root, "1.0", dir.path(), &[format, "--set", "release=0"])?;
+    for (version, _) in VERSIONS {
+        build(&root, version, dir.path(), &[format, "--set", "layout=releases"])?;
+    }
+    judged("releases.sh", &[Path::new(format), &root, dir.path(), &cache("archives")?])
+}
+
+/// Runs mkpkg for a version of the project on a release; packages go to `out`.
+fn build(root: &Path, version: &str, out: &Path, arguments: &[&str]) -> Result<()> {
+    let mut mkpkg = namespaced(repository().join("tests/real/on_release.sh"));
+    mkpkg.arg(root).arg(env!("CARGO_BIN_EXE_mkpkg")).arg(work(version)?).arg(out).args(arguments);
+    output(mkpkg.args(["/srv/project", "--wheelhouse", "/srv/wheels"]))?;
+    Ok(())
+}
+
+/// Runs a script and tells what it prints; an error when it finds a fault.
+fn judged(script: &str, arguments: &[&Path]) -> Result<()> {
+    let output =
+        namespaced(repository().join("tests/real").join(script)).args(arguments).output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!("{}\n{told}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    tell(&told)
+}
+
 fn lives(test: &str, release: &str) -> Result<()> {
     if !ready(test, &PROGRAMS)? {
         return Ok(());
@@ -83,18 +127,11 @@ fn lives(test: &str, release: &str) -> Result<()> {
     let dir = tempfile::tempdir()?;
     for (version, _) in VERSIONS {
         let out = tempfile::tempdir_in(dir.path())?;
-        let mut mkpkg = namespaced(repository().join("tests/real/on_release.sh"));
-        mkpkg.arg(&root).arg(env!("CARGO_BIN_EXE_mkpkg")).arg(&work(version)?).arg(out.path());
-        output(mkpkg.args(["deb", "/srv/project", "--wheelhouse", "/srv/wheels"]))?;
+        build(&root, version, out.path(), &["deb"])?;
         fs::rename(only_entry(out.path())?, dir.path().join(format!("{version}.deb")))?;
     }
-    let mut script = namespaced(repository().join("tests/real/services.sh"));
-    let output = script.arg(&root).arg(dir.path()).arg(cache("archives")?).output()?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        bail!("{release}: {}\n{told}{}", output.status, String::from_utf8_lossy(&output.stderr));
-    }
-    tell(&format!("services on {release}:\n{told}"))
+    tell(&format!("services on {release}:"))?;
+    judged("services.sh", &[&root, dir.path(), &cache("archives")?]).context(release.to_owned())
 }
 
 /// A directory with the project of a version and its wheels, made once.
@@ -108,6 +145,11 @@ fn work(version: &str) -> Result<PathBuf> {
         make(&fixture, version, part.path())?;
         fs::rename(part.keep(), &dir)?;
     }
+    // A package is as old as the newest source; later versions are newer.
+    let day = VERSIONS.iter().position(|(name, _)| *name == version).unwrap_or_default() + 1;
+    let mut find = Command::new("find");
+    find.arg(dir.join("project")).args(["-exec", "touch", "-d", &format!("2026-01-0{day}")]);
+    output(find.args(["{}", "+"]))?;
     Ok(dir)
 }
 

@@ -226,12 +226,10 @@ fn escape(path: &str) -> String {
 /// A changelog with one entry.
 fn changelog(meta: &PackageMeta) -> String {
     format!(
-        "{} ({}) stable; urgency=medium\n\n  * Version {} and its {} Python distributions, packed by mkpkg.\n\n \
-         -- {}  {}\n",
+        "{} ({}) stable; urgency=medium\n\n  * {}\n\n -- {}  {}\n",
         meta.name,
         version::full(meta),
-        meta.version,
-        meta.bundled.len(),
+        meta.change(),
         one_line(&meta.maintainer),
         rfc2822(meta.epoch)
     )
@@ -246,7 +244,7 @@ fn overrides(meta: &PackageMeta, tree: &Tree) -> String {
         tree.iter().any(|(path, _)| path.below(&meta.prefix).is_some_and(is_it))
     };
     let mut tags = Vec::new();
-    if prefix.starts_with("opt/") {
+    if prefix.starts_with("opt/") && has(|_| true) {
         tags.push((
             "The application and all it needs is in a directory of its own.",
             format!("dir-or-file-in-opt *{prefix}*"),

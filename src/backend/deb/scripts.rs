@@ -29,6 +29,8 @@ struct Values {
     package: String,
     /// Directory of the package, without the `/` in front.
     prefix: String,
+    /// Whether the package has code, beside which there may be byte code that it does not have.
+    has_code: bool,
     /// Whether the script has a snippet.
     has_snippets: bool,
     before_install: Option<String>,
@@ -104,9 +106,9 @@ pub(super) fn scripts(meta: &PackageMeta) -> Result<BTreeMap<&'static str, Strin
             "postinst",
             POSTINST,
             &[Moment::AfterInstall, Moment::AfterUpgrade],
-            has_moves || is_configured,
+            has_moves || is_configured || lifecycle.alternative.is_some(),
         ),
-        ("prerm", PRERM, &[Moment::BeforeRemove], true),
+        ("prerm", PRERM, &[Moment::BeforeRemove], has_units || meta.has_code()),
         (
             "postrm",
             POSTRM,
@@ -166,8 +168,8 @@ fn values(meta: &PackageMeta, has_snippets: bool) -> Values {
     let units = units(&lifecycle.units);
     let dropped = &lifecycle.changes.dropped_units;
     let is_live = !units.all.is_empty() || !dropped.is_empty();
+    let hooks = hooks(meta, "deb", version::full(meta), "dpkg --configure");
     Values {
-        hooks: hooks(meta, "deb", version::full(meta), "dpkg --configure"),
         package: meta.name.to_string(),
         prefix: meta.prefix.as_str().to_owned(),
         has_snippets,
@@ -182,11 +184,13 @@ fn values(meta: &PackageMeta, has_snippets: bool) -> Values {
         is_prepared: !lifecycle.sysusers.is_empty() || !lifecycle.tmpfiles.is_empty(),
         is_live,
         has_running: !dropped.is_empty() || !units.restarted_instances.is_empty(),
-        is_more: !units.all.is_empty() || has_snippets,
+        is_more: !units.all.is_empty() || has_snippets || hooks.offers.is_some(),
+        has_code: meta.has_code(),
         dropped: dropped.iter().map(|name| [name.clone(), name.replace("@.", "@*.")]).collect(),
         state_dirs: lifecycle.state_dirs.iter().map(PkgPath::absolute).collect(),
         moves: moves(&lifecycle.changes, &format!("{}~", version::full(meta))),
         units,
+        hooks,
     }
 }
 
@@ -256,7 +260,9 @@ mod tests {
     use crate::backend::deb::scripts::scripts;
     use crate::backend::deb::tests::meta;
     use crate::error::exit_code;
-    use crate::lifecycle::{Account, Activation, Changes, Lifecycle, Moment, OnUpgrade, Unit};
+    use crate::lifecycle::{
+        Account, Activation, Alternative, Changes, Lifecycle, Moment, OnUpgrade, Part, Unit,
+    };
     use crate::package::PackageMeta;
     use crate::tree::PkgPath;
 
@@ -454,6 +460,60 @@ mod tests {
             let lifecycle = Lifecycle { changes: changes.clone(), ..Lifecycle::default() };
             check(lifecycle, script, &["maintscript"], &expected);
         }
+    }
+
+    /// What the release 1.4.2 of `acme-web` does, and what the application does.
+    fn alternative(part: Part) -> PackageMeta {
+        let (link, dir) = (path("opt/acme-web/current"), path("opt/acme-web/releases/1.4.2"));
+        let alternative = Alternative { name: "acme-web".to_owned(), link, dir: dir.clone(), part };
+        let prefix = match part {
+            Part::Offers { .. } => dir,
+            Part::Selects => path("opt/acme-web"),
+        };
+        let lifecycle = Lifecycle {
+            checks: vec!["true".to_owned()],
+            alternative: Some(alternative),
+            ..Lifecycle::default()
+        };
+        PackageMeta { prefix, ..with(lifecycle) }
+    }
+
+    /// What a script calls update-alternatives with, below a root in which 1.4.1 is current, and all else it prints.
+    fn calls(part: Part, script: &str, arguments: &[&str]) -> String {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("etc/alternatives")).unwrap();
+        fs::create_dir_all(root.path().join("opt/acme-web/releases/1.4.1")).unwrap();
+        let link = root.path().join("etc/alternatives/acme-web");
+        std::os::unix::fs::symlink("/opt/acme-web/releases/1.4.1", link).unwrap();
+        let scripts = scripts(&alternative(part)).unwrap();
+        let shown = "alternatives() { echo \"$*\"; }\nalias update-alternatives=alternatives\n";
+        run(root.path(), &format!("{shown}{}", scripts[script]), arguments)
+    }
+
+    #[test]
+    fn a_release_is_offered_and_never_switched_to() {
+        let part = Part::Offers { priority: 7 };
+        let offer = "--quiet --set acme-web /opt/acme-web/releases/1.4.1\n--quiet --install \
+                     /opt/acme-web/current acme-web /opt/acme-web/releases/1.4.2 7\n";
+        let path = "PATH='/opt/acme-web/releases/1.4.2/bin:/usr/local/sbin:";
+        for part in [part, Part::Selects] {
+            assert!(scripts(&alternative(part)).unwrap()["postinst"].contains(path));
+        }
+        for arguments in [&["configure", ""][..], &["configure", "1.4.1-1"]] {
+            assert_eq!(calls(part, "postinst", arguments), offer);
+            let selected = "--quiet --set acme-web /opt/acme-web/releases/1.4.2\n";
+            let found = calls(Part::Selects, "postinst", arguments);
+            assert_eq!(found, selected);
+        }
+        for arguments in [["abort-upgrade", "1.4.3-1"], ["abort-remove", ""]] {
+            assert_eq!(calls(part, "postinst", &arguments), offer);
+            assert_eq!(calls(Part::Selects, "postinst", &arguments), "");
+        }
+        assert_eq!(calls(part, "prerm", &["upgrade", "1.4.3-1"]), "");
+        let gone = "--quiet --remove acme-web /opt/acme-web/releases/1.4.2\n";
+        assert_eq!(calls(part, "prerm", &["remove"]), gone);
+        let application = scripts(&alternative(Part::Selects)).unwrap();
+        assert_eq!(application.into_keys().collect::<Vec<_>>(), ["postinst"]);
     }
 
     #[test]

@@ -107,11 +107,7 @@ fn description(meta: &PackageMeta) -> Result<Tags> {
     let (name, release, arch) = (meta.name.as_str(), &meta.release, architecture(meta.machine));
     let licence = if meta.licence.trim().is_empty() { NO_LICENCE } else { meta.licence.trim() };
     let source = format!("{name}-{version}-{release}.src.rpm");
-    let change = format!(
-        "- Version {} and its {} Python distributions, packed by mkpkg.",
-        meta.version,
-        meta.bundled.len()
-    );
+    let change = format!("- {}", meta.change());
     let who = format!("{} - {}", meta.maintainer.trim(), version::full(meta));
     let mut all = Tags::new();
     for (tag, label, value) in [

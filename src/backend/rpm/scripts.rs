@@ -18,7 +18,7 @@ use crate::backend::rpm::dependency::{Dependency, INTERPRETER};
 use crate::backend::rpm::phase::Phase;
 use crate::backend::rpm::version;
 use crate::error::UserError;
-use crate::lifecycle::{Account, Activation, Lifecycle, Moment, OnUpgrade, Unit};
+use crate::lifecycle::{Account, Activation, Lifecycle, Moment, OnUpgrade, Part, Unit};
 use crate::package::PackageMeta;
 use crate::templates::render;
 use crate::tree::PkgPath;
@@ -87,12 +87,14 @@ pub(super) fn scriptlets(meta: &PackageMeta) -> Result<Vec<Scriptlet>> {
     let moves =
         !lifecycle.changes.dir_to_link.is_empty() || !lifecycle.changes.link_to_dir.is_empty();
     let before = has(Moment::BeforeInstall) || has(Moment::BeforeUpgrade);
+    let offers = values.hooks.offers.is_some();
+    let after = has(Moment::AfterRemove);
     [
         (moves, Phase::Pretrans, PRETRANS),
         (lifecycle.account.is_some() || is_deferred || before, Phase::Pre, PRE),
-        (is_deferred || has(Moment::AfterInstall), Phase::Post, POST),
-        (!lifecycle.units.is_empty() || has(Moment::BeforeRemove), Phase::Preun, PREUN),
-        (true, Phase::Postun, POSTUN),
+        (is_deferred || offers || has(Moment::AfterInstall), Phase::Post, POST),
+        (!lifecycle.units.is_empty() || offers || has(Moment::BeforeRemove), Phase::Preun, PREUN),
+        (is_deferred || after || values.has_code, Phase::Postun, POSTUN),
         (is_deferred, Phase::Posttrans, POSTTRANS),
     ]
     .into_iter()
@@ -114,15 +116,25 @@ fn calls(phase: Phase, values: &Values) -> Vec<&'static str> {
     let has_checks = !values.hooks.checks.is_empty();
     let sed = (has_checks && !values.hooks.environment_file.is_empty()).then_some("sed");
     let runuser = (has_checks && !values.hooks.user.is_empty()).then_some("util-linux");
+    let offers = values.hooks.offers.is_some();
+    let alternatives = "/usr/sbin/update-alternatives";
+    let led = (offers || values.hooks.selects.is_some()).then_some(alternatives);
     match phase {
-        Phase::Pretrans | Phase::Preun => Vec::new(),
+        Phase::Pretrans => Vec::new(),
         Phase::Pre => {
             let account = ["/usr/bin/getent", "/usr/sbin/groupadd", "/usr/sbin/useradd"];
             let account = values.account.iter().flat_map(|_| account);
             account.chain(core).collect()
         }
-        Phase::Post | Phase::Posttrans => core.into_iter().chain(sed).chain(runuser).collect(),
-        Phase::Postun => vec!["/usr/bin/find", "coreutils"],
+        Phase::Post | Phase::Posttrans => {
+            let core = core.or(offers.then_some("coreutils"));
+            core.into_iter().chain(sed).chain(runuser).chain(led).collect()
+        }
+        Phase::Preun => offers.then_some(alternatives).into_iter().collect(),
+        Phase::Postun => {
+            let find = values.has_code.then_some("/usr/bin/find");
+            find.into_iter().chain(["coreutils"]).collect()
+        }
     }
 }
 
@@ -131,9 +143,11 @@ fn calls(phase: Phase, values: &Values) -> Vec<&'static str> {
 struct Values {
     #[serde(flatten)]
     hooks: Hooks,
-    /// The directory the prefix is in, and the prefix there.
+    /// The directory the application is in, and the prefix there.
     top: String,
     directory: String,
+    /// Whether the package has code, beside which there may be byte code that it does not have.
+    has_code: bool,
     account: Option<AccountValues>,
     /// Where this package keeps what one scriptlet leaves for another.
     state: String,
@@ -189,7 +203,7 @@ struct Snippets {
 
 impl Values {
     fn new(meta: &PackageMeta) -> Result<Self> {
-        let (top, directory) = split_prefix(&meta.prefix)?;
+        let (top, directory) = split_prefix(meta)?;
         let lifecycle = &meta.lifecycle;
         let names = |is_one: fn(&Unit) -> bool| -> Vec<String> {
             let units = lifecycle.units.iter().filter(|unit| is_one(unit));
@@ -200,6 +214,7 @@ impl Values {
             hooks: hooks(meta, "rpm", version::full(meta), "dnf reinstall"),
             top,
             directory,
+            has_code: meta.has_code(),
             account: lifecycle.account.as_ref().map(AccountValues::new),
             state: format!("{STATE}/{}", meta.name),
             is_deferred: is_deferred(lifecycle),
@@ -274,21 +289,24 @@ fn is_deferred(lifecycle: &Lifecycle) -> bool {
         && lifecycle.checks.is_empty()
         && lifecycle.changes.dropped_units.is_empty())
         || lifecycle.snippets.contains_key(&Moment::AfterUpgrade)
+        || lifecycle.alternative.as_ref().is_some_and(|it| it.part == Part::Selects)
 }
 
-/// The directory a prefix is in, and its name there.
-fn split_prefix(prefix: &PkgPath) -> Result<(String, String)> {
+/// The directory the application is in, and the prefix as seen from there.
+fn split_prefix(meta: &PackageMeta) -> Result<(String, String)> {
+    let (prefix, home) = (&meta.prefix, meta.home());
     // Every one of these is itself to a shell in quotes and to find; `-` in front cannot be taken for an option.
     let is_plain =
         |at: char| at.is_ascii_alphanumeric() || matches!(at, '.' | '_' | '+' | '-' | '/');
-    let (top, name) = prefix.as_str().rsplit_once('/').unwrap_or_default();
+    let (top, name) = home.as_str().rsplit_once('/').unwrap_or_default();
     if !prefix.as_str().chars().all(is_plain) || name.is_empty() || name.starts_with('-') {
         let message = format!("prefix `{prefix}` cannot be used in a script");
         return Err(UserError::usage(message)
             .hint("use letters, digits and `._+-/` in `prefix`")
             .into());
     }
-    Ok((format!("/{top}"), name.to_owned()))
+    let inner = prefix.as_str().get(top.len() + 1..).unwrap_or(name);
+    Ok((format!("/{top}"), inner.to_owned()))
 }
 
 #[cfg(test)]
@@ -304,7 +322,9 @@ mod tests {
     use crate::backend::rpm::scripts::{order, scriptlets};
     use crate::backend::rpm::tests::{meta, path};
     use crate::error::exit_code;
-    use crate::lifecycle::{Account, Activation, Changes, Lifecycle, Moment, OnUpgrade, Unit};
+    use crate::lifecycle::{
+        Account, Activation, Alternative, Changes, Lifecycle, Moment, OnUpgrade, Part, Unit,
+    };
     use crate::package::PackageMeta;
     use crate::templates::{lua_string, shell_word};
     use crate::tree::PkgPath;
@@ -424,6 +444,7 @@ mod tests {
             checks: vec![text.to_owned()],
             snippets: every.into_iter().map(|moment| (moment, text.to_owned())).collect(),
             state_dirs: vec![path("var/lib/acme-web")],
+            alternative: None,
             changes: Changes {
                 dir_to_link: [(path("opt/acme-web/data"), text.to_owned())].into(),
                 link_to_dir: [(path("opt/acme-web/media"), text.to_owned())].into(),
@@ -545,6 +566,56 @@ mod tests {
         let times: Vec<_> = order(&all).iter().map(|one| format!("{one}{}", one.times())).collect();
         assert_eq!(times, ["systemd(post,preun,postun,posttrans)"]);
         assert!(order(&scriptlets(&meta()).unwrap()).is_empty());
+    }
+
+    /// A release, or the application that selects it.
+    fn alternative(part: Part) -> PackageMeta {
+        let dir = path("opt/acme-web/releases/1.4.2");
+        let prefix = match part {
+            Part::Offers { .. } => dir.clone(),
+            Part::Selects => path("opt/acme-web"),
+        };
+        let link = path("opt/acme-web/current");
+        let alternative = Some(Alternative { name: "acme-web".to_owned(), link, dir, part });
+        PackageMeta {
+            prefix,
+            lifecycle: Lifecycle { alternative, ..Lifecycle::default() },
+            ..meta()
+        }
+    }
+
+    #[test]
+    fn releases_are_offered_and_selected() {
+        let found = |part| {
+            let mut calls = Vec::new();
+            for one in scriptlets(&alternative(part)).unwrap() {
+                let at =
+                    one.text.lines().filter_map(|line| line.split_once("update-alternatives "));
+                calls.extend(at.map(|(_, call)| format!("{} {call}", one.phase.name())));
+                let program = "/usr/sbin/update-alternatives";
+                let is_needed = one.needs().iter().any(|need| need.to_string() == program);
+                assert_eq!(is_needed, one.text.contains("update-alternatives"), "{}", one.text);
+            }
+            calls
+        };
+        assert_eq!(
+            found(Part::Offers { priority: 7 }),
+            [
+                "post --set 'acme-web' \"$taken\" >/dev/null || :",
+                "post --install '/opt/acme-web/current' 'acme-web' '/opt/acme-web/releases/1.4.2' 7 >/dev/null || exit 1",
+                "preun --remove 'acme-web' '/opt/acme-web/releases/1.4.2' >/dev/null || :",
+            ]
+        );
+        assert_eq!(
+            found(Part::Selects),
+            ["post", "posttrans"].map(|phase| format!(
+                "{phase} --set 'acme-web' '/opt/acme-web/releases/1.4.2' >/dev/null || exit 1"
+            ))
+        );
+        let all = texts(&alternative(Part::Offers { priority: 7 }));
+        assert!(all["postun"].starts_with("top='/opt'\nprefix='acme-web/releases/1.4.2'\n"));
+        let all = texts(&alternative(Part::Selects));
+        assert!(!all["postun"].contains("find"), "{}", all["postun"]);
     }
 
     /// Whatever a user writes is one word of the script, and nothing of it is run but by the shell it is for.
