@@ -7,16 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::build::{content_key, only_entry};
 use crate::tools::{cache, namespaced, output, ready, repository, root};
+use crate::{lint, rpm};
 
-pub(crate) const PROGRAMS: [&str; 7] = [
+pub(crate) const PROGRAMS: [&str; 9] = [
     "unshare",
     "mmdebstrap",
     "apt-get",
     "dpkg-deb",
+    "lintian",
+    "rpmlint",
     "systemd-nspawn",
     "nsenter",
     "/usr/bin/python3.11",
@@ -95,7 +98,17 @@ fn side_by_side(test: &str, format: &str, packages: &[&str]) -> Result<()> {
     let dir = tempfile::tempdir()?;
     build(&root, "1.0", dir.path(), &[format, "--set", "release=0"])?;
     for (version, _) in VERSIONS {
-        build(&root, version, dir.path(), &[format, "--set", "layout=releases"])?;
+        // lintian of Debian 12 cannot read zstd, and would look no further.
+        let arguments = [format, "--set", "layout=releases", "--compression", "gzip:1"];
+        build(&root, version, dir.path(), &arguments)?;
+    }
+    for package in fs::read_dir(dir.path())? {
+        let package = package?.path();
+        if package.to_string_lossy().contains("1.0-1") {
+            let lint = if format == "deb" { lint::unexpected } else { rpm::lint::unexpected };
+            let found = lint(&package)?;
+            ensure!(found.is_empty(), "{}", found.join("\n"));
+        }
     }
     judged("releases.sh", &[Path::new(format), &root, dir.path(), &cache("archives")?])
 }

@@ -244,10 +244,11 @@ fn overrides(meta: &PackageMeta, tree: &Tree) -> String {
         tree.iter().any(|(path, _)| path.below(&meta.prefix).is_some_and(is_it))
     };
     let mut tags = Vec::new();
-    if prefix.starts_with("opt/") && has(|_| true) {
+    let home = meta.home();
+    if home.as_str().starts_with("opt/") && tree.iter().any(|(path, _)| *path == home) {
         tags.push((
             "The application and all it needs is in a directory of its own.",
-            format!("dir-or-file-in-opt *{prefix}*"),
+            format!("dir-or-file-in-opt *{}*", home.as_str()),
         ));
     }
     if has(|inner| inner.starts_with("bin/")) {

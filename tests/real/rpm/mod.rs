@@ -2,7 +2,7 @@
 
 mod applications;
 mod limits;
-mod lint;
+pub(crate) mod lint;
 mod readers;
 mod sample;
 mod scripts;

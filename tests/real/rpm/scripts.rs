@@ -10,7 +10,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use mkpkg::backend::rpm::{self, Options};
 use mkpkg::codec::Compression;
-use mkpkg::lifecycle::{Account, Activation, Changes, Lifecycle, Moment, OnUpgrade, Unit};
+use mkpkg::lifecycle::{
+    Account, Activation, Alternative, Changes, Lifecycle, Moment, OnUpgrade, Part, Unit,
+};
 use mkpkg::package::{PackageMeta, PackageName};
 use mkpkg::tree::{Content, Entry, PkgPath, Role, Tree};
 
@@ -264,6 +266,11 @@ fn distributions_have_what_scriptlets_call() -> Result<()> {
     // They leave a file behind.
     old.lifecycle.snippets.clear();
     new.lifecycle.snippets.clear();
+    for (one, dir) in [(&mut old, "opt/acme/releases/1.0"), (&mut new, "opt/acme/releases/1.1")] {
+        let (link, dir) = (PkgPath::new("opt/acme/current")?, PkgPath::new(dir)?);
+        let part = Part::Offers { priority: 1 };
+        one.lifecycle.alternative = Some(Alternative { name: "acme".to_owned(), link, dir, part });
+    }
     let (old, new) = (old.write(dir.path())?, new.write(dir.path())?);
     ["el8", "el9", "fedora", "suse"]
         .iter()

@@ -28,6 +28,8 @@ IDLE = {
     "systemd": ["/usr/bin/systemctl", "/usr/bin/systemd-sysusers", "/usr/bin/systemd-tmpfiles"],
     "shadow-utils": ["/usr/sbin/useradd", "/usr/sbin/groupadd", "/usr/sbin/usermod", "/usr/sbin/userdel"],
     "util-linux": ["/usr/sbin/runuser"],
+    # that of chkconfig, or Debian's in SUSE; Fedora since 42, where it is in /usr/bin, provides this name as well
+    "alternatives": ["/usr/sbin/update-alternatives"],
     "policycoreutils": ["/usr/sbin/restorecon"],
 }
 # Directories that belong to the distributions; those an application makes below them are its own.
