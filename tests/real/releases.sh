@@ -161,8 +161,11 @@ downgrade() {
 }
 
 clean_up() {
+    local plan
     begin 'clean up'
     if [ "$format" = deb ]; then
+        plan=$(apt -s -o 'APT::NeverAutoRemove::=^acme-notes-[0-9]' autoremove) || fault 'apt autoremove' "$plan"
+        is 'what apt would remove' "$(grep '^Remv' <<<"$plan" || true)" ''
         guest apt-mark -q manual acme-notes-1.0 >/dev/null
         apt autoremove --purge >/dev/null || fault 'apt autoremove'
         releases_are 1.0 1.2
