@@ -95,13 +95,19 @@ pub(super) fn scripts(meta: &PackageMeta) -> Result<BTreeMap<&'static str, Strin
     let has_moves =
         *changes != Changes { dropped_units: changes.dropped_units.clone(), ..Changes::default() };
     let has_units = !lifecycle.units.is_empty();
+    let has_sockets = lifecycle.units.iter().any(|unit| unit.name.ends_with(".socket"));
     let is_configured = has_units
         || !lifecycle.sysusers.is_empty()
         || !lifecycle.tmpfiles.is_empty()
         || !lifecycle.checks.is_empty()
         || !changes.dropped_units.is_empty();
     let wanted = [
-        ("preinst", PREINST, &[Moment::BeforeInstall, Moment::BeforeUpgrade][..], has_moves),
+        (
+            "preinst",
+            PREINST,
+            &[Moment::BeforeInstall, Moment::BeforeUpgrade][..],
+            has_moves || has_sockets,
+        ),
         (
             "postinst",
             POSTINST,
@@ -342,7 +348,7 @@ mod tests {
     #[test]
     fn units_are_enabled_then_started() {
         let expected = [
-            "deb-systemd-invoke start \"$2\" >/dev/null || true",
+            "deb-systemd-invoke start \"$1\" >/dev/null || true",
             "enable_unit 'acme-web.socket'",
             "enable_unit 'acme-web-beat.timer'",
             "enable_unit 'acme-web-feed.service'",
@@ -529,7 +535,7 @@ mod tests {
         let checks = vec!["true".to_owned()];
         assert_eq!(names(Lifecycle { checks, ..Lifecycle::default() }), ["postinst", "prerm"]);
         let all = names(Lifecycle { units: units(), ..Lifecycle::default() });
-        assert_eq!(all, ["postinst", "postrm", "prerm"]);
+        assert_eq!(all, ["postinst", "postrm", "preinst", "prerm"]);
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn scriptlet(phase: Phase, template: &str, values: &Values) -> Result<Scriptlet>
 fn calls(phase: Phase, values: &Values) -> Vec<&'static str> {
     let core = values.is_deferred.then_some("coreutils");
     let has_checks = !values.hooks.checks.is_empty();
+    let grep = (!values.sockets.is_empty()).then_some("grep");
     let sed = (has_checks && !values.hooks.environment_file.is_empty()).then_some("sed");
     let runuser = (has_checks && !values.hooks.user.is_empty()).then_some("util-linux");
     let offers = values.hooks.offers.is_some();
@@ -124,11 +125,12 @@ fn calls(phase: Phase, values: &Values) -> Vec<&'static str> {
         Phase::Pre => {
             let account = ["/usr/bin/getent", "/usr/sbin/groupadd", "/usr/sbin/useradd"];
             let account = values.account.iter().flat_map(|_| account);
-            account.chain(core).collect()
+            account.chain(core).chain(grep).collect()
         }
         Phase::Post | Phase::Posttrans => {
             let core = core.or(offers.then_some("coreutils"));
-            core.into_iter().chain(sed).chain(runuser).chain(led).collect()
+            let grep = grep.filter(|_| phase == Phase::Posttrans);
+            core.into_iter().chain(grep).chain(sed).chain(runuser).chain(led).collect()
         }
         Phase::Preun => offers.then_some(alternatives).into_iter().collect(),
         Phase::Postun => {
@@ -482,8 +484,8 @@ mod tests {
              for unit in 'acme-web.socket' 'acme-web-idle.service'; do"
         );
         assert_eq!(
-            each("posttrans", &["renew_socket \"$"]),
-            "renew_socket \"$listens_0\" 'acme-web.socket' 'acme-web.service'"
+            each("posttrans", &["renew_socket '"]),
+            "renew_socket 'acme-web.socket' 'acme-web.service'"
         );
         assert_eq!(
             each("posttrans", &["try-restart"]),
@@ -558,11 +560,11 @@ mod tests {
         };
         assert_eq!(needs(Phase::Pretrans), "rpmlib(BuiltinLuaScripts) <= 4.2.2-1");
         let account = "/usr/bin/getent /usr/sbin/groupadd /usr/sbin/useradd";
-        assert_eq!(needs(Phase::Pre), format!("/bin/sh {account} coreutils"));
+        assert_eq!(needs(Phase::Pre), format!("/bin/sh {account} coreutils grep"));
         assert_eq!(needs(Phase::Post), "/bin/sh coreutils sed util-linux");
         assert_eq!(needs(Phase::Preun), "/bin/sh");
         assert_eq!(needs(Phase::Postun), "/bin/sh /usr/bin/find coreutils");
-        assert_eq!(needs(Phase::Posttrans), "/bin/sh coreutils sed util-linux");
+        assert_eq!(needs(Phase::Posttrans), "/bin/sh coreutils grep sed util-linux");
         let times: Vec<_> = order(&all).iter().map(|one| format!("{one}{}", one.times())).collect();
         assert_eq!(times, ["systemd(post,preun,postun,posttrans)"]);
         assert!(order(&scriptlets(&meta()).unwrap()).is_empty());

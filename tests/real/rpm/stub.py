@@ -22,8 +22,8 @@ EVERYWHERE = [
     "libpq.so.5", "libxslt.so.1", "libexslt.so.0", "libcurl.so.4", "libexpat.so.1", "libsqlite3.so.0", "libbz2.so.1",
     "liblzma.so.5", "libuuid.so.1", "libmariadb.so.3", "libatomic.so.1", "libX11.so.6", "libxcb.so.1", "libGL.so.1",
 ]  # fmt: skip
-BUSYBOX = """cat chgrp chmod chown cp cut date dirname basename echo env expr false find getopt grep head id install
-    ln ls mkdir mktemp mv readlink rm rmdir sleep sort stat tail test touch tr true uname wc xargs""".split()
+BUSYBOX = """cat chgrp chmod chown cp cut date dirname basename echo env expr false find getopt head id install
+    ln ls mkdir mktemp mv readlink rm rmdir sleep sort stat tail test timeout touch tr true uname wc xargs""".split()
 IDLE = {
     "systemd": ["/usr/bin/systemctl", "/usr/bin/systemd-sysusers", "/usr/bin/systemd-tmpfiles"],
     "shadow-utils": ["/usr/sbin/useradd", "/usr/sbin/groupadd", "/usr/sbin/usermod", "/usr/sbin/userdel"],
@@ -75,7 +75,8 @@ class Distribution:
         sh = {"/usr/bin/sh": "cp /bin/busybox %{buildroot}/usr/bin/sh"}
         yield "bash", ["/bin/sh", "/bin/bash"], sh | script("/usr/bin/bash", 'exec /bin/sh "$@"')
         yield "coreutils", [], dict(link(f"/usr/bin/{name}", "sh") for name in BUSYBOX)
-        yield "sed", [], dict([link("/usr/bin/sed", "sh")])
+        for name in "grep", "sed":
+            yield name, [], dict([link(f"/usr/bin/{name}", "sh")])
         yield "glibc-common", [], script("/usr/bin/getent", 'exec grep "^$2:" "/etc/$1"')
         for name, paths in IDLE.items():
             yield name, [], dict(item for path in paths for item in script(path, "exit 0").items())
