@@ -53,6 +53,8 @@ pub enum Command {
     Build(RpmArgs),
     /// Show a .deb or .rpm as stable text: metadata, relations, scripts, files.
     Show(ShowArgs),
+    /// Audit a package: where it loads, what is unsafe, what is inside.
+    Audit(AuditArgs),
     /// Tell why a package needs what it needs: the chain from a distribution to a relation.
     Why(WhyArgs),
     /// Validate configuration and inputs; build nothing.
@@ -208,6 +210,36 @@ pub struct ShowArgs {
     pub json: bool,
 }
 
+/// Flags of `mkpkg audit`.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct AuditArgs {
+    /// A .deb or an .rpm, whoever made it.
+    pub package: PathBuf,
+    /// What fails: `error`, `warn`, `info`, `never`, or ids of checks; may be given several times.
+    #[arg(long, value_name = "LEVEL|ID", value_delimiter = ',', default_value = "error")]
+    pub fail_on: Vec<String>,
+    /// Fail when something could not be read.
+    #[arg(long)]
+    pub strict: bool,
+    /// Tell every finding and every compiled file.
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// How much to do at once; default: the number of processors.
+    #[arg(long, value_name = "N", env = "MKPKG_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+}
+
+impl AuditArgs {
+    /// How much to do at once.
+    pub fn jobs(&self) -> usize {
+        jobs(self.jobs)
+    }
+}
+
 /// Flags of `mkpkg why`: those that build, for a project, and what is asked.
 #[derive(Debug, Args)]
 #[command(
@@ -290,10 +322,7 @@ impl BuildArgs {
 
     /// How much to do at once.
     pub fn jobs(&self) -> usize {
-        match self.jobs {
-            Some(jobs) => usize::from(jobs),
-            None => std::thread::available_parallelism().map_or(1, usize::from),
-        }
+        jobs(self.jobs)
     }
 
     /// The compression asked for; `None` for `auto`.
@@ -351,6 +380,13 @@ pub fn man_page() -> std::io::Result<Vec<u8>> {
             .render(&mut page)?;
     }
     Ok(page)
+}
+
+fn jobs(asked: Option<u16>) -> usize {
+    match asked {
+        Some(jobs) => usize::from(jobs),
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    }
 }
 
 #[cfg(test)]

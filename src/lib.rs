@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod artifact;
+pub mod audit;
 pub mod backend;
 pub mod changes;
 pub mod cli;

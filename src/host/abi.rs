@@ -29,6 +29,19 @@ impl SymbolVersions {
     }
 }
 
+/// The releases whose versions are known on `machine`, sorted by name, those of one distribution from old to new.
+pub fn releases_of(machine: Machine) -> Vec<&'static str> {
+    let names: BTreeSet<_> = lines(machine).flat_map(|line| line.releases).collect();
+    let mut names: Vec<_> = names.into_iter().collect();
+    let number = |name: &str| {
+        let version = name.split(':').nth(1).unwrap_or_default();
+        version.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>()
+    };
+    let distribution = |name: &'static str| name.split(':').next().unwrap_or_default();
+    names.sort_by_key(|name| (distribution(name), number(name)));
+    names
+}
+
 /// The releases that define `version` on `machine`, those of one distribution from old to new.
 pub fn releases_with(version: &str, machine: Machine) -> BTreeSet<&'static str> {
     let Some((family, version)) = version.split_once('_') else { return BTreeSet::new() };

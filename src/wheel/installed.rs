@@ -72,7 +72,7 @@ fn text(content: &Content) -> Result<String, String> {
 }
 
 /// The file a RECORD in `root` calls `name`; `None` for what is in no package.
-fn below(root: &PkgPath, name: &str) -> Option<PkgPath> {
+pub fn below(root: &PkgPath, name: &str) -> Option<PkgPath> {
     if name.starts_with('/') {
         return PkgPath::new(name).ok();
     }

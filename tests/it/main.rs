@@ -1,5 +1,6 @@
 //! Tests of the product and of the repository that need no network and no tool but Rust's.
 
+mod audit;
 mod bad_content;
 mod bad_output;
 mod bad_project;

@@ -1,0 +1,218 @@
+//! The Python distributions of a tree, and whether their files are what their RECORDs say.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::audit::finding::Finding;
+use crate::digest::{Hasher, base64url};
+use crate::parallel;
+use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::wheel::installed::below;
+use crate::wheel::metadata::Metadata;
+use crate::wheel::record::{self, Listed};
+
+/// One distribution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Distribution {
+    /// Its name, as it says it.
+    pub name: String,
+    /// Its version, as it says it.
+    pub version: String,
+    /// An SPDX expression, else what it says; empty when it says nothing.
+    pub licence: String,
+    /// Its directory of metadata.
+    pub path: String,
+    /// Who installed it.
+    pub installer: String,
+    /// How many files it lists.
+    pub files: usize,
+    /// How many of them are not what is listed.
+    pub modified: usize,
+    /// How many of them are not there.
+    pub missing: usize,
+}
+
+/// A file that a RECORD lists with a digest, as base64url.
+struct Promise<'t> {
+    owner: usize,
+    path: PkgPath,
+    content: &'t Content,
+    sha256: String,
+}
+
+/// Distributions sorted by path, and what is wrong with them.
+pub(super) fn read(tree: &Tree, jobs: usize) -> Result<(Vec<Distribution>, Vec<Finding>)> {
+    let (mut all, mut findings, mut promises) = (Vec::new(), Vec::new(), Vec::new());
+    for (path, content, _) in tree.files() {
+        let name = path.as_str();
+        if name.ends_with(".dist-info/METADATA") {
+            let Some(dir) = path.parent() else { continue };
+            if let Some((one, listed)) = distribution(tree, &dir, content, all.len()) {
+                findings.extend(of_metadata(&one, tree, &dir));
+                all.push(one);
+                promises.extend(listed);
+            }
+        } else if name.ends_with(".pth") && name.contains("-packages/") {
+            findings.extend(of_start(path, content));
+        }
+    }
+    let is_true = parallel::map(&promises, jobs, |promise| {
+        let mut reader = promise.content.open()?;
+        let (digest, _) = Hasher::sha256()
+            .read(&mut reader)
+            .with_context(|| format!("cannot read `{}`", promise.path))?;
+        Ok(base64url(&digest) == promise.sha256)
+    })?;
+    for (promise, is_true) in promises.iter().zip(is_true) {
+        if !is_true {
+            let owner: &mut Distribution = &mut all[promise.owner];
+            owner.modified += 1;
+            let message = format!("it is not what {} {} lists", owner.name, owner.version);
+            findings.push(Finding::new("PY003", promise.path.absolute(), message));
+        }
+    }
+    Ok((all, findings))
+}
+
+/// The distribution with its metadata in `dir`, and what its RECORD promises.
+fn distribution<'t>(
+    tree: &'t Tree,
+    dir: &PkgPath,
+    metadata: &Content,
+    owner: usize,
+) -> Option<(Distribution, Vec<Promise<'t>>)> {
+    let metadata = Metadata::parse(&text(metadata)?).ok()?;
+    let beside = |name: &str| match tree.get(&dir.join(name).ok()?)? {
+        Entry::File { content, .. } => text(content),
+        Entry::Dir { .. } | Entry::Symlink { .. } => None,
+    };
+    let listed = beside("RECORD").and_then(|text| record::parse(&text).ok()).unwrap_or_default();
+    let root = dir.parent()?;
+    let (mut promises, mut missing) = (Vec::new(), 0);
+    for (name, listed) in &listed {
+        let Some(path) = below(&root, name) else { continue };
+        match (tree.get(&path), listed) {
+            (Some(Entry::File { content, .. }), Listed::Hashed { algorithm, digest, .. })
+                if algorithm == "sha256" =>
+            {
+                let sha256 = digest.clone();
+                promises.push(Promise { owner, path, content, sha256 });
+            }
+            (Some(_), _) => {}
+            (None, _) => missing += 1,
+        }
+    }
+    let one = Distribution {
+        licence: licence(&metadata),
+        name: metadata.name,
+        version: metadata.version,
+        path: dir.absolute(),
+        installer: beside("INSTALLER").unwrap_or_default().trim().to_owned(),
+        files: listed.len(),
+        modified: 0,
+        missing,
+    };
+    Some((one, promises))
+}
+
+/// An SPDX expression, else a name, else a classifier, else the beginning of a text (PEP 639).
+fn licence(metadata: &Metadata) -> String {
+    const NAME: usize = 60;
+    let classifier = metadata.classifiers.iter().find_map(|name| {
+        let named = name.strip_prefix("License :: ")?;
+        named.rsplit(" :: ").next()
+    });
+    let text = metadata.license.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let name = text.filter(|text| text.len() <= NAME && !text.contains('\n'));
+    let expression = metadata.license_expression.as_deref();
+    match expression.or(name).or(classifier).or(text) {
+        Some(text) if text.chars().count() > NAME => text
+            .chars()
+            .take(NAME)
+            .map(|at| if at.is_control() { ' ' } else { at })
+            .chain("...".chars())
+            .collect(),
+        text => text.unwrap_or_default().to_owned(),
+    }
+}
+
+fn of_metadata(one: &Distribution, tree: &Tree, dir: &PkgPath) -> Vec<Finding> {
+    let place = || format!("{} {}", one.name, one.version);
+    let mut findings = Vec::new();
+    if one.licence.is_empty() {
+        findings.push(Finding::new("PY005", place(), "it names none".to_owned()));
+    }
+    let source = dir.join("direct_url.json").ok().and_then(|path| tree.get(&path));
+    if let Some(Entry::File { content, .. }) = source
+        && text(content).is_some_and(|text| text.replace(' ', "").contains("\"editable\":true"))
+    {
+        let message = "direct_url.json says that it is editable".to_owned();
+        findings.push(Finding::new("PY006", place(), message));
+    }
+    findings
+}
+
+/// Lines of a `.pth` file that are code (site, "import").
+fn of_start(path: &PkgPath, content: &Content) -> Option<Finding> {
+    let text = text(content)?;
+    let line =
+        text.lines().find(|line| line.starts_with("import ") || line.starts_with("import\t"))?;
+    let line: String = line.chars().take(80).collect();
+    Some(Finding::new("PY007", path.absolute(), format!("it runs `{line}`")))
+}
+
+/// METADATA and RECORD are text; the largest have some megabytes.
+fn text(content: &Content) -> Option<String> {
+    const LIMIT: u64 = 64 << 20;
+    let bytes = (content.len() <= LIMIT).then(|| content.read().ok())??;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::audit::distributions::read;
+    use crate::tree::{Content, Entry, PkgPath, Tree};
+
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        let mut tree = Tree::new();
+        for (name, text) in files {
+            let path = PkgPath::new(&format!("opt/a/lib/site-packages/{name}")).unwrap();
+            tree.insert(path, Entry::file(Content::bytes(*text), 0o644, &Arc::from(""))).unwrap();
+        }
+        tree
+    }
+
+    #[test]
+    fn files_are_compared_with_their_record() {
+        let tree = tree(&[
+            ("a.py", "x"),
+            ("b.py", "y"),
+            ("x.pth", "/path\nimport a; a.run()\n"),
+            (
+                "a-1.0.dist-info/METADATA",
+                "Name: A\nVersion: 1.0\nClassifier: License :: OSI Approved :: MIT License\n",
+            ),
+            ("a-1.0.dist-info/INSTALLER", "pip\n"),
+            (
+                "a-1.0.dist-info/RECORD",
+                "a.py,sha256=LXEWQrcmsEQBYnyp-6wy9chTD7GQPMTbAiWHF5IaSIE,1\n\
+                 b.py,sha256=LXEWQrcmsEQBYnyp-6wy9chTD7GQPMTbAiWHF5IaSIE,1\ngone.py,,\n\
+                 a-1.0.dist-info/RECORD,,\n",
+            ),
+            ("b-2.dist-info/METADATA", "Name: b\nVersion: 2\n"),
+            ("b-2.dist-info/direct_url.json", "{\"dir_info\": {\"editable\": true}}"),
+        ]);
+        let (all, findings) = read(&tree, 1).unwrap();
+        let told: Vec<_> = all
+            .iter()
+            .map(|one| {
+                (one.name.as_str(), one.licence.as_str(), one.files, one.modified, one.missing)
+            })
+            .collect();
+        assert_eq!(told, [("A", "MIT License", 4, 1, 1), ("b", "", 0, 0, 0)]);
+        let ids: Vec<_> = findings.iter().map(|finding| finding.id).collect();
+        assert_eq!(ids, ["PY005", "PY006", "PY007", "PY003"]);
+    }
+}

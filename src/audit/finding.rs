@@ -1,0 +1,175 @@
+//! The checks of an audit: what each is called, how bad it is, and which of them decide.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// It may bite.
+    Warn,
+    /// It does not work, or is unsafe.
+    Error,
+}
+
+impl Severity {
+    /// Its name in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One check of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What it is called; never used for anything else.
+    pub id: &'static str,
+    /// What it finds.
+    pub title: &'static str,
+    /// How bad that is.
+    pub severity: Severity,
+}
+
+const fn check(id: &'static str, title: &'static str, severity: Severity) -> Check {
+    Check { id, title, severity }
+}
+
+/// Every check there is, by id. docs/audit.md says what each means.
+pub const CATALOGUE: [Check; 22] = [
+    check("ELF003", "a search path for libraries leaves the package", Severity::Warn),
+    check("ELF004", "a search path is relative to where a process is started", Severity::Error),
+    check("ELF006", "a file for another machine than the others", Severity::Error),
+    check("ELF007", "the stack can be executed", Severity::Error),
+    check("ELF008", "code is changed when it is loaded", Severity::Error),
+    check("ELF009", "nothing is read-only once it is loaded", Severity::Warn),
+    check("ELF010", "functions are bound when they are first called", Severity::Info),
+    check("ELF011", "a program at a fixed address", Severity::Warn),
+    check("ELF013", "a private symbol of glibc is used", Severity::Error),
+    check("ELF014", "code for newer processors than the baseline", Severity::Warn),
+    check("ELF015", "a file for another C library than glibc", Severity::Error),
+    check("ELF017", "a damaged ELF file", Severity::Error),
+    check("ELF019", "two libraries of one name differ", Severity::Warn),
+    check("ELF020", "the loader refuses a file", Severity::Error),
+    check("PY003", "a file is not what its RECORD says", Severity::Error),
+    check("PY005", "a distribution does not state its licence", Severity::Warn),
+    check("PY006", "a distribution is installed from elsewhere", Severity::Error),
+    check("PY007", "code runs at every start of Python", Severity::Warn),
+    check("FS001", "a file changes its user or group when it runs", Severity::Error),
+    check("FS002", "others than its owner may write a file", Severity::Error),
+    check("FS006", "a link leads out of the package, to what is not of the system", Severity::Warn),
+    check("FS010", "a link leads nowhere", Severity::Warn),
+];
+
+/// The check called `id`.
+pub fn find(id: &str) -> Option<&'static Check> {
+    CATALOGUE.iter().find(|check| check.id == id)
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The check.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where: a path of the package, or a distribution.
+    pub place: String,
+    /// What is there.
+    pub message: String,
+}
+
+impl Finding {
+    /// What the check called `id` found; it is one of the catalogue.
+    pub(super) fn new(id: &'static str, place: String, message: String) -> Self {
+        let severity = find(id).map_or(Severity::Error, |check| check.severity);
+        Self { id, severity, place, message }
+    }
+}
+
+/// The worst first, then by check and place.
+impl Ord for Finding {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |finding: &Self| (finding.id, finding.place.clone(), finding.message.clone());
+        other.severity.cmp(&self.severity).then_with(|| key(self).cmp(&key(other)))
+    }
+}
+
+impl PartialOrd for Finding {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A check that found something, and whether it decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gate {
+    /// The check.
+    pub id: &'static str,
+    /// How bad its findings are.
+    pub severity: Severity,
+    /// How many there are.
+    pub count: usize,
+    /// Whether the audit fails by it.
+    pub fails: bool,
+}
+
+/// The gates of `findings`: those at `least` or worse fail, and those whose id is in `ids`.
+pub(super) fn gates(
+    findings: &[Finding],
+    least: Option<Severity>,
+    ids: &BTreeSet<String>,
+) -> Vec<Gate> {
+    let mut gates: BTreeMap<&str, Gate> = BTreeMap::new();
+    for Finding { id, severity, .. } in findings {
+        let fails = least.is_some_and(|least| *severity >= least) || ids.contains(*id);
+        let gate =
+            gates.entry(id).or_insert(Gate { id, severity: *severity, count: 0, fails: false });
+        gate.count += 1;
+        gate.fails |= fails;
+    }
+    gates.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::audit::finding::{CATALOGUE, Finding, Severity, gates};
+
+    #[test]
+    fn ids_are_sorted_and_unique() {
+        assert!(CATALOGUE.windows(2).all(|pair| {
+            let group = |id: &str| id.trim_end_matches(|at: char| at.is_ascii_digit()).to_owned();
+            group(pair[0].id) != group(pair[1].id) || pair[0].id < pair[1].id
+        }));
+    }
+
+    #[test]
+    fn what_fails() {
+        let finding = |id| Finding::new(id, "/x".to_owned(), String::new());
+        let mut findings = [finding("ELF010"), finding("FS001"), finding("ELF009")];
+        findings.sort();
+        assert_eq!(findings.each_ref().map(|finding| finding.id), ["FS001", "ELF009", "ELF010"]);
+        let check = |least, ids: &[&str], expected: &[&str]| {
+            let ids = ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+            let gates = gates(&findings, least, &ids);
+            assert_eq!(gates.len(), 3);
+            let failed: Vec<_> =
+                gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();
+            assert_eq!(failed, expected);
+        };
+        check(None, &[], &[]);
+        check(Some(Severity::Error), &[], &["FS001"]);
+        check(Some(Severity::Warn), &[], &["ELF009", "FS001"]);
+        check(None, &["ELF010"], &["ELF010"]);
+    }
+}

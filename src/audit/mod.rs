@@ -1,0 +1,207 @@
+//! What is inside a package, where it loads, and what is unsafe about it: a value made of its tree.
+//!
+//! Trees come from packages of unknown origin: what cannot be read is said among [`Report::inconclusive`], and the rest
+//! holds. Prints nothing, and knows no package format.
+
+mod distributions;
+mod elf_checks;
+mod file_checks;
+pub mod finding;
+mod loads;
+pub mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::audit::distributions::Distribution;
+use crate::audit::finding::{Finding, Gate, Severity};
+use crate::audit::loads::Loads;
+use crate::elf::{self, ElfReport};
+use crate::needs::{Needs, resolve};
+use crate::package::Machine;
+use crate::tree::{Entry, Tree};
+use crate::wheel::installed::with_distributions;
+
+/// Version of the shape of the JSON; it rises when a field goes or changes its meaning.
+const SCHEMA: u32 = 1;
+
+/// What is audited, beside its files.
+#[derive(Clone, Debug, Serialize)]
+pub struct Subject {
+    /// Its name.
+    pub name: String,
+    /// Its version; empty where it has none.
+    pub version: String,
+    /// `deb`, `rpm` or `directory`.
+    pub kind: &'static str,
+    /// Hexadecimal SHA-256 of the file; `None` for a directory.
+    pub sha256: Option<String>,
+    /// What it says it needs.
+    pub relations: Vec<String>,
+}
+
+/// Everything there is to say of a package.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Version of this shape.
+    pub schema: u32,
+    /// What was audited.
+    pub subject: Subject,
+    /// Checks that decide the exit code.
+    pub gates: Vec<Gate>,
+    /// Whether it loads, by machine and release.
+    pub loads_on: Vec<Loads>,
+    /// Libraries the system must have.
+    pub system: Vec<SystemLibrary>,
+    /// Compiled files.
+    pub elf: Vec<ElfRow>,
+    /// Python distributions.
+    pub distributions: Vec<Distribution>,
+    /// What is wrong or unusual, the worst first.
+    pub findings: Vec<Finding>,
+    /// Hexadecimal SHA-256 of scripts and lists that are for the package manager, by name.
+    pub scripts: BTreeMap<String, String>,
+    /// What could not be read.
+    pub inconclusive: Vec<String>,
+}
+
+/// A library of the system, and who needs it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SystemLibrary {
+    /// Its name.
+    pub soname: String,
+    /// Versions of symbols it must have.
+    pub versions: BTreeSet<String>,
+    /// Distributions whose files need it.
+    pub distributions: BTreeSet<String>,
+    /// How many files need it.
+    pub files: usize,
+    /// One of them.
+    pub example: String,
+}
+
+/// A compiled file.
+#[derive(Clone, Debug, Serialize)]
+pub struct ElfRow {
+    /// Where it is.
+    pub path: String,
+    /// Distribution that brought it; empty for none.
+    pub distribution: String,
+    /// `DT_SONAME`.
+    pub soname: Option<String>,
+    /// `DT_RUNPATH`, else `DT_RPATH`, as written.
+    pub search_path: Option<String>,
+    /// `DT_NEEDED` the package has itself.
+    pub inside: Vec<String>,
+    /// `DT_NEEDED` the system must have.
+    pub outside: Vec<String>,
+    /// What tells this build from others.
+    pub build_id: Option<String>,
+}
+
+/// Audits a tree; `scripts` are for the package manager: the digest of each by its name.
+pub fn audit(
+    subject: Subject,
+    tree: Tree,
+    scripts: BTreeMap<String, String>,
+    jobs: usize,
+) -> Result<Report> {
+    let (tree, mut inconclusive) = with_distributions(tree);
+    let elf = elf::scan(&tree, jobs)?;
+    let needs = resolve(&elf, &tree, &[]);
+    let (distributions, mut findings) = distributions::read(&tree, jobs)?;
+    findings.extend(elf_checks::findings(&elf, &tree, &needs));
+    findings.extend(file_checks::findings(&tree));
+    findings.sort();
+    for file in &elf.files {
+        let troubles = file.facts.iter().flat_map(|facts| &facts.troubles);
+        inconclusive.extend(troubles.map(|what| format!("`{}`: {what}", file.path.absolute())));
+    }
+    let loads_on = loads::on(&needs, &elf, &tree);
+    Ok(Report {
+        schema: SCHEMA,
+        subject,
+        gates: Vec::new(),
+        loads_on,
+        system: system(&needs),
+        elf: rows(&elf, &needs, &tree),
+        distributions,
+        findings,
+        scripts,
+        inconclusive,
+    })
+}
+
+impl Report {
+    /// The report with its gates: what fails at `least` or more, and the checks called by id.
+    #[must_use]
+    pub fn gated(mut self, least: Option<Severity>, ids: &BTreeSet<String>) -> Self {
+        self.gates = finding::gates(&self.findings, least, ids);
+        self
+    }
+
+    /// Whether a gate failed.
+    pub fn fails(&self) -> bool {
+        self.gates.iter().any(|gate| gate.fails)
+    }
+}
+
+fn system(needs: &Needs) -> Vec<SystemLibrary> {
+    let mut libraries: BTreeMap<&str, SystemLibrary> = BTreeMap::new();
+    for file in &needs.files {
+        for library in &file.libraries {
+            let known = libraries.entry(&library.soname).or_insert_with(|| SystemLibrary {
+                soname: library.soname.clone(),
+                versions: BTreeSet::new(),
+                distributions: BTreeSet::new(),
+                files: 0,
+                example: file.path.absolute(),
+            });
+            known.files += 1;
+            known.versions.extend(library.versions.iter().map(|(version, _)| version.clone()));
+            if !file.origin.is_empty() {
+                known.distributions.insert(file.origin.to_string());
+            }
+        }
+    }
+    libraries.into_values().collect()
+}
+
+fn rows(elf: &ElfReport, needs: &Needs, tree: &Tree) -> Vec<ElfRow> {
+    let outside: BTreeMap<_, BTreeSet<_>> = needs
+        .files
+        .iter()
+        .map(|file| (&file.path, file.libraries.iter().map(|library| &library.soname).collect()))
+        .collect();
+    let row = |file: &elf::ElfFile| {
+        let facts = file.facts.as_ref().ok()?;
+        let is_outside =
+            |soname: &String| outside.get(&file.path).is_some_and(|all| all.contains(soname));
+        let (outside, inside) = facts.dynamic.needed.iter().cloned().partition(is_outside);
+        let distribution = match tree.get(&file.path) {
+            Some(Entry::File { origin, .. }) => origin.to_string(),
+            Some(Entry::Dir { .. } | Entry::Symlink { .. }) | None => String::new(),
+        };
+        Some(ElfRow {
+            path: file.path.absolute(),
+            distribution,
+            soname: facts.dynamic.soname.clone(),
+            search_path: facts.dynamic.runpath.clone().or_else(|| facts.dynamic.rpath.clone()),
+            inside,
+            outside,
+            build_id: facts.notes.build_id.clone(),
+        })
+    };
+    elf.files.iter().filter_map(row).collect()
+}
+
+/// The machine most of the compiled files are for.
+fn machine(elf: &ElfReport) -> Option<Machine> {
+    let mut counts: BTreeMap<&str, (usize, Machine)> = BTreeMap::new();
+    for machine in elf.files.iter().filter_map(|file| file.facts.as_ref().ok()?.machine) {
+        counts.entry(machine.uname()).or_insert((0, machine)).0 += 1;
+    }
+    counts.into_values().max_by_key(|(count, _)| *count).map(|(_, machine)| machine)
+}

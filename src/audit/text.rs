@@ -1,0 +1,142 @@
+//! A report as text, to be read from the top: the verdict, where it loads, what is wrong, then what is inside.
+
+use std::fmt::Write as _;
+
+use crate::audit::Report;
+use crate::audit::finding::{Severity, find};
+use crate::audit::loads::Loads;
+
+/// How many findings of one check are told one by one.
+const SHOWN: usize = 5;
+
+/// The text; `all` tells every finding and every compiled file.
+pub fn text(report: &Report, all: bool) -> String {
+    let mut text = String::new();
+    head(&mut text, report);
+    loads_on(&mut text, report);
+    findings(&mut text, report, all);
+    system(&mut text, report);
+    distributions(&mut text, report);
+    if all {
+        files(&mut text, report);
+    }
+    if !report.inconclusive.is_empty() {
+        text.push_str("\nNot known\n");
+        for what in &report.inconclusive {
+            let _ = writeln!(text, "  {what}");
+        }
+    }
+    text
+}
+
+fn head(text: &mut String, report: &Report) {
+    let subject = &report.subject;
+    let _ = writeln!(text, "{} {}", subject.name, subject.version);
+    if let Some(sha256) = &subject.sha256 {
+        let _ = writeln!(text, "sha256 {sha256}");
+    }
+    let failed: Vec<_> =
+        report.gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();
+    let verdict = if failed.is_empty() {
+        "passed".to_owned()
+    } else {
+        format!("FAILED: {}", failed.join(", "))
+    };
+    let _ = writeln!(text, "verdict: {verdict}");
+}
+
+fn loads_on(text: &mut String, report: &Report) {
+    text.push_str("\nLoads on\n");
+    let width = report.loads_on.iter().map(|one| one.release.len()).max().unwrap_or(0);
+    for one in &report.loads_on {
+        let _ = write!(text, "  {:<width$}  {:<7}  ", one.release, one.machine);
+        let _ = writeln!(text, "{}", verdict(one));
+    }
+}
+
+fn verdict(one: &Loads) -> String {
+    let Some(first) = one.culprits.first() else { return "yes".to_owned() };
+    let symbol = first.symbol.as_ref().map(|name| format!(" for `{name}`")).unwrap_or_default();
+    let more = match one.culprits.len() - 1 {
+        0 => String::new(),
+        count => format!(", and {count} more"),
+    };
+    format!("NO: no {}, which {} needs{symbol}{more}", first.missing, first.file)
+}
+
+fn findings(text: &mut String, report: &Report, all: bool) {
+    text.push_str("\nFindings\n");
+    if report.findings.is_empty() {
+        text.push_str("  none\n");
+    }
+    let mut rest = &report.findings[..];
+    while let Some(first) = rest.first() {
+        let count = rest.iter().take_while(|finding| finding.id == first.id).count();
+        let (group, others) = rest.split_at(count);
+        rest = others;
+        let title = find(first.id).map_or("", |check| check.title);
+        let _ = writeln!(text, "  {:<5} {} {title} ({count})", first.severity.name(), first.id);
+        let shown = match (all, first.severity) {
+            (true, _) => count,
+            (false, Severity::Info) => 0,
+            (false, Severity::Warn | Severity::Error) => SHOWN,
+        };
+        for finding in group.iter().take(shown) {
+            let _ = writeln!(text, "        {}: {}", finding.place, finding.message);
+        }
+        if count > shown && shown > 0 {
+            let _ = writeln!(text, "        and {} more", count - shown);
+        }
+    }
+}
+
+fn system(text: &mut String, report: &Report) {
+    text.push_str("\nLibraries of the system\n");
+    if report.system.is_empty() {
+        text.push_str("  none\n");
+    }
+    for library in &report.system {
+        let versions: Vec<_> = library.versions.iter().map(String::as_str).collect();
+        let _ = writeln!(
+            text,
+            "  {}  {} file{}, such as {}",
+            library.soname,
+            library.files,
+            if library.files == 1 { "" } else { "s" },
+            library.example
+        );
+        if !versions.is_empty() {
+            let _ = writeln!(text, "      {}", versions.join(" "));
+        }
+    }
+}
+
+fn distributions(text: &mut String, report: &Report) {
+    text.push_str("\nPython distributions\n");
+    if report.distributions.is_empty() {
+        text.push_str("  none\n");
+    }
+    for one in &report.distributions {
+        let licence = if one.licence.is_empty() { "no licence stated" } else { &one.licence };
+        let record = match (one.files, one.modified, one.missing) {
+            (0, ..) => "no RECORD".to_owned(),
+            (files, 0, 0) => format!("{files} files as recorded"),
+            (files, modified, missing) => {
+                format!("{files} files, {modified} modified, {missing} missing")
+            }
+        };
+        let _ = writeln!(text, "  {} {}  {licence}  {record}", one.name, one.version);
+    }
+}
+
+fn files(text: &mut String, report: &Report) {
+    text.push_str("\nCompiled files\n");
+    for row in &report.elf {
+        let _ = writeln!(text, "  {}", row.path);
+        for (what, names) in [("inside", &row.inside), ("system", &row.outside)] {
+            if !names.is_empty() {
+                let _ = writeln!(text, "      {what}: {}", names.join(" "));
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `mkpkg audit`: what is inside a package, where it loads, and what is unsafe about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+
+use anyhow::{Context, Result};
+
+use crate::audit::finding::{Severity, find};
+use crate::audit::text::text;
+use crate::audit::{Subject, audit};
+use crate::backend::{deb, rpm};
+use crate::cli::AuditArgs;
+use crate::commands::{scratch, show};
+use crate::digest::{Hasher, hex, sha256};
+use crate::document::{nearest, to_json};
+use crate::error::UserError;
+use crate::project::config::FormatName;
+use crate::report::print;
+
+/// What decides the exit code.
+struct FailOn {
+    least: Option<Severity>,
+    ids: BTreeSet<String>,
+}
+
+/// Audits a package and prints the report; fails when a gate does.
+pub fn run(args: &AuditArgs) -> Result<()> {
+    let fail_on = fail_on(&args.fail_on)?;
+    let mut input = File::open(&args.package).map_err(|error| {
+        UserError::input(format!("cannot open `{}`: {error}", args.package.display()))
+    })?;
+    let scratch = scratch()?;
+    let fault = || format!("cannot read `{}`", args.package.display());
+    let digest = Hasher::sha256().read(&mut input).map(|(digest, _)| hex(&digest));
+    let digest = digest.map_err(|error| UserError::input(error.to_string())).with_context(fault)?;
+    let (package, format) = show::open(input, scratch.spool()?).with_context(fault)?;
+    let (kind, (name, version), relations) = match format {
+        FormatName::Deb => ("deb", deb::identity(&package), deb::declared(&package)),
+        FormatName::Rpm => ("rpm", rpm::identity(&package), rpm::declared(&package)),
+    };
+    let relations = relations.into_iter().map(|relation| relation.text).collect();
+    let subject = Subject { name, version, kind, sha256: Some(digest), relations };
+    let digests = package.scripts.iter();
+    let scripts: BTreeMap<_, _> =
+        digests.map(|(name, text)| (name.clone(), hex(&sha256(text.as_bytes())))).collect();
+    let jobs = args.jobs();
+    let report = audit(subject, package.tree, scripts, jobs).with_context(fault)?;
+    let report = report.gated(fail_on.least, &fail_on.ids);
+    print(&if args.json { to_json(&report)? } else { show::plain(&text(&report, args.all)) })?;
+    if report.fails() {
+        let failed: Vec<_> =
+            report.gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();
+        return Err(UserError::negative(format!("the audit failed: {}", failed.join(", "))).into());
+    }
+    if args.strict && !report.inconclusive.is_empty() {
+        let message = "not all of the package could be read";
+        return Err(UserError::unresolved(message)
+            .hint("the report lists what, at its end")
+            .into());
+    }
+    Ok(())
+}
+
+fn fail_on(words: &[String]) -> Result<FailOn> {
+    let mut chosen = FailOn { least: None, ids: BTreeSet::new() };
+    for word in words {
+        let level = match word.as_str() {
+            "never" => continue,
+            "info" => Severity::Info,
+            "warn" => Severity::Warn,
+            "error" => Severity::Error,
+            id if find(id).is_some() => {
+                chosen.ids.insert(id.to_owned());
+                continue;
+            }
+            other => return Err(unknown(other)),
+        };
+        chosen.least = Some(chosen.least.map_or(level, |known| known.min(level)));
+    }
+    Ok(chosen)
+}
+
+fn unknown(word: &str) -> anyhow::Error {
+    let ids = crate::audit::finding::CATALOGUE.iter().map(|check| check.id);
+    let words = ids.chain(["error", "warn", "info", "never"]);
+    let hint = match nearest(word, words, 0.7) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "name a level or the id of a check, such as `warn` or `ELF007`".to_owned(),
+    };
+    UserError::usage(format!("`--fail-on` does not know `{word}`")).hint(hint).into()
+}
