@@ -44,7 +44,7 @@ const fn check(id: &'static str, title: &'static str, severity: Severity) -> Che
 }
 
 /// Every check there is, by id. docs/audit.md says what each means.
-pub const CATALOGUE: [Check; 22] = [
+pub const CATALOGUE: [Check; 23] = [
     check("ELF003", "a search path for libraries leaves the package", Severity::Warn),
     check("ELF004", "a search path is relative to where a process is started", Severity::Error),
     check("ELF006", "a file for another machine than the others", Severity::Error),
@@ -59,6 +59,7 @@ pub const CATALOGUE: [Check; 22] = [
     check("ELF017", "a damaged ELF file", Severity::Error),
     check("ELF019", "two libraries of one name differ", Severity::Warn),
     check("ELF020", "the loader refuses a file", Severity::Error),
+    check("LIB002", "a library copied into a wheel whose version is not known", Severity::Info),
     check("PY003", "a file is not what its RECORD says", Severity::Error),
     check("PY005", "a distribution does not state its licence", Severity::Warn),
     check("PY006", "a distribution is installed from elsewhere", Severity::Error),

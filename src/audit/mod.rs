@@ -3,6 +3,7 @@
 //! Trees come from packages of unknown origin: what cannot be read is said among [`Report::inconclusive`], and the rest
 //! holds. Prints nothing, and knows no package format.
 
+mod components;
 mod distributions;
 mod elf_checks;
 mod file_checks;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::audit::components::Component;
 use crate::audit::distributions::Distribution;
 use crate::audit::finding::{Finding, Gate, Severity};
 use crate::audit::loads::Loads;
@@ -59,6 +61,8 @@ pub struct Report {
     pub elf: Vec<ElfRow>,
     /// Python distributions.
     pub distributions: Vec<Distribution>,
+    /// Native components that are copied into files.
+    pub components: Vec<Component>,
     /// What is wrong or unusual, the worst first.
     pub findings: Vec<Finding>,
     /// Hexadecimal SHA-256 of scripts and lists that are for the package manager, by name.
@@ -112,6 +116,8 @@ pub fn audit(
     let elf = elf::scan(&tree, jobs)?;
     let needs = resolve(&elf, &tree, &[]);
     let (distributions, mut findings) = distributions::read(&tree, jobs)?;
+    let (components, unknown) = components::read(&tree, &elf, jobs)?;
+    findings.extend(unknown);
     findings.extend(elf_checks::findings(&elf, &tree, &needs));
     findings.extend(file_checks::findings(&tree));
     findings.sort();
@@ -128,6 +134,7 @@ pub fn audit(
         system: system(&needs),
         elf: rows(&elf, &needs, &tree),
         distributions,
+        components,
         findings,
         scripts,
         inconclusive,

@@ -1,8 +1,10 @@
 //! A report as text, to be read from the top: the verdict, where it loads, what is wrong, then what is inside.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::audit::Report;
+use crate::audit::components::Evidence;
 use crate::audit::finding::{Severity, find};
 use crate::audit::loads::Loads;
 
@@ -17,6 +19,7 @@ pub fn text(report: &Report, all: bool) -> String {
     findings(&mut text, report, all);
     system(&mut text, report);
     distributions(&mut text, report);
+    components(&mut text, report, all);
     if all {
         files(&mut text, report);
     }
@@ -126,6 +129,29 @@ fn distributions(text: &mut String, report: &Report) {
             }
         };
         let _ = writeln!(text, "  {} {}  {licence}  {record}", one.name, one.version);
+    }
+}
+
+fn components(text: &mut String, report: &Report, all: bool) {
+    text.push_str("\nNative components inside\n");
+    if report.components.is_empty() {
+        text.push_str("  none is known\n");
+    }
+    let mut listed: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in &report.components {
+        let how = match one.evidence {
+            Evidence::Sbom if !all => {
+                *listed.entry(&one.path).or_default() += 1;
+                continue;
+            }
+            Evidence::Sbom => "listed in",
+            Evidence::Note => "noted in",
+            Evidence::Text => "in",
+        };
+        let _ = writeln!(text, "  {} {}  {how} {}", one.name, one.version, one.path);
+    }
+    for (path, count) in listed {
+        let _ = writeln!(text, "  {count} listed in {path}");
     }
 }
 

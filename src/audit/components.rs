@@ -1,0 +1,294 @@
+//! Native components inside compiled files and wheels: what the wheel says of them, what a file's note says, and texts
+//! that only that component has.
+//!
+//! A version is told only where it stands beside the component's own words. Numbers by themselves, and those in names of
+//! files, are versions of interfaces as often as not.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use memchr::memmem;
+use serde::{Deserialize, Serialize};
+
+use crate::audit::finding::Finding;
+use crate::document::from_json;
+use crate::elf::{Dynamic, ElfReport};
+use crate::parallel;
+use crate::tree::{Content, Entry, PkgPath, Tree};
+
+/// A component of which there is a copy inside.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Component {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The file it is in, or that says so.
+    pub path: String,
+    /// How that is known.
+    pub evidence: Evidence,
+    /// What was found, word for word.
+    pub found: String,
+}
+
+/// How a component is known, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// A list of components in the wheel (PEP 770).
+    Sbom,
+    /// A note in the file (`.note.package`).
+    Note,
+    /// A text in the file.
+    Text,
+}
+
+/// Words that only one component has, with its version right behind them or right before.
+struct Mark {
+    name: &'static str,
+    /// How the names of its own libraries begin. A file that needs one of them has the words from its headers.
+    libraries: &'static str,
+    before: &'static str,
+    after: &'static str,
+    /// Whether the version stands before `before`, not behind it.
+    is_behind: bool,
+}
+
+const fn mark(
+    name: &'static str,
+    libraries: &'static str,
+    before: &'static str,
+    after: &'static str,
+) -> Mark {
+    Mark { name, libraries, before, after, is_behind: false }
+}
+
+/// Longest text between a mark and the end of a version.
+const MAX_VERSION: usize = 24;
+
+/// Each was seen in files of the component, built from its own sources.
+const MARKS: [Mark; 24] = [
+    mark("openssl", "libssl libcrypto", "OpenSSL ", " "),
+    mark("zlib", "libz", " deflate ", " Copyright"),
+    mark("zlib", "libz", " inflate ", " Copyright"),
+    mark("libpng", "libpng", "libpng version ", ""),
+    mark("libjpeg-turbo", "libjpeg libturbojpeg", "libjpeg-turbo version ", ""),
+    mark("curl", "libcurl", "libcurl/", ""),
+    mark("libtiff", "libtiff", "LIBTIFF, Version ", ""),
+    mark("hdf5", "libhdf5", "HDF5 library version ", ""),
+    mark("openblas", "libopenblas libscipy_openblas", "OpenBLAS ", " "),
+    mark("proj", "libproj", "Rel. ", ", "),
+    mark("expat", "libexpat", "expat_", ""),
+    mark("krb5", "libkrb5 libgssapi", "krb5-", ""),
+    mark("gdal", "libgdal", "GDAL ", ", released "),
+    mark("netcdf", "libnetcdf", "netcdf library version ", ""),
+    mark("nghttp2", "libnghttp2", "nghttp2/", ""),
+    mark("libssh2", "libssh2", "libssh2_", ""),
+    mark("ffmpeg", "libav libsw", "FFmpeg version ", ""),
+    mark("libde265", "libde265", "libde265 v", ""),
+    mark("freetds", "libsybdb libct", "freetds v", ""),
+    mark("bzip2", "libbz2", "bzip2/libbzip2, version ", ""),
+    mark("unixodbc", "libodbc", "unixODBC ", ""),
+    mark("libxml2", "libxml2", "libxml2-", ""),
+    mark("lame", "libmp3lame", "LAME", " "),
+    Mark { name: "geos", libraries: "libgeos", before: "-CAPI-", after: "", is_behind: true },
+];
+
+/// Directories that tools which graft libraries into wheels put them in (auditwheel, delvewheel).
+const GRAFTED: &str = ".libs/";
+
+/// Components, sorted, each once a file; and grafted libraries nothing is known of.
+pub(super) fn read(
+    tree: &Tree,
+    elf: &ElfReport,
+    jobs: usize,
+) -> Result<(Vec<Component>, Vec<Finding>)> {
+    let mut all = BTreeSet::new();
+    for (path, content, _) in tree.files().filter(|(path, ..)| is_sbom(path)) {
+        all.extend(of_sbom(path, content));
+    }
+    let told = parallel::map(&elf.files, jobs, |file| {
+        let Some(Entry::File { content, .. }) = tree.get(&file.path) else { return Ok(Vec::new()) };
+        let Ok(facts) = &file.facts else { return Ok(Vec::new()) };
+        let mut told = texts(&content.read()?, &file.path, &facts.dynamic);
+        let note = facts.notes.package.as_deref();
+        told.extend(note.and_then(|note| of_note(note, &file.path)));
+        Ok(told)
+    })?;
+    let mut findings = Vec::new();
+    for (file, told) in elf.files.iter().zip(told) {
+        if told.is_empty() && file.path.as_str().contains(GRAFTED) {
+            let message = "nothing in it tells its version".to_owned();
+            findings.push(Finding::new("LIB002", file.path.absolute(), message));
+        }
+        all.extend(told);
+    }
+    Ok((all.into_iter().collect(), findings))
+}
+
+fn is_sbom(path: &PkgPath) -> bool {
+    path.as_str().contains(".dist-info/sboms/") && path.as_str().ends_with(".json")
+}
+
+/// The part of CycloneDX that is read.
+#[derive(Deserialize)]
+struct Sbom {
+    #[serde(default)]
+    components: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    name: String,
+    #[serde(default)]
+    version: String,
+}
+
+fn of_sbom(path: &PkgPath, content: &Content) -> Vec<Component> {
+    const LIMIT: u64 = 16 << 20;
+    let text = (content.len() <= LIMIT).then(|| content.read().ok()).flatten();
+    let text = text.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let Ok(sbom) = from_json::<Sbom>(text.as_bytes(), path.as_str()) else { return Vec::new() };
+    let listed = sbom.components.into_iter().filter(|one| !one.version.is_empty());
+    listed
+        .map(|Listed { name, version }| Component {
+            found: format!("{name} {version}"),
+            name,
+            version,
+            path: path.absolute(),
+            evidence: Evidence::Sbom,
+        })
+        .collect()
+}
+
+/// The part of a package note that is read (the specification of `.note.package`).
+#[derive(Deserialize)]
+struct Note {
+    name: String,
+    version: String,
+}
+
+fn of_note(text: &str, path: &PkgPath) -> Option<Component> {
+    let Note { name, version } = from_json(text.as_bytes(), path.as_str()).ok()?;
+    let (path, evidence) = (path.absolute(), Evidence::Note);
+    Some(Component { name, version, path, evidence, found: text.to_owned() })
+}
+
+/// What the texts in a file tell; of two versions of one component, which a file can only have if it names others', the
+/// file tells none.
+fn texts(bytes: &[u8], path: &PkgPath, dynamic: &Dynamic) -> Vec<Component> {
+    let mut told: Vec<Component> = Vec::new();
+    let is_of = |mark: &Mark, soname: &String| {
+        mark.libraries.split(' ').any(|library| soname.starts_with(library))
+    };
+    let is_user = |mark: &&Mark| {
+        let is_own = dynamic.soname.iter().any(|soname| is_of(mark, soname));
+        !is_own && dynamic.needed.iter().any(|soname| is_of(mark, soname))
+    };
+    for mark in MARKS.iter().filter(|mark| !is_user(mark)) {
+        let versions: BTreeSet<_> = memmem::find_iter(bytes, mark.before.as_bytes())
+            .filter_map(|at| version(bytes, at, mark))
+            .collect();
+        let mut versions = versions.into_iter();
+        let (Some(version), None) = (versions.next(), versions.next()) else { continue };
+        if told.iter().any(|known| known.name == mark.name) {
+            continue;
+        }
+        let found = match mark.is_behind {
+            true => format!("{version}{}", mark.before),
+            false => format!("{}{version}{}", mark.before, mark.after),
+        };
+        told.push(Component {
+            name: mark.name.to_owned(),
+            version,
+            path: path.absolute(),
+            evidence: Evidence::Text,
+            found,
+        });
+    }
+    told
+}
+
+/// The version beside a mark at `at`: numbers with at least one dot, then letters as in `1.1.1w`.
+fn version(bytes: &[u8], at: usize, mark: &Mark) -> Option<String> {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
+    let text = if mark.is_behind {
+        let before = &bytes[at.saturating_sub(MAX_VERSION)..at];
+        let len = before.iter().rev().take_while(|byte| is_part(byte)).count();
+        &before[before.len() - len..]
+    } else {
+        let rest = &bytes[at + mark.before.len()..];
+        let len = rest.iter().take(MAX_VERSION).take_while(|byte| is_part(byte)).count();
+        let (text, rest) = rest.split_at(len);
+        if !rest.starts_with(mark.after.as_bytes()) {
+            return None;
+        }
+        text
+    };
+    let text = std::str::from_utf8(text).ok()?.trim_end_matches('.');
+    let numbers = text.trim_end_matches(|at: char| at.is_ascii_lowercase());
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_version = numbers.contains('.') && numbers.split('.').all(is_number);
+    (is_version && text.len() - numbers.len() <= 2).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::audit::components::{Evidence, of_note, of_sbom, texts};
+    use crate::elf::Dynamic;
+    use crate::tree::{Content, PkgPath};
+
+    fn check(text: &str, expected: &[(&str, &str)]) {
+        let path = PkgPath::new("opt/a/x.libs/lib.so").unwrap();
+        let found = texts(text.as_bytes(), &path, &Dynamic::default());
+        let found: Vec<_> =
+            found.iter().map(|one| (one.name.as_str(), one.version.as_str())).collect();
+        assert_eq!(found, expected, "{text:?}");
+    }
+
+    #[test]
+    fn marks() {
+        check("\0OpenSSL 3.5.8 9 Jun 2026\0", &[("openssl", "3.5.8")]);
+        check("\0OpenSSL 1.1.1w  11 Sep 2023\0", &[("openssl", "1.1.1w")]);
+        check("\0OpenSSL 3\0 OpenSSL team\0", &[]);
+        check("\0 deflate 1.3.1 Copyright 1995\0 inflate 1.3.1 Copyright", &[("zlib", "1.3.1")]);
+        check("\0 inflate 1.2.13 Copyright", &[("zlib", "1.2.13")]);
+        check("\x003.12.1-CAPI-1.18.1\0", &[("geos", "3.12.1")]);
+        check("\0Rel. 9.4.0, March 1st, 2024\0", &[("proj", "9.4.0")]);
+        check("\0libcurl/8.7.1\0libcurl/8.7.1\0", &[("curl", "8.7.1")]);
+        // A client that names two versions has neither.
+        check("\0libcurl/8.7.1\0libcurl/7.0.0\0", &[]);
+        check("\0GDAL 3.8.4, released 2024/02/08\0", &[("gdal", "3.8.4")]);
+        check("\0GDAL 3.6 or later\0krb5-config\0expat_x", &[]);
+    }
+
+    #[test]
+    fn a_user_is_not_a_copy() {
+        let count = |soname: &str, needed: &str| {
+            let path = PkgPath::new("opt/a/x.so").unwrap();
+            let dynamic = Dynamic {
+                soname: Some(soname.to_owned()),
+                needed: vec![needed.to_owned()],
+                ..Dynamic::default()
+            };
+            texts(b"\x003.12.1-CAPI-1.18.1\0", &path, &dynamic).len()
+        };
+        assert_eq!(count("lib.so", "libc.so.6"), 1);
+        assert_eq!(count("lib.so", "libgeos_c-ac38a227.so.1.20.5"), 0);
+        assert_eq!(count("libgeos_c-ac38a227.so.1.20.5", "libgeos-d1e818bb.so.3.14.1"), 1);
+    }
+
+    #[test]
+    fn lists_and_notes() {
+        let path = PkgPath::new("a-1.dist-info/sboms/x.cdx.json").unwrap();
+        let text = r#"{"components": [{"name": "openssl", "version": "4.0.3"}, {"name": "x"}]}"#;
+        let found = of_sbom(&path, &Content::bytes(text));
+        assert_eq!((found.len(), found[0].evidence), (1, Evidence::Sbom));
+        assert_eq!((found[0].name.as_str(), found[0].version.as_str()), ("openssl", "4.0.3"));
+        assert!(of_sbom(&path, &Content::bytes("[")).is_empty());
+        let note = r#"{"type":"rpm","name":"krb5","version":"1.21-2.el9","os":"x"}"#;
+        let found = of_note(note, &path).unwrap();
+        assert_eq!((found.name.as_str(), found.version.as_str()), ("krb5", "1.21-2.el9"));
+        assert_eq!(of_note("{}", &path), None);
+    }
+}
