@@ -34,8 +34,10 @@ pub struct Lifecycle {
 /// A directory that a link can lead to, one of several; on every host a program of that purpose keeps the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alternative {
-    /// What the program calls the link: the name of the application's package.
+    /// What the program calls the link, such as `acme-web-release`.
     pub name: String,
+    /// The application's package.
+    pub application: String,
     /// The link, such as `/opt/acme-web/current`.
     pub link: PkgPath,
     /// The directory, such as `/opt/acme-web/releases/1.4.2`.

@@ -76,7 +76,9 @@ impl Slot {
         let name = meta.name.to_string();
         let alternative = |part| {
             let (link, dir) = (self.current.clone(), self.dir.clone());
-            Some(Alternative { name: name.clone(), link, dir, part })
+            // Names of commands are alternatives of many hosts: `awk`, `editor`.
+            let (name, application) = (format!("{name}-release"), name.clone());
+            Some(Alternative { name, application, link, dir, part })
         };
         let (needs, stands) = meta.relations.iter().cloned().partition(|one| match one.kind {
             RelationKind::Needs | RelationKind::Recommends | RelationKind::Suggests => true,
@@ -273,7 +275,7 @@ mod tests {
         let offered = release.lifecycle.alternative.clone().unwrap();
         assert_eq!(
             (offered.name.as_str(), offered.part),
-            ("acme-web", Part::Offers { priority: 29_453_760 })
+            ("acme-web-release", Part::Offers { priority: 29_453_760 })
         );
         assert_eq!(
             release.lifecycle,

@@ -41,6 +41,7 @@ pub(super) struct Hooks {
 #[derive(Debug, Serialize)]
 pub(super) struct Choice {
     name: String,
+    application: String,
     link: String,
     dir: String,
     priority: u64,
@@ -79,10 +80,11 @@ pub(super) fn hooks(
 
 /// What is offered, and what is selected.
 fn choices(alternative: &Alternative) -> (Option<Choice>, Option<Choice>) {
-    let Alternative { name, link, dir, part } = alternative;
+    let Alternative { name, application, link, dir, part } = alternative;
     let choice = |priority| {
         let (link, dir) = (link.absolute(), dir.absolute());
-        Some(Choice { name: name.clone(), link, dir, priority })
+        let (name, application) = (name.clone(), application.clone());
+        Some(Choice { name, application, link, dir, priority })
     };
     match *part {
         Part::Offers { priority } => (choice(priority), None),

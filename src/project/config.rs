@@ -256,6 +256,12 @@ pub fn load(file: Option<(Table, &str)>, settings: &[(String, String)]) -> Resul
     }
     let config: Config = from_table(table, "the settings of the command line and environment")?;
     check_release(&config.release)?;
+    if let Some(check) = config.check.iter().find(|check| !check.on_build && !check.on_install) {
+        let message = format!("the check `{}` never runs", check.run);
+        return Err(UserError::usage(message)
+            .hint("set `on-install = true` with `on-build = false`, or leave the check out")
+            .into());
+    }
     Ok(config)
 }
 
@@ -440,6 +446,7 @@ mod tests {
                 &[("deb.sektion", "x")][..],
                 "cannot read `the settings of the command line and environment`: unknown field `sektion`",
             ),
+            ("check = [{ run = 'x', on-build = false }]", &[], "the check `x` never runs"),
             ("release = '1/2'", &[], "`1/2` is not a valid release of a package"),
             (
                 "release = 1",

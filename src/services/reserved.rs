@@ -11,14 +11,14 @@ const UNITS: &str = "
     acpid apparmor apt-daily apt-daily-upgrade atd auditd autovt@ avahi-daemon basic blockdev@ bluetooth boot-complete
     capsule@ chrony chronyd cloud-init console-getty container-getty@ containerd cron crond cryptsetup ctrl-alt-del cups
     dbus dbus-broker debug-shell default dev-hugepages dev-mqueue display-manager dm-event dnsmasq docker dpkg-db-backup
-    emergency exim4 exit factory-reset final firewalld first-boot-complete fstrim fwupd getty getty-pre getty-static
+    emergency exim4 factory-reset firewalld first-boot-complete fstrim fwupd getty getty-pre getty-static
     getty@ gpm graphical halt hibernate httpd hwclock hybrid-sleep irqbalance iscsid keyboard-setup kexec kmod
     kmod-static-nodes ldconfig libvirtd local-fs local-fs-pre lvm2-monitor machine mariadb mdmonitor ModemManager
     modprobe@ multi-user multipathd mysql mysqld named network network-online network-pre NetworkManager networking
-    nfs-server nftables nginx ntp ntpd nscd nslcd nss-lookup nss-user-lookup paths polkit postfix postgresql
-    postgresql@ poweroff printer proc-sys-fs-binfmt_misc procps quotaon rc-local rdisc reboot redis redis-server
+    nfs-server nftables nginx ntp ntpd nscd nslcd nss-lookup nss-user-lookup polkit postfix postgresql
+    postgresql@ poweroff proc-sys-fs-binfmt_misc procps quotaon rc-local rdisc reboot redis redis-server
     remote-cryptsetup remote-fs remote-fs-pre rescue resolvconf rngd rpcbind rsync rsyslog run-lock samba sendmail
-    serial-getty@ shutdown sigpwr sleep slices smartcard smbd snapd snmpd sockets soft-reboot sound squid ssh ssh@ sshd
+    serial-getty@ shutdown sleep smbd snapd snmpd sockets soft-reboot squid ssh ssh@ sshd
     sshd@ sssd storage-target-mode sudo suspend suspend-then-hibernate swap sysinit syslog sysstat system-update
     time-set time-sync timers tmp tuned udev udisks2 ufw umount unattended-upgrades unbound upower user user@
     user-runtime-dir@ uuidd vmtoolsd wpa_supplicant x11-common xinetd yppasswdd
@@ -27,7 +27,7 @@ const UNIT_BEGINNINGS: [&str; 4] = ["dbus-org.", "initrd", "runlevel", "systemd-
 
 /// Directories in `/var/lib`, `/var/cache`, `/var/log` and `/run` of base systems.
 const DIRECTORIES: &str = "
-    AccountsService NetworkManager PackageKit account adduser agetty alternatives anaconda apache2 apt aptitude arpd
+    AccountsService NetworkManager PackageKit adduser agetty alternatives anaconda apache2 apt aptitude arpd
     audit authselect backups blkid boot bootstrap btmp certmonger cloud console console-setup containerd containers
     credentials cryptsetup cups dbus debconf dhclient dhcp dictionaries-common dnf docker dpkg dracut faillock firewalld
     fontconfig fsck games gcc ghostscript gssproxy gvfs host hp ifupdown initramfs initramfs-tools initctl initscripts
@@ -37,6 +37,8 @@ const DIRECTORIES: &str = "
     rpm-state rsyslog samba sasl2 screen screens secure selinux sendsigs.omit.d setrans shells.state shim-signed
     sm-notify snapd spool sss sssd ssh sshd stateless sudo swtpm sysconfig systemd tallylog tmpfiles.d tpm2-tss tuned ubuntu-advantage ucf
     udev udisks2 unattended-upgrades upgrades usb_modeswitch user utmp uuidd vim vmware wtmp xfsdump xkb xtables yum zypp
+    dovecot elasticsearch etcd exim4 grafana haproxy httpd influxdb jenkins kafka ldap mariadb memcached mongodb mysql named
+    nginx openldap pgsql postgresql prometheus rabbitmq redis slapd tomcat varnish zookeeper
 ";
 
 /// Accounts and groups that base systems have, or that give rights no service should have by accident.
@@ -46,7 +48,8 @@ const ACCOUNTS: &str = "
     messagebus netdev news nobody nogroup nscd ntp operator plugdev polkitd postdrop postfix proxy render root rpc sasl
     sgx shadow shutdown src sshd staff sudo sync sys syslog systemd-coredump systemd-journal systemd-network
     systemd-oom systemd-resolve systemd-timesync tape tcpdump tss tty users utempter utmp uucp uuidd video voice wheel
-    wireshark
+    wireshark dovecot elasticsearch etcd grafana haproxy influxdb jenkins kafka ldap memcache memcached mongodb mysql named
+    openldap postgres prometheus rabbitmq redis slapd tomcat varnish zookeeper
 ";
 
 fn has(list: &str, name: &str) -> bool {
@@ -90,16 +93,16 @@ mod tests {
 
     #[test]
     fn names_of_hosts() {
-        for name in ["user", "journal", "private", "lock", "dpkg", "rpm"] {
+        for name in ["user", "journal", "private", "lock", "dpkg", "rpm", "mysql", "postgresql"] {
             assert!(directory(name).is_err(), "{name}");
         }
         for name in ["rescue", "user@", "systemd-x", "initrd-x", "ssh", "getty@"] {
             assert!(unit(name).is_err(), "{name}");
         }
-        for name in ["root", "shadow", "disk", "docker", "wheel"] {
+        for name in ["root", "shadow", "disk", "docker", "wheel", "postgres"] {
             assert!(account(name).is_err(), "{name}");
         }
-        for name in ["acme", "acme-web", "users-web", "www-data", "worker@"] {
+        for name in ["acme", "acme-web", "users-web", "www-data", "worker@", "printer"] {
             assert!(
                 directory(name).is_ok() && unit(name).is_ok() && account(name).is_ok(),
                 "{name}"

@@ -51,7 +51,7 @@ done_well() {
 move_to() { done_well get "$package=$1-1"; }
 # the one command, and the one after it
 choose() {
-    guest update-alternatives --set "$package" "$home/releases/$1" >/dev/null || fault "$1 cannot be chosen"
+    guest update-alternatives --set "$package-release" "$home/releases/$1" >/dev/null || fault "$1 cannot be chosen"
     guest systemctl try-restart 'acme-notes*.service'
 }
 
@@ -123,7 +123,7 @@ failing_check() {
     local before log
     begin 'a check that fails'
     # even where an administrator asked for the best of all
-    guest update-alternatives --quiet --auto "$package"
+    guest update-alternatives --quiet --auto "$package-release"
     before=$(pids)
     guest touch /etc/acme-notes/broken
     log=$("${format}_get" "$package=1.2-1") && [ "$format" = deb ] && fault 'it does not fail' "$log"
@@ -161,7 +161,7 @@ downgrade() {
 }
 
 clean_up() {
-    local plan
+    local plan log
     begin 'clean up'
     if [ "$format" = deb ]; then
         plan=$(apt -s -o 'APT::NeverAutoRemove::=^acme-notes-[0-9]' autoremove) || fault 'apt autoremove' "$plan"
@@ -170,14 +170,17 @@ clean_up() {
         apt autoremove --purge >/dev/null || fault 'apt autoremove'
         releases_are 1.0 1.2
     fi
-    # What is current by choice goes: the latest takes its place, and what runs goes on until it is restarted.
+    # What is current by choice stays, whoever wants it gone, until another one is chosen.
     choose 1.0
     runs 1.0
     guest $home/releases/1.0/bin/python -O -c 'import acme_notes.wsgi, gunicorn.app.wsgiapp'
+    if log=$("${format}_take" acme-notes-1.0); then fault 'the current release goes' "$log"; fi
+    [[ $log == *'acme-notes-1.0 is the current release of acme-notes: '* ]] || fault 'nothing says why it stays' "$log"
+    runs 1.0
+    choose 1.2
+    runs 1.2
     done_well take acme-notes-1.0
     current_is 1.2
-    guest systemctl try-restart 'acme-notes*.service'
-    runs 1.2
     guest test ! -e $home/releases/1.0 || fault 'something is left' "$(guest find $home/releases/1.0)"
 }
 
@@ -193,7 +196,7 @@ purge() {
     guest rm -rf /var/log/acme-notes-scripts
     is 'units systemd knows' "$(guest systemctl list-units --all --no-legend 'acme-notes*')" ''
     guest test ! -e $home || fault 'the directory stays' "$(guest find $home)"
-    guest test ! -h /etc/alternatives/acme-notes || fault 'the alternative stays'
+    guest test ! -h /etc/alternatives/acme-notes-release || fault 'the alternative stays'
     if [ "$format" = rpm ]; then
         # rpm knows no purge: what was written and edited stays.
         guest rm -rf /var/lib/acme-notes /var/cache/acme-notes /var/log/acme-notes /etc/acme-notes

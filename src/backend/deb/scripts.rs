@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn units_are_enabled_then_started() {
         let expected = [
-            "deb-systemd-invoke start \"$1\" >/dev/null || true",
+            "if [ \"$ran\" = active ]; then deb-systemd-invoke start \"$2\" >/dev/null || true; fi",
             "enable_unit 'acme-web.socket'",
             "enable_unit 'acme-web-beat.timer'",
             "enable_unit 'acme-web-feed.service'",
@@ -471,7 +471,13 @@ mod tests {
     /// What the release 1.4.2 of `acme-web` does, and what the application does.
     fn alternative(part: Part) -> PackageMeta {
         let (link, dir) = (path("opt/acme-web/current"), path("opt/acme-web/releases/1.4.2"));
-        let alternative = Alternative { name: "acme-web".to_owned(), link, dir: dir.clone(), part };
+        let alternative = Alternative {
+            name: "acme-web-release".to_owned(),
+            application: "acme-web".to_owned(),
+            link,
+            dir: dir.clone(),
+            part,
+        };
         let prefix = match part {
             Part::Offers { .. } => dir,
             Part::Selects => path("opt/acme-web"),
@@ -489,7 +495,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("etc/alternatives")).unwrap();
         fs::create_dir_all(root.path().join("opt/acme-web/releases/1.4.1")).unwrap();
-        let link = root.path().join("etc/alternatives/acme-web");
+        let link = root.path().join("etc/alternatives/acme-web-release");
         std::os::unix::fs::symlink("/opt/acme-web/releases/1.4.1", link).unwrap();
         let scripts = scripts(&alternative(part)).unwrap();
         let shown = "alternatives() { echo \"$*\"; }\nalias update-alternatives=alternatives\n";
@@ -499,15 +505,15 @@ mod tests {
     #[test]
     fn a_release_is_offered_and_never_switched_to() {
         let part = Part::Offers { priority: 7 };
-        let offer = "--quiet --set acme-web /opt/acme-web/releases/1.4.1\n--quiet --install \
-                     /opt/acme-web/current acme-web /opt/acme-web/releases/1.4.2 7\n";
+        let offer = "--quiet --set acme-web-release /opt/acme-web/releases/1.4.1\n--quiet --install \
+                     /opt/acme-web/current acme-web-release /opt/acme-web/releases/1.4.2 7\n";
         let path = "PATH='/opt/acme-web/releases/1.4.2/bin:/usr/local/sbin:";
         for part in [part, Part::Selects] {
             assert!(scripts(&alternative(part)).unwrap()["postinst"].contains(path));
         }
         for arguments in [&["configure", ""][..], &["configure", "1.4.1-1"]] {
             assert_eq!(calls(part, "postinst", arguments), offer);
-            let selected = "--quiet --set acme-web /opt/acme-web/releases/1.4.2\n";
+            let selected = "--quiet --set acme-web-release /opt/acme-web/releases/1.4.2\n";
             let found = calls(Part::Selects, "postinst", arguments);
             assert_eq!(found, selected);
         }
@@ -516,7 +522,7 @@ mod tests {
             assert_eq!(calls(Part::Selects, "postinst", &arguments), "");
         }
         assert_eq!(calls(part, "prerm", &["upgrade", "1.4.3-1"]), "");
-        let gone = "--quiet --remove acme-web /opt/acme-web/releases/1.4.2\n";
+        let gone = "--quiet --remove acme-web-release /opt/acme-web/releases/1.4.2\n";
         assert_eq!(calls(part, "prerm", &["remove"]), gone);
         let application = scripts(&alternative(Part::Selects)).unwrap();
         assert_eq!(application.into_keys().collect::<Vec<_>>(), ["postinst"]);

@@ -578,7 +578,13 @@ mod tests {
             Part::Selects => path("opt/acme-web"),
         };
         let link = path("opt/acme-web/current");
-        let alternative = Some(Alternative { name: "acme-web".to_owned(), link, dir, part });
+        let alternative = Some(Alternative {
+            name: "acme-web-release".to_owned(),
+            application: "acme-web".to_owned(),
+            link,
+            dir,
+            part,
+        });
         PackageMeta {
             prefix,
             lifecycle: Lifecycle { alternative, ..Lifecycle::default() },
@@ -603,15 +609,16 @@ mod tests {
         assert_eq!(
             found(Part::Offers { priority: 7 }),
             [
-                "post --set 'acme-web' \"$taken\" >/dev/null || :",
-                "post --install '/opt/acme-web/current' 'acme-web' '/opt/acme-web/releases/1.4.2' 7 >/dev/null || exit 1",
-                "preun --remove 'acme-web' '/opt/acme-web/releases/1.4.2' >/dev/null || :",
+                "post --set 'acme-web-release' \"$taken\" >/dev/null || :",
+                "post --install '/opt/acme-web/current' 'acme-web-release' '/opt/acme-web/releases/1.4.2' 7 >/dev/null || exit 1",
+                "preun --config %s\\n' \\",
+                "preun --remove 'acme-web-release' '/opt/acme-web/releases/1.4.2' >/dev/null || :",
             ]
         );
         assert_eq!(
             found(Part::Selects),
             ["post", "posttrans"].map(|phase| format!(
-                "{phase} --set 'acme-web' '/opt/acme-web/releases/1.4.2' >/dev/null || exit 1"
+                "{phase} --set 'acme-web-release' '/opt/acme-web/releases/1.4.2' >/dev/null || exit 1"
             ))
         );
         let all = texts(&alternative(Part::Offers { priority: 7 }));

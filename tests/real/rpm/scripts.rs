@@ -269,7 +269,13 @@ fn distributions_have_what_scriptlets_call() -> Result<()> {
     for (one, dir) in [(&mut old, "opt/acme/releases/1.0"), (&mut new, "opt/acme/releases/1.1")] {
         let (link, dir) = (PkgPath::new("opt/acme/current")?, PkgPath::new(dir)?);
         let part = Part::Offers { priority: 1 };
-        one.lifecycle.alternative = Some(Alternative { name: "acme".to_owned(), link, dir, part });
+        one.lifecycle.alternative = Some(Alternative {
+            name: "acme-release".to_owned(),
+            application: "acme".to_owned(),
+            link,
+            dir,
+            part,
+        });
     }
     let (old, new) = (old.write(dir.path())?, new.write(dir.path())?);
     ["el8", "el9", "fedora", "suse"]
