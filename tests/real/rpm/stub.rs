@@ -114,7 +114,7 @@ mod tests {
             ),
             ("suse", "mkdir -p /var/lib/sample", "remove: left behind\n    /var/lib/sample"),
             ("el9", "echo a:x:1:1::/: >>/etc/passwd", "remove: files of others changed"),
-            ("suse", "echo 2 >/opt/sample/version", "install: rpm -V\n    S.5....T."),
+            ("suse", "echo 2 >/opt/sample/version", "install: rpm -V\n    S.5...."),
             ("el9", "echo done", "rpm -i is not silent\n    done"),
             ("suse", "exit 1", "rpm -i is not silent\n    warning: %post(sample-1-1.x86_64)"),
             ("el8", "nosuchcommand; true", "install: scriptlets complain"),
