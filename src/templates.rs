@@ -6,7 +6,8 @@
 
 use anyhow::{Context as _, Result};
 use handlebars::{
-    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason, no_escape,
+    Context, Handlebars, Helper, HelperDef, HelperResult, JsonValue, Output, RenderContext,
+    RenderErrorReason, no_escape,
 };
 use serde::Serialize;
 
@@ -21,10 +22,10 @@ pub fn render(name: &str, template: &str, values: &impl Serialize) -> Result<Str
     let mut engine = Handlebars::new();
     engine.register_escape_fn(no_escape);
     engine.set_strict_mode(true);
-    engine.register_helper("sh", Box::new(sh));
-    engine.register_helper("words", Box::new(words));
-    engine.register_helper("unit", Box::new(unit));
-    engine.register_helper("lua", Box::new(lua));
+    engine.register_helper("sh", Box::new(Quoting(sh)));
+    engine.register_helper("words", Box::new(Quoting(words)));
+    engine.register_helper("unit", Box::new(Quoting(unit)));
+    engine.register_helper("lua", Box::new(Quoting(lua)));
     let fault = || format!("cannot fill the template `{name}`");
     for (part, text) in PARTS {
         engine.register_partial(part, text).with_context(fault)?;
@@ -58,58 +59,49 @@ pub fn lua_string(text: &str) -> String {
     format!("\"{}\"", text.bytes().map(byte).collect::<String>())
 }
 
-fn sh(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    Ok(out.write(&shell_word(argument(helper)?))?)
-}
+/// A function of templates: it writes its one argument as something else.
+struct Quoting(fn(&JsonValue) -> Result<String, String>);
 
-fn words(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let list = helper.param(0).and_then(|param| param.value().as_array());
-    let words: Option<Vec<_>> =
-        list.and_then(|list| list.iter().map(|item| item.as_str().map(shell_word)).collect());
-    let fault = || RenderErrorReason::Other("`words` needs a list of texts".to_owned());
-    Ok(out.write(&words.ok_or_else(fault)?.join(" "))?)
-}
-
-fn unit(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let text = argument(helper)?;
-    if text.chars().any(char::is_control) {
-        let reason = format!("{text:?} holds a control character");
-        return Err(RenderErrorReason::Other(reason).into());
+impl HelperDef for Quoting {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let value = helper.param(0).map_or(&JsonValue::Null, |param| param.value());
+        let text = (self.0)(value).map_err(|what| {
+            RenderErrorReason::Other(format!("the value of `{}` {what}", helper.name()))
+        })?;
+        Ok(out.write(&text)?)
     }
-    Ok(out.write(&unit_value(text))?)
 }
 
-fn lua(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    Ok(out.write(&lua_string(argument(helper)?))?)
+fn sh(value: &JsonValue) -> Result<String, String> {
+    Ok(shell_word(text(value)?))
 }
 
-fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a str, RenderErrorReason> {
-    let value = helper.param(0).and_then(|param| param.value().as_str());
-    value.ok_or_else(|| RenderErrorReason::Other(format!("`{}` needs text", helper.name())))
+fn words(value: &JsonValue) -> Result<String, String> {
+    let list = value.as_array().ok_or("is no list")?;
+    Ok(list.iter().map(sh).collect::<Result<Vec<_>, _>>()?.join(" "))
+}
+
+fn unit(value: &JsonValue) -> Result<String, String> {
+    let text = text(value)?;
+    if text.chars().any(char::is_control) {
+        return Err(format!("holds a control character: {text:?}"));
+    }
+    Ok(unit_value(text))
+}
+
+fn lua(value: &JsonValue) -> Result<String, String> {
+    Ok(lua_string(text(value)?))
+}
+
+fn text(value: &JsonValue) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| "is no text".to_owned())
 }
 
 #[cfg(test)]
