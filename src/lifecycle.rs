@@ -111,10 +111,15 @@ impl Unit {
     /// The pattern of a template's instances, such as `acme-worker@*.service`; `None` for any other unit.
     pub fn instances(&self) -> Option<String> {
         match self.activation {
-            Activation::Instance => Some(self.name.replacen('@', "@*", 1)),
+            Activation::Instance => Some(pattern(&self.name)),
             Activation::Boot { .. } | Activation::Unit => None,
         }
     }
+}
+
+/// What matches the names that units of the file `name` run under: a template stands for its instances.
+pub fn pattern(name: &str) -> String {
+    name.replacen("@.", "@*.", 1)
 }
 
 /// A point at which a snippet runs.

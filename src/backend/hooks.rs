@@ -5,7 +5,9 @@
 
 use serde::Serialize;
 
-use crate::lifecycle::{Alternative, Part};
+use std::collections::BTreeMap;
+
+use crate::lifecycle::{Alternative, Moment, Part, pattern};
 use crate::package::PackageMeta;
 
 /// What the functions of both parts are made from; a script that uses them has these at the top of its values.
@@ -31,10 +33,41 @@ pub(super) struct Hooks {
     pub(super) checks: Vec<String>,
     /// The command that tries again what a failed check ended.
     pub(super) retry: String,
+    /// The snippets.
+    pub(super) snippets: Snippets,
+    /// Sockets, each with the service it starts.
+    pub(super) sockets: Vec<[String; 2]>,
+    /// Units that are no more, each with the pattern of what may run of it.
+    pub(super) dropped: Vec<[String; 2]>,
     /// The release that is offered.
     pub(super) offers: Option<Choice>,
     /// The release that is made the current one.
     pub(super) selects: Option<Choice>,
+}
+
+/// Texts of snippets; empty where there is none.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Snippets {
+    before_install: String,
+    after_install: String,
+    before_upgrade: String,
+    after_upgrade: String,
+    before_remove: String,
+    after_remove: String,
+}
+
+impl Snippets {
+    fn new(snippets: &BTreeMap<Moment, String>) -> Self {
+        let text = |moment| snippets.get(&moment).cloned().unwrap_or_default();
+        Self {
+            before_install: text(Moment::BeforeInstall),
+            after_install: text(Moment::AfterInstall),
+            before_upgrade: text(Moment::BeforeUpgrade),
+            after_upgrade: text(Moment::AfterUpgrade),
+            before_remove: text(Moment::BeforeRemove),
+            after_remove: text(Moment::AfterRemove),
+        }
+    }
 }
 
 /// Arguments of update-alternatives(1), which Debian's program, in SUSE too, and that of Red Hat's chkconfig take alike.
@@ -56,6 +89,7 @@ pub(super) fn hooks(
 ) -> Hooks {
     let lifecycle = &meta.lifecycle;
     let prefix = meta.code().absolute();
+    let dropped = &lifecycle.changes.dropped_units;
     let account = lifecycle.account.as_ref();
     let (offers, selects) = lifecycle.alternative.as_ref().map(choices).unwrap_or_default();
     Hooks {
@@ -73,9 +107,18 @@ pub(super) fn hooks(
         checks: lifecycle.checks.clone(),
         retry: format!("{retry} {}", meta.name),
         prefix,
+        snippets: Snippets::new(&lifecycle.snippets),
+        sockets: lifecycle.units.iter().filter_map(|unit| socket(&unit.name)).collect(),
+        dropped: dropped.iter().map(|name| [name.clone(), pattern(name)]).collect(),
         offers,
         selects,
     }
+}
+
+/// A socket, and the service it starts; `None` for any other unit.
+fn socket(name: &str) -> Option<[String; 2]> {
+    let stem = name.strip_suffix(".socket")?;
+    Some([name.to_owned(), format!("{stem}.service")])
 }
 
 /// What is offered, and what is selected.
@@ -96,7 +139,7 @@ fn choices(alternative: &Alternative) -> (Option<Choice>, Option<Choice>) {
 mod tests {
     use std::process::Command;
 
-    use crate::backend::hooks::Hooks;
+    use crate::backend::hooks::{Hooks, Snippets};
     use crate::templates::{render, shell_word};
 
     fn values() -> Hooks {
@@ -111,6 +154,9 @@ mod tests {
             environment_file: String::new(),
             checks: Vec::new(),
             retry: "dpkg --configure acme-web".to_owned(),
+            snippets: Snippets::default(),
+            sockets: Vec::new(),
+            dropped: Vec::new(),
             offers: None,
             selects: None,
         }

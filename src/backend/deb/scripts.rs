@@ -33,19 +33,11 @@ struct Values {
     has_code: bool,
     /// Whether the script has a snippet.
     has_snippets: bool,
-    before_install: Option<String>,
-    after_install: Option<String>,
-    before_upgrade: Option<String>,
-    after_upgrade: Option<String>,
-    before_remove: Option<String>,
-    after_remove: Option<String>,
     sysusers: Vec<String>,
     tmpfiles: Vec<String>,
     /// Whether there is an account or a directory to make.
     is_prepared: bool,
     units: Units,
-    /// Units that are no more, each with the pattern of what may run of it.
-    dropped: Vec<[String; 2]>,
     /// Whether systemd has to know of anything.
     is_live: bool,
     /// Whether `postinst` asks which units run.
@@ -76,8 +68,6 @@ struct Units {
     retried: Vec<String>,
     /// All that is no template, which a removal stops.
     stopped: Vec<String>,
-    /// Sockets, each with the service it starts.
-    sockets: Vec<[String; 2]>,
     /// Those that leave a stamp of when they elapsed (systemd.timer(5), `Persistent=`).
     timers: Vec<String>,
     /// Patterns of the instances of templates.
@@ -170,7 +160,6 @@ fn check(meta: &PackageMeta) -> Result<()> {
 
 fn values(meta: &PackageMeta, has_snippets: bool) -> Values {
     let lifecycle = &meta.lifecycle;
-    let snippet = |at: Moment| lifecycle.snippets.get(&at).cloned();
     let units = units(&lifecycle.units);
     let dropped = &lifecycle.changes.dropped_units;
     let is_live = !units.all.is_empty() || !dropped.is_empty();
@@ -179,12 +168,6 @@ fn values(meta: &PackageMeta, has_snippets: bool) -> Values {
         package: meta.name.to_string(),
         prefix: meta.prefix.as_str().to_owned(),
         has_snippets,
-        before_install: snippet(Moment::BeforeInstall),
-        after_install: snippet(Moment::AfterInstall),
-        before_upgrade: snippet(Moment::BeforeUpgrade),
-        after_upgrade: snippet(Moment::AfterUpgrade),
-        before_remove: snippet(Moment::BeforeRemove),
-        after_remove: snippet(Moment::AfterRemove),
         sysusers: lifecycle.sysusers.clone(),
         tmpfiles: lifecycle.tmpfiles.clone(),
         is_prepared: !lifecycle.sysusers.is_empty() || !lifecycle.tmpfiles.is_empty(),
@@ -192,7 +175,6 @@ fn values(meta: &PackageMeta, has_snippets: bool) -> Values {
         has_running: !dropped.is_empty() || !units.restarted_instances.is_empty(),
         is_more: !units.all.is_empty() || has_snippets || hooks.offers.is_some(),
         has_code: meta.has_code(),
-        dropped: dropped.iter().map(|name| [name.clone(), name.replace("@.", "@*.")]).collect(),
         state_dirs: lifecycle.state_dirs.iter().map(PkgPath::absolute).collect(),
         moves: moves(&lifecycle.changes, &format!("{}~", version::full(meta))),
         units,
@@ -205,10 +187,7 @@ fn units(units: &[Unit]) -> Units {
     for unit in units {
         let name = || unit.name.clone();
         sorted.all.push(name());
-        if let Some(stem) = unit.name.strip_suffix(".socket") {
-            sorted.sockets.push([name(), format!("{stem}.service")]);
-        }
-        if name().ends_with(".timer") {
+        if unit.name.ends_with(".timer") {
             sorted.timers.push(name());
         }
         match unit.instances() {

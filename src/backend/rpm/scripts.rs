@@ -8,7 +8,7 @@
 //! the new one at last. Only then is everything of the new version there and nothing of the old, and only that
 //! scriptlet is the new package's: services are restarted there, never by the old %postun.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -114,7 +114,7 @@ fn scriptlet(phase: Phase, template: &str, values: &Values) -> Result<Scriptlet>
 fn calls(phase: Phase, values: &Values) -> Vec<&'static str> {
     let core = values.is_deferred.then_some("coreutils");
     let has_checks = !values.hooks.checks.is_empty();
-    let grep = (!values.sockets.is_empty()).then_some("grep");
+    let grep = (!values.hooks.sockets.is_empty()).then_some("grep");
     let sed = (has_checks && !values.hooks.environment_file.is_empty()).then_some("sed");
     let runuser = (has_checks && !values.hooks.user.is_empty()).then_some("util-linux");
     let offers = values.hooks.offers.is_some();
@@ -162,12 +162,8 @@ struct Values {
     enabled: Vec<String>,
     started: Vec<String>,
     restarted: Vec<String>,
-    /// Sockets, each with the service it starts.
-    sockets: Vec<[String; 2]>,
     /// Names that running units may have: sockets and timers, then services; a template stands for its instances.
     running: Vec<String>,
-    dropped: Vec<Dropped>,
-    snippets: Snippets,
     dir_to_link: Vec<String>,
     link_to_dir: Vec<Link>,
 }
@@ -179,28 +175,10 @@ struct AccountValues {
     home: String,
 }
 
-/// A unit that is no more.
-#[derive(Serialize)]
-struct Dropped {
-    file: String,
-    running: String,
-}
-
 #[derive(Serialize)]
 struct Link {
     path: String,
     target: String,
-}
-
-/// Texts of snippets; empty where there is none.
-#[derive(Serialize)]
-struct Snippets {
-    before_install: String,
-    after_install: String,
-    before_upgrade: String,
-    after_upgrade: String,
-    before_remove: String,
-    after_remove: String,
 }
 
 impl Values {
@@ -226,15 +204,7 @@ impl Values {
             enabled: names(|unit| matches!(unit.activation, Activation::Boot { enable: true, .. })),
             started: names(|unit| matches!(unit.activation, Activation::Boot { start: true, .. })),
             restarted: restarted.map(running).collect(),
-            sockets: lifecycle.units.iter().filter_map(socket).collect(),
             running: lifecycle.units.iter().map(running).collect(),
-            dropped: lifecycle
-                .changes
-                .dropped_units
-                .iter()
-                .map(|name| Dropped::new(name))
-                .collect(),
-            snippets: Snippets::new(&lifecycle.snippets),
             dir_to_link: lifecycle.changes.dir_to_link.keys().map(PkgPath::absolute).collect(),
             link_to_dir: lifecycle.changes.link_to_dir.iter().map(Link::new).collect(),
         })
@@ -249,36 +219,10 @@ impl AccountValues {
     }
 }
 
-impl Dropped {
-    fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), running: file.replacen("@.", "@*.", 1) }
-    }
-}
-
 impl Link {
     fn new((path, target): (&PkgPath, &String)) -> Self {
         Self { path: path.absolute(), target: target.clone() }
     }
-}
-
-impl Snippets {
-    fn new(snippets: &BTreeMap<Moment, String>) -> Self {
-        let text = |moment| snippets.get(&moment).cloned().unwrap_or_default();
-        Self {
-            before_install: text(Moment::BeforeInstall),
-            after_install: text(Moment::AfterInstall),
-            before_upgrade: text(Moment::BeforeUpgrade),
-            after_upgrade: text(Moment::AfterUpgrade),
-            before_remove: text(Moment::BeforeRemove),
-            after_remove: text(Moment::AfterRemove),
-        }
-    }
-}
-
-/// A socket, and the service it starts.
-fn socket(unit: &Unit) -> Option<[String; 2]> {
-    let stem = unit.name.strip_suffix(".socket")?;
-    Some([unit.name.clone(), format!("{stem}.service")])
 }
 
 fn running(unit: &Unit) -> String {
