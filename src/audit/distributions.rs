@@ -7,7 +7,7 @@ use crate::audit::finding::Finding;
 use crate::digest::{Hasher, base64url};
 use crate::parallel;
 use crate::tree::{Content, Entry, PkgPath, Tree};
-use crate::wheel::installed::below;
+use crate::wheel::installed::{below, text};
 use crate::wheel::metadata::Metadata;
 use crate::wheel::record::{self, Listed};
 
@@ -81,9 +81,9 @@ fn distribution<'t>(
     metadata: &Content,
     owner: usize,
 ) -> Option<(Distribution, Vec<Promise<'t>>)> {
-    let metadata = Metadata::parse(&text(metadata)?).ok()?;
+    let metadata = Metadata::parse(&text(metadata).ok()?).ok()?;
     let beside = |name: &str| match tree.get(&dir.join(name).ok()?)? {
-        Entry::File { content, .. } => text(content),
+        Entry::File { content, .. } => text(content).ok(),
         Entry::Dir { .. } | Entry::Symlink { .. } => None,
     };
     let listed = beside("RECORD").and_then(|text| record::parse(&text).ok()).unwrap_or_default();
@@ -144,7 +144,7 @@ fn of_metadata(one: &Distribution, tree: &Tree, dir: &PkgPath) -> Vec<Finding> {
     }
     let source = dir.join("direct_url.json").ok().and_then(|path| tree.get(&path));
     if let Some(Entry::File { content, .. }) = source
-        && text(content).is_some_and(|text| text.replace(' ', "").contains("\"editable\":true"))
+        && text(content).is_ok_and(|text| text.replace(' ', "").contains("\"editable\":true"))
     {
         let message = "direct_url.json says that it is editable".to_owned();
         findings.push(Finding::new("PY006", place(), message));
@@ -154,18 +154,11 @@ fn of_metadata(one: &Distribution, tree: &Tree, dir: &PkgPath) -> Vec<Finding> {
 
 /// Lines of a `.pth` file that are code (site, "import").
 fn of_start(path: &PkgPath, content: &Content) -> Option<Finding> {
-    let text = text(content)?;
+    let text = text(content).ok()?;
     let line =
         text.lines().find(|line| line.starts_with("import ") || line.starts_with("import\t"))?;
     let line: String = line.chars().take(80).collect();
     Some(Finding::new("PY007", path.absolute(), format!("it runs `{line}`")))
-}
-
-/// METADATA and RECORD are text; the largest have some megabytes.
-fn text(content: &Content) -> Option<String> {
-    const LIMIT: u64 = 64 << 20;
-    let bytes = (content.len() <= LIMIT).then(|| content.read().ok())??;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

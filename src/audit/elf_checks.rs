@@ -6,8 +6,8 @@ use crate::audit::finding::Finding;
 use crate::audit::machine;
 use crate::elf::{ElfFacts, ElfKind, ElfReport, Relro};
 use crate::needs::Needs;
-use crate::needs::paths::normal;
-use crate::tree::{PkgPath, Tree};
+use crate::needs::paths::{normal, with_origin};
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// Findings of every compiled file that is loaded when something runs.
 pub(super) fn findings(elf: &ElfReport, tree: &Tree, needs: &Needs) -> Vec<Finding> {
@@ -72,27 +72,19 @@ fn search_path(
 ) {
     let list = facts.dynamic.runpath.as_ref().or(facts.dynamic.rpath.as_ref());
     for element in list.iter().flat_map(|list| list.split(':')) {
-        let origin = path.parent().map_or_else(|| "/".to_owned(), |dir| dir.absolute());
-        let dir = element.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
-        if !dir.starts_with('/') {
+        let Some(dir) = normal(&with_origin(element, path)) else {
             found("ELF004", format!("it looks for libraries in `{element}`"));
             continue;
-        }
-        let dir = normal(&dir).unwrap_or(dir);
+        };
         let is_system = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"]
             .iter()
             .any(|root| dir == *root || dir.starts_with(&format!("{root}/")));
-        let is_inside = PkgPath::new(&dir).is_ok_and(|dir| has_below(tree, &dir));
+        let is_inside = PkgPath::new(&dir).is_ok_and(|dir| tree.get(&dir).is_some());
         if !is_system && !is_inside {
             let written = if dir == element { String::new() } else { format!(", by `{element}`") };
             found("ELF003", format!("it looks for libraries in `{dir}`{written}"));
         }
     }
-}
-
-/// Whether the tree has something in `dir`.
-fn has_below(tree: &Tree, dir: &PkgPath) -> bool {
-    tree.get(dir).is_some() || tree.iter().any(|(path, _)| path.below(dir).is_some())
 }
 
 /// Symbols that glibc has for its own libraries only.
@@ -118,8 +110,8 @@ fn twins(elf: &ElfReport, tree: &Tree) -> Vec<Finding> {
         }
     }
     let content = |path: &PkgPath| match tree.get(path) {
-        Some(crate::tree::Entry::File { content, .. }) => content.read().ok(),
-        Some(crate::tree::Entry::Dir { .. } | crate::tree::Entry::Symlink { .. }) | None => None,
+        Some(Entry::File { content, .. }) => content.read().ok(),
+        Some(Entry::Dir { .. } | Entry::Symlink { .. }) | None => None,
     };
     let mut findings = Vec::new();
     for (soname, paths) in by_name.into_iter().filter(|(_, paths)| paths.len() > 1) {

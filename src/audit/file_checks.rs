@@ -27,29 +27,33 @@ pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
                     found("FS002", format!("its mode is {mode:04o}"));
                 }
             }
-            Entry::Symlink { target } => match leads_to(path, target) {
-                Some(inside) if has(tree, &inside) => {}
-                Some(target) if SYSTEM.iter().any(|dir| target.starts_with(dir)) => {}
-                Some(target) if tree_has_top(tree, &target) => {
-                    found("FS010", format!("it leads to `{target}`, which is not there"));
+            Entry::Symlink { target } => {
+                let end = leads_to(path, target);
+                if has(tree, &end) || SYSTEM.iter().any(|dir| end.starts_with(dir)) {
+                    continue;
                 }
-                Some(target) => found("FS006", format!("it leads to `{target}`")),
-                None => found("FS006", format!("it leads to `{target}`, above the root")),
-            },
+                if tree_has_top(tree, &end) {
+                    found("FS010", format!("it leads to `{end}`, which is not there"));
+                } else {
+                    found("FS006", format!("it leads to `{end}`"));
+                }
+            }
         }
     }
     findings
 }
 
-/// The absolute path a link leads to; `None` when it climbs above the root.
-fn leads_to(path: &PkgPath, target: &str) -> Option<String> {
+/// The absolute path a link leads to; above the root there is the root.
+fn leads_to(path: &PkgPath, target: &str) -> String {
     let base = path.parent().map_or_else(String::new, |dir| dir.absolute());
-    normal(&if target.starts_with('/') { target.to_owned() } else { format!("{base}/{target}") })
+    let whole =
+        if target.starts_with('/') { target.to_owned() } else { format!("{base}/{target}") };
+    normal(&whole).unwrap_or(whole)
 }
 
 fn has(tree: &Tree, path: &str) -> bool {
     let Ok(path) = PkgPath::new(path) else { return path == "/" };
-    tree.get(&path).is_some() || tree.iter().any(|(other, _)| other.below(&path).is_some())
+    tree.get(&path).is_some()
 }
 
 /// Whether the tree has anything in the top-level directory and the one below it that `path` is in.

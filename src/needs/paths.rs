@@ -7,13 +7,12 @@ use crate::tree::{Entry, PkgPath, Tree};
 ///
 /// Relative ones would depend on where a process is started; they find nothing.
 pub(super) fn expand(list: &str, file: &PkgPath, machine: Option<Machine>) -> Vec<String> {
-    let origin = file.parent().map_or_else(|| "/".to_owned(), |dir| dir.absolute());
     let (platform, triplet) = machine.map_or(("", ""), platform);
     let libs = [format!("lib/{triplet}"), "lib64".to_owned(), "lib".to_owned()];
     let mut dirs: Vec<String> = Vec::new();
     // `;` separates in LD_LIBRARY_PATH only.
     for dir in list.split(':') {
-        let dir = dir.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
+        let dir = with_origin(dir, file);
         let dir = dir.replace("${PLATFORM}", platform).replace("$PLATFORM", platform);
         let dir = dir.replace("${LIB}", "$LIB");
         // Distributions disagree about `$LIB`.
@@ -25,6 +24,12 @@ pub(super) fn expand(list: &str, file: &PkgPath, machine: Option<Machine>) -> Ve
         }
     }
     dirs
+}
+
+/// An element of a search path with `$ORIGIN` replaced by the directory of `file`.
+pub fn with_origin(element: &str, file: &PkgPath) -> String {
+    let origin = file.parent().map_or_else(|| "/".to_owned(), |dir| dir.absolute());
+    element.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin)
 }
 
 /// What `$PLATFORM` and `$LIB` (Debian's) are on a machine.

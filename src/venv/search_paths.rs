@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use crate::elf::ElfReport;
 use crate::error::UserError;
-use crate::needs::paths::normal;
+use crate::needs::paths::{normal, with_origin};
 use crate::tree::{PkgPath, Tree};
 use crate::venv::loadable::who;
 
@@ -79,9 +79,7 @@ fn fault(who: &str, dir: &str, what: &str) -> anyhow::Error {
 }
 
 fn place(element: &str, file: &PkgPath, prefix: &str, is_here: &dyn Fn(&Path) -> bool) -> Place {
-    let origin = file.parent().map_or_else(|| "/".to_owned(), |dir| dir.absolute());
-    let text = element.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
-    let Some(dir) = normal(&text) else { return Place::Relative };
+    let Some(dir) = normal(&with_origin(element, file)) else { return Place::Relative };
     let is_in = |dirs: &[&str]| dirs.iter().any(|other| Path::new(&dir).starts_with(other));
     if is_in(&[prefix]) || is_in(&SYSTEM) {
         Place::Sound

@@ -63,7 +63,8 @@ fn listed(
     Ok((Arc::from(format!("{} {}", metadata.name, metadata.version)), files))
 }
 
-fn text(content: &Content) -> Result<String, String> {
+/// The text of a RECORD or METADATA; the error says what is wrong with it.
+pub fn text(content: &Content) -> Result<String, String> {
     if content.len() > TEXT_LIMIT {
         return Err("is too large".to_owned());
     }
