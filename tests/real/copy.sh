@@ -5,6 +5,8 @@
 #   make_copy ROOT                        sets `root`, the copy, and `scratch`, the directory it lies in
 #   inside PROGRAM...                     runs a program in it, with what an administrator's shell has
 #   install_kept ARCHIVES PACKAGE...      installs with apt; ARCHIVES keeps what it downloads for the next run
+#   install_needs ARCHIVES FILE...        the same of what .deb files in the copy need; says why when it fails, and
+#                                         returns 1 if apt refuses them, 2 if it cannot get what they need
 
 make_copy() {
     scratch=$(mktemp -d)
@@ -52,4 +54,14 @@ install_kept() {
         name=$(basename "$file")
         if [ -e "$file" ] && [ ! -e "$archives/$name" ]; then cp "$file" "$archives/.$name.$$" && mv "$archives/.$name.$$" "$archives/$name"; fi
     done
+}
+
+install_needs() {
+    local archives=$1 file plan own needs
+    shift
+    plan=$(inside apt-get -s --no-install-recommends install "$@" 2>&1) ||
+        { printf 'apt refuses %s:\n%s\n' "$*" "$plan" | tail -n 40; return 1; }
+    own=$(for file; do dpkg-deb -f "$root$file" Package; done)
+    mapfile -t needs < <(sed -n 's/^Inst \([^ ]*\) .*/\1/p' <<<"$plan" | grep -vxF "$own" || true)
+    [ ${#needs[@]} = 0 ] || install_kept "$archives" "${needs[@]}" || return 2
 }

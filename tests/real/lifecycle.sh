@@ -26,10 +26,7 @@ fault() {
 apt=(apt -q -y --no-install-recommends)
 
 # --- what the package needs comes first, so that its own traces can be told from theirs -----------------------------
-plan=$(inside apt-get -s --no-install-recommends install /tmp/package.deb 2>&1) ||
-    { fault "apt refuses it" "$plan"; exit 1; }
-mapfile -t needs < <(sed -n 's/^Inst \([^ ]*\) .*/\1/p' <<<"$plan" | grep -vxF "$package" || true)
-[ ${#needs[@]} = 0 ] || install_kept "$archives" "${needs[@]}" || exit 2
+install_needs "$archives" /tmp/package.deb || exit
 
 # --- every path that a package could leave, with its type, mode, owner, and size and time or target ----------------
 ignored=(

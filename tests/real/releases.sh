@@ -264,10 +264,7 @@ mkdir -p "$root/srv"
 cp "$dir"/*."$format" "$here/services/client.py" "$root/srv/"
 chmod -R a+rX "$root/srv"
 if [ "$format" = deb ]; then
-    plan=$(inside apt-get -s --no-install-recommends install /srv/acme-notes_1.2-1_all.deb /srv/acme-notes-1.2_1.2-1_all.deb 2>&1) ||
-        { step=apt; fault 'refuses it' "$plan"; exit 1; }
-    mapfile -t needs < <(sed -n 's/^Inst \([^ ]*\) .*/\1/p' <<<"$plan" | grep -v "^$package" || true)
-    [ ${#needs[@]} = 0 ] || install_kept "$archives" "${needs[@]}" || exit 2
+    install_needs "$archives" /srv/acme-notes_1.2-1_all.deb /srv/acme-notes-1.2_1.2-1_all.deb || exit
     repository
 fi
 boot

@@ -307,9 +307,7 @@ make_copy "$root"
 mkdir -p "$root/srv"
 cp "$dir"/*.deb "$here/services/client.py" "$root/srv/"
 chmod -R a+rX "$root/srv"
-plan=$(inside apt-get -s --no-install-recommends install /srv/1.2.deb 2>&1) || { step=apt; fault 'refuses it' "$plan"; exit 1; }
-mapfile -t needs < <(sed -n 's/^Inst \([^ ]*\) .*/\1/p' <<<"$plan" | grep -vxF "$package" || true)
-[ ${#needs[@]} = 0 ] || install_kept "$archives" "${needs[@]}" || exit 2
+install_needs "$archives" /srv/1.2.deb || exit
 # Lists of packages nobody needs any more make apt slow.
 rm -rf "$root"/var/lib/apt/lists/* "$root"/etc/apt/sources.list.d/*
 : >"$root/etc/apt/sources.list"

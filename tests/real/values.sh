@@ -20,9 +20,7 @@ here=$(dirname "$0")
 
 make_copy "$root"
 install -m 644 "$deb" "$root/srv/package.deb"
-plan=$(inside apt-get -s --no-install-recommends install /srv/package.deb 2>&1) || { echo "$plan"; exit 1; }
-mapfile -t needs < <(sed -n 's/^Inst \([^ ]*\) .*/\1/p' <<<"$plan" | grep -vx acme-values || true)
-[ ${#needs[@]} = 0 ] || install_kept "$archives" "${needs[@]}" || exit 2
+install_needs "$archives" /srv/package.deb || exit
 boot
 
 log=$(guest apt-get -q -y install /srv/package.deb 2>&1) || { echo "$log"; exit 1; }
