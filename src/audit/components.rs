@@ -4,17 +4,17 @@
 //! A version is told only where it stands beside the component's own words. Numbers by themselves, and those in names of
 //! files, are versions of interfaces as often as not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-use anyhow::Result;
-use memchr::memmem;
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::contents::Contents;
 use crate::audit::finding::Finding;
 use crate::document::from_json;
-use crate::elf::{Dynamic, ElfReport};
-use crate::parallel;
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::elf::{self, Dynamic};
+use crate::tree::{Content, PkgPath, Tree};
 
 /// A component of which there is a copy inside.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,6 +44,7 @@ pub enum Evidence {
 }
 
 /// Words that only one component has, with its version right behind them or right before.
+#[derive(Debug, PartialEq, Eq)]
 struct Mark {
     name: &'static str,
     /// How the names of its own libraries begin. A file that needs one of them has the words from its headers.
@@ -67,7 +68,7 @@ const fn mark(
 const MAX_VERSION: usize = 24;
 
 /// Each was seen in files of the component, built from its own sources.
-const MARKS: [Mark; 24] = [
+static MARKS: [Mark; 24] = [
     mark("openssl", "libssl libcrypto", "OpenSSL ", " "),
     mark("zlib", "libz", " deflate ", " Copyright"),
     mark("zlib", "libz", " inflate ", " Copyright"),
@@ -94,36 +95,43 @@ const MARKS: [Mark; 24] = [
     Mark { name: "geos", libraries: "libgeos", before: "-CAPI-", after: "", is_behind: true },
 ];
 
+/// Finds all marks at once, however many they are.
+static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
+        .match_kind(MatchKind::Standard)
+        .build(MARKS.iter().map(|mark| mark.before))
+        .expect("the marks are few and short")
+});
+
 /// Directories that tools which graft libraries into wheels put them in (auditwheel, delvewheel).
 const GRAFTED: &str = ".libs/";
 
+/// A component that the texts of a file name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    mark: &'static Mark,
+    version: String,
+}
+
 /// Components, sorted, each once a file; and grafted libraries nothing is known of.
-pub(super) fn read(
-    tree: &Tree,
-    elf: &ElfReport,
-    jobs: usize,
-) -> Result<(Vec<Component>, Vec<Finding>)> {
-    let mut all = BTreeSet::new();
+pub(super) fn read(tree: &Tree, contents: &Contents) -> (Vec<Component>, Vec<Finding>) {
+    let (mut all, mut findings) = (BTreeSet::new(), Vec::new());
     for (path, content, _) in tree.files().filter(|(path, ..)| is_sbom(path)) {
         all.extend(of_sbom(path, content));
     }
-    let told = parallel::map(&elf.files, jobs, |file| {
-        let Some(Entry::File { content, .. }) = tree.get(&file.path) else { return Ok(Vec::new()) };
-        let Ok(facts) = &file.facts else { return Ok(Vec::new()) };
-        let mut told = texts(&content.read()?, &file.path, &facts.dynamic);
+    for (file, named) in contents.elf.files.iter().zip(&contents.named) {
+        let Ok(facts) = &file.facts else { continue };
+        let mut told = of_texts(named, &file.path, &facts.dynamic);
         let note = facts.notes.package.as_deref();
         told.extend(note.and_then(|note| of_note(note, &file.path)));
-        Ok(told)
-    })?;
-    let mut findings = Vec::new();
-    for (file, told) in elf.files.iter().zip(told) {
         if told.is_empty() && file.path.as_str().contains(GRAFTED) {
             let message = "nothing in it tells its version".to_owned();
             findings.push(Finding::new("LIB002", file.path.absolute(), message));
         }
         all.extend(told);
     }
-    Ok((all.into_iter().collect(), findings))
+    (all.into_iter().collect(), findings)
 }
 
 fn is_sbom(path: &PkgPath) -> bool {
@@ -174,33 +182,49 @@ fn of_note(text: &str, path: &PkgPath) -> Option<Component> {
     Some(Component { name, version, path, evidence, found: text.to_owned() })
 }
 
-/// What the texts in a file tell; of two versions of one component, which a file can only have if it names others', the
+/// Every version that stands in a compiled file beside a mark, each once.
+pub(super) fn named(bytes: &[u8]) -> Vec<Named> {
+    let mut all: Vec<Named> = Vec::new();
+    for part in elf::data(bytes) {
+        for found in FINDER.find_overlapping_iter(part) {
+            let mark = &MARKS[found.pattern().as_usize()];
+            let Some(version) = version(part, found.start(), mark) else { continue };
+            let named = Named { mark, version };
+            if !all.contains(&named) {
+                all.push(named);
+            }
+        }
+    }
+    all
+}
+
+/// What the texts of a file tell; of two versions of one component, which a file can only have if it names others', the
 /// file tells none.
-fn texts(bytes: &[u8], path: &PkgPath, dynamic: &Dynamic) -> Vec<Component> {
-    let mut told: Vec<Component> = Vec::new();
+fn of_texts(named: &[Named], path: &PkgPath, dynamic: &Dynamic) -> Vec<Component> {
     let is_of = |mark: &Mark, soname: &String| {
         mark.libraries.split(' ').any(|library| soname.starts_with(library))
     };
-    let is_user = |mark: &&Mark| {
+    let is_user = |mark: &Mark| {
         let is_own = dynamic.soname.iter().any(|soname| is_of(mark, soname));
         !is_own && dynamic.needed.iter().any(|soname| is_of(mark, soname))
     };
-    for mark in MARKS.iter().filter(|mark| !is_user(mark)) {
-        let versions: BTreeSet<_> = memmem::find_iter(bytes, mark.before.as_bytes())
-            .filter_map(|at| version(bytes, at, mark))
-            .collect();
-        let mut versions = versions.into_iter();
-        let (Some(version), None) = (versions.next(), versions.next()) else { continue };
-        if told.iter().any(|known| known.name == mark.name) {
+    let mut versions: BTreeMap<&str, Vec<&Named>> = BTreeMap::new();
+    for one in named.iter().filter(|one| !is_user(one.mark)) {
+        versions.entry(one.mark.name).or_default().push(one);
+    }
+    let mut told = Vec::new();
+    for (name, all) in versions {
+        let (first, version) = (all[0].mark, &all[0].version);
+        if all.iter().any(|other| other.version != *version) {
             continue;
         }
-        let found = match mark.is_behind {
-            true => format!("{version}{}", mark.before),
-            false => format!("{}{version}{}", mark.before, mark.after),
+        let found = match first.is_behind {
+            true => format!("{version}{}", first.before),
+            false => format!("{}{version}{}", first.before, first.after),
         };
         told.push(Component {
-            name: mark.name.to_owned(),
-            version,
+            name: name.to_owned(),
+            version: version.clone(),
             path: path.absolute(),
             evidence: Evidence::Text,
             found,
@@ -234,13 +258,13 @@ fn version(bytes: &[u8], at: usize, mark: &Mark) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::components::{Evidence, of_note, of_sbom, texts};
+    use crate::audit::components::{Evidence, named, of_note, of_sbom, of_texts};
     use crate::elf::Dynamic;
     use crate::tree::{Content, PkgPath};
 
     fn check(text: &str, expected: &[(&str, &str)]) {
         let path = PkgPath::new("opt/a/x.libs/lib.so").unwrap();
-        let found = texts(text.as_bytes(), &path, &Dynamic::default());
+        let found = of_texts(&named(text.as_bytes()), &path, &Dynamic::default());
         let found: Vec<_> =
             found.iter().map(|one| (one.name.as_str(), one.version.as_str())).collect();
         assert_eq!(found, expected, "{text:?}");
@@ -271,7 +295,7 @@ mod tests {
                 needed: vec![needed.to_owned()],
                 ..Dynamic::default()
             };
-            texts(b"\x003.12.1-CAPI-1.18.1\0", &path, &dynamic).len()
+            of_texts(&named(b"\x003.12.1-CAPI-1.18.1\0"), &path, &dynamic).len()
         };
         assert_eq!(count("lib.so", "libc.so.6"), 1);
         assert_eq!(count("lib.so", "libgeos_c-ac38a227.so.1.20.5"), 0);

@@ -1,11 +1,10 @@
 //! The Python distributions of a tree, and whether their files are what their RECORDs say.
 
-use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::audit::contents::Contents;
 use crate::audit::finding::Finding;
-use crate::digest::{Hasher, base64url};
-use crate::parallel;
+use crate::digest::base64url;
 use crate::tree::{Content, Entry, PkgPath, Tree};
 use crate::wheel::installed::{below, text};
 use crate::wheel::metadata::Metadata;
@@ -33,15 +32,14 @@ pub struct Distribution {
 }
 
 /// A file that a RECORD lists with a digest, as base64url.
-struct Promise<'t> {
+struct Promise {
     owner: usize,
     path: PkgPath,
-    content: &'t Content,
     sha256: String,
 }
 
 /// Distributions sorted by path, and what is wrong with them.
-pub(super) fn read(tree: &Tree, jobs: usize) -> Result<(Vec<Distribution>, Vec<Finding>)> {
+pub(super) fn read(tree: &Tree, contents: &Contents) -> (Vec<Distribution>, Vec<Finding>) {
     let (mut all, mut findings, mut promises) = (Vec::new(), Vec::new(), Vec::new());
     for (path, content, _) in tree.files() {
         let name = path.as_str();
@@ -56,31 +54,24 @@ pub(super) fn read(tree: &Tree, jobs: usize) -> Result<(Vec<Distribution>, Vec<F
             findings.extend(of_start(path, content));
         }
     }
-    let is_true = parallel::map(&promises, jobs, |promise| {
-        let mut reader = promise.content.open()?;
-        let (digest, _) = Hasher::sha256()
-            .read(&mut reader)
-            .with_context(|| format!("cannot read `{}`", promise.path))?;
-        Ok(base64url(&digest) == promise.sha256)
-    })?;
-    for (promise, is_true) in promises.iter().zip(is_true) {
-        if !is_true {
-            let owner: &mut Distribution = &mut all[promise.owner];
+    for Promise { owner, path, sha256 } in promises {
+        if contents.digests.get(&path).map(|digest| base64url(digest)) != Some(sha256) {
+            let owner: &mut Distribution = &mut all[owner];
             owner.modified += 1;
             let message = format!("it is not what {} {} lists", owner.name, owner.version);
-            findings.push(Finding::new("PY003", promise.path.absolute(), message));
+            findings.push(Finding::new("PY003", path.absolute(), message));
         }
     }
-    Ok((all, findings))
+    (all, findings)
 }
 
 /// The distribution with its metadata in `dir`, and what its RECORD promises.
-fn distribution<'t>(
-    tree: &'t Tree,
+fn distribution(
+    tree: &Tree,
     dir: &PkgPath,
     metadata: &Content,
     owner: usize,
-) -> Option<(Distribution, Vec<Promise<'t>>)> {
+) -> Option<(Distribution, Vec<Promise>)> {
     let metadata = Metadata::parse(&text(metadata).ok()?).ok()?;
     let beside = |name: &str| match tree.get(&dir.join(name).ok()?)? {
         Entry::File { content, .. } => text(content).ok(),
@@ -92,11 +83,11 @@ fn distribution<'t>(
     for (name, listed) in &listed {
         let Some(path) = below(&root, name) else { continue };
         match (tree.get(&path), listed) {
-            (Some(Entry::File { content, .. }), Listed::Hashed { algorithm, digest, .. })
+            (Some(Entry::File { .. }), Listed::Hashed { algorithm, digest, .. })
                 if algorithm == "sha256" =>
             {
                 let sha256 = digest.clone();
-                promises.push(Promise { owner, path, content, sha256 });
+                promises.push(Promise { owner, path, sha256 });
             }
             (Some(_), _) => {}
             (None, _) => missing += 1,
@@ -165,6 +156,7 @@ fn of_start(path: &PkgPath, content: &Content) -> Option<Finding> {
 mod tests {
     use std::sync::Arc;
 
+    use crate::audit::contents;
     use crate::audit::distributions::read;
     use crate::tree::{Content, Entry, PkgPath, Tree};
 
@@ -197,7 +189,7 @@ mod tests {
             ("b-2.dist-info/METADATA", "Name: b\nVersion: 2\n"),
             ("b-2.dist-info/direct_url.json", "{\"dir_info\": {\"editable\": true}}"),
         ]);
-        let (all, findings) = read(&tree, 1).unwrap();
+        let (all, findings) = read(&tree, &contents::read(&tree, 1).unwrap());
         let told: Vec<_> = all
             .iter()
             .map(|one| {

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::audit::contents::Contents;
 use crate::audit::finding::Finding;
 use crate::audit::machine;
-use crate::elf::{ElfFacts, ElfKind, ElfReport, Relro};
+use crate::elf::{ElfFacts, ElfKind, Relro};
 use crate::needs::Needs;
 use crate::needs::paths::{normal, with_origin};
-use crate::tree::{Entry, PkgPath, Tree};
+use crate::tree::{PkgPath, Tree};
 
 /// Findings of every compiled file that is loaded when something runs.
-pub(super) fn findings(elf: &ElfReport, tree: &Tree, needs: &Needs) -> Vec<Finding> {
+pub(super) fn findings(contents: &Contents, tree: &Tree, needs: &Needs) -> Vec<Finding> {
+    let elf = &contents.elf;
     let usual = machine(elf);
     let mut findings = Vec::new();
     for file in &elf.files {
@@ -34,7 +36,7 @@ pub(super) fn findings(elf: &ElfReport, tree: &Tree, needs: &Needs) -> Vec<Findi
         }
     }
     findings.extend(private(needs));
-    findings.extend(twins(elf, tree));
+    findings.extend(twins(contents));
     findings
 }
 
@@ -101,7 +103,7 @@ fn private(needs: &Needs) -> Vec<Finding> {
 }
 
 /// Libraries that have one name and different content: which of them a process gets depends on what is loaded first.
-fn twins(elf: &ElfReport, tree: &Tree) -> Vec<Finding> {
+fn twins(Contents { elf, digests, .. }: &Contents) -> Vec<Finding> {
     let mut by_name: BTreeMap<&str, Vec<&PkgPath>> = BTreeMap::new();
     for file in &elf.files {
         let soname = file.facts.as_ref().ok().and_then(|facts| facts.dynamic.soname.as_deref());
@@ -109,14 +111,10 @@ fn twins(elf: &ElfReport, tree: &Tree) -> Vec<Finding> {
             by_name.entry(soname).or_default().push(&file.path);
         }
     }
-    let content = |path: &PkgPath| match tree.get(path) {
-        Some(Entry::File { content, .. }) => content.read().ok(),
-        Some(Entry::Dir { .. } | Entry::Symlink { .. }) | None => None,
-    };
     let mut findings = Vec::new();
     for (soname, paths) in by_name.into_iter().filter(|(_, paths)| paths.len() > 1) {
-        let first = content(paths[0]);
-        if let Some(other) = paths[1..].iter().find(|path| content(path) != first) {
+        let first = digests.get(paths[0]);
+        if let Some(other) = paths[1..].iter().find(|path| digests.get(path) != first) {
             let message = format!("`{soname}` is `{}`, too, with other content", other.absolute());
             findings.push(Finding::new("ELF019", paths[0].absolute(), message));
         }

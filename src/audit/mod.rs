@@ -4,6 +4,7 @@
 //! holds. Prints nothing, and knows no package format.
 
 mod components;
+mod contents;
 mod distributions;
 mod elf_checks;
 mod file_checks;
@@ -20,7 +21,7 @@ use crate::audit::components::Component;
 use crate::audit::distributions::Distribution;
 use crate::audit::finding::{Finding, Gate, Severity};
 use crate::audit::loads::Loads;
-use crate::elf::{self, ElfReport};
+use crate::elf::{ElfFile, ElfReport};
 use crate::needs::{Needs, resolve};
 use crate::package::Machine;
 use crate::tree::{Entry, Tree};
@@ -113,26 +114,27 @@ pub fn audit(
     jobs: usize,
 ) -> Result<Report> {
     let (tree, mut inconclusive) = with_distributions(tree);
-    let elf = elf::scan(&tree, jobs)?;
-    let needs = resolve(&elf, &tree, &[]);
-    let (distributions, mut findings) = distributions::read(&tree, jobs)?;
-    let (components, unknown) = components::read(&tree, &elf, jobs)?;
+    let contents = contents::read(&tree, jobs)?;
+    let elf = &contents.elf;
+    let needs = resolve(elf, &tree, &[]);
+    let (distributions, mut findings) = distributions::read(&tree, &contents);
+    let (components, unknown) = components::read(&tree, &contents);
     findings.extend(unknown);
-    findings.extend(elf_checks::findings(&elf, &tree, &needs));
+    findings.extend(elf_checks::findings(&contents, &tree, &needs));
     findings.extend(file_checks::findings(&tree));
     findings.sort();
     for file in &elf.files {
         let troubles = file.facts.iter().flat_map(|facts| &facts.troubles);
         inconclusive.extend(troubles.map(|what| format!("`{}`: {what}", file.path.absolute())));
     }
-    let loads_on = loads::on(&needs, &elf, &tree);
+    let loads_on = loads::on(&needs, elf, &tree);
     Ok(Report {
         schema: SCHEMA,
         subject,
         gates: Vec::new(),
         loads_on,
         system: system(&needs),
-        elf: rows(&elf, &needs, &tree),
+        elf: rows(elf, &needs, &tree),
         distributions,
         components,
         findings,
@@ -182,7 +184,7 @@ fn rows(elf: &ElfReport, needs: &Needs, tree: &Tree) -> Vec<ElfRow> {
         .iter()
         .map(|file| (&file.path, file.libraries.iter().map(|library| &library.soname).collect()))
         .collect();
-    let row = |file: &elf::ElfFile| {
+    let row = |file: &ElfFile| {
         let facts = file.facts.as_ref().ok()?;
         let is_outside =
             |soname: &String| outside.get(&file.path).is_some_and(|all| all.contains(soname));

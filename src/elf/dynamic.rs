@@ -16,7 +16,7 @@ use goblin::elf::header::{
 };
 use goblin::elf::section_header::{SHN_UNDEF, SHT_DYNSYM};
 use goblin::elf::sym::{STB_LOCAL, STB_WEAK, Symtab};
-use goblin::elf::{Dynamic as Section, RelocSection, SectionHeader, Sym};
+use goblin::elf::{Dynamic as Section, RelocSection, Sym};
 
 use crate::elf::header::Headers;
 use crate::elf::versions::{
@@ -202,15 +202,7 @@ impl<'a> Reader<'a> {
 
     /// The number of symbols: by the section headers, else by hash tables and relocations.
     fn symbol_count(&self, start: usize, last_symbol: usize) -> usize {
-        let file = &self.headers.file;
-        let sections = usize::try_from(file.e_shoff).ok().and_then(|offset| {
-            let count = usize::from(file.e_shnum);
-            let size = usize::from(file.e_shentsize).checked_mul(count)?;
-            let is_there = offset != 0 && offset.checked_add(size)? <= self.bytes.len();
-            is_there
-                .then(|| SectionHeader::parse(self.bytes, offset, count, self.headers.ctx).ok())?
-        });
-        let own = sections.into_iter().flatten().find(|section| {
+        let own = self.headers.sections(self.bytes).into_iter().find(|section| {
             section.sh_type == SHT_DYNSYM && usize::try_from(section.sh_offset) == Ok(start)
         });
         if let Some(own) = own {

@@ -10,7 +10,8 @@ use goblin::elf::header::{
 };
 use goblin::elf::header::{ET_DYN, ET_EXEC, header32, header64};
 use goblin::elf::program_header::{PF_X, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD};
-use goblin::elf::{Elf, Header, ProgramHeader};
+use goblin::elf::section_header::SHT_PROGBITS;
+use goblin::elf::{Elf, Header, ProgramHeader, SectionHeader};
 
 use crate::elf::{Abi, ElfKind};
 use crate::package::Machine;
@@ -104,6 +105,38 @@ impl Headers {
     pub(super) fn load_faults(&self, len: u64) -> Vec<String> {
         let loads = self.segments.iter().filter(|segment| segment.p_type == PT_LOAD);
         loads.enumerate().filter_map(|(index, load)| load_fault(index, load, len)).collect()
+    }
+
+    /// What lies between the sections of code.
+    pub(super) fn data<'b>(&self, bytes: &'b [u8]) -> Vec<&'b [u8]> {
+        let mut code: Vec<_> = self
+            .sections(bytes)
+            .iter()
+            .filter(|section| section.sh_type == SHT_PROGBITS && section.is_executable())
+            .filter_map(|section| {
+                let start = usize::try_from(section.sh_offset).ok()?;
+                Some((start, start.checked_add(usize::try_from(section.sh_size).ok()?)?))
+            })
+            .collect();
+        code.sort_unstable();
+        let (mut parts, mut from) = (Vec::new(), 0);
+        for (start, end) in code {
+            parts.extend(bytes.get(from..start));
+            from = from.max(end);
+        }
+        parts.extend(bytes.get(from..));
+        parts
+    }
+
+    /// The section headers; none where they are missing or malformed, which the loader does not mind.
+    pub(super) fn sections(&self, bytes: &[u8]) -> Vec<SectionHeader> {
+        let sections = usize::try_from(self.file.e_shoff).ok().and_then(|offset| {
+            let count = usize::from(self.file.e_shnum);
+            let size = usize::from(self.file.e_shentsize).checked_mul(count)?;
+            let is_there = offset != 0 && offset.checked_add(size)? <= bytes.len();
+            is_there.then(|| SectionHeader::parse(bytes, offset, count, self.ctx).ok())?
+        });
+        sections.unwrap_or_default()
     }
 
     /// The text of `PT_INTERP`.

@@ -237,7 +237,7 @@ pub struct Definition {
 
 /// Reads every ELF file in `tree`, `jobs` at a time.
 pub fn scan(tree: &Tree, jobs: usize) -> Result<ElfReport> {
-    let files: Vec<_> = tree.files().filter(|(_, content, _)| content.len() >= 4).collect();
+    let files: Vec<_> = tree.files().collect();
     let files = parallel::filter_map(&files, jobs, |(path, content, _)| {
         let bytes = read(content).with_context(|| format!("cannot read `{path}`"))?;
         Ok(bytes.map(|bytes| ElfFile { path: (*path).clone(), facts: facts(&bytes) }))
@@ -246,7 +246,10 @@ pub fn scan(tree: &Tree, jobs: usize) -> Result<ElfReport> {
 }
 
 /// The whole content when it begins as ELF.
-fn read(content: &Content) -> std::io::Result<Option<Vec<u8>>> {
+pub fn read(content: &Content) -> std::io::Result<Option<Vec<u8>>> {
+    if content.len() < MAGIC.len() as u64 {
+        return Ok(None);
+    }
     let mut reader = content.open()?;
     let mut bytes = vec![0; 4];
     reader.read_exact(&mut bytes)?;
@@ -287,6 +290,14 @@ pub fn definitions(bytes: &[u8]) -> Result<Vec<Definition>, String> {
     dynamic::definitions(bytes, &header::read(bytes)?)
 }
 
+/// The parts of a file that are not machine code, as far as its section headers tell; in order.
+pub fn data(bytes: &[u8]) -> Vec<&[u8]> {
+    match header::read(bytes) {
+        Ok(header) => header.data(bytes),
+        Err(_) => vec![bytes],
+    }
+}
+
 /// The ABI of the file that begins with `head`; `None` when it is not ELF. Sixty-four bytes are enough.
 pub fn abi(head: &[u8]) -> Option<Abi> {
     header::abi(head)
@@ -295,7 +306,7 @@ pub fn abi(head: &[u8]) -> Option<Abi> {
 #[cfg(test)]
 mod tests {
     use crate::elf::{
-        Dlopen, Dynamic, ElfKind, Notes, Priority, Relro, Symbol, abi, definitions, facts,
+        Dlopen, Dynamic, ElfKind, Notes, Priority, Relro, Symbol, abi, data, definitions, facts,
     };
     use crate::package::Machine;
 
@@ -408,6 +419,20 @@ mod tests {
             bare[numbers..numbers + 6].fill(0);
             assert_eq!(facts(&bare), facts(bytes));
         }
+    }
+
+    #[test]
+    fn code_is_no_data() {
+        let parts = data(PROGRAM);
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        assert!(parts.len() > 1 && len < PROGRAM.len());
+        let has =
+            |text: &[u8]| parts.iter().any(|part| part.windows(text.len()).any(|at| at == text));
+        assert!(has(b"/lib64/ld-linux-x86-64.so.2") && has(b"base_one"));
+        assert_eq!(data(b"\x7fELF"), [b"\x7fELF"]);
+        let mut bare = PROGRAM.to_vec();
+        bare[0x28..0x30].fill(0);
+        assert_eq!(data(&bare), [&bare[..]]);
     }
 
     #[test]
