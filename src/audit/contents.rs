@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use crate::audit::components::{Named, named};
+use crate::audit::components::{Clues, clues};
 use crate::digest::{Hasher, sha256};
 use crate::elf::{self, ElfFacts, ElfFile, ElfReport};
 use crate::parallel;
@@ -16,14 +16,14 @@ pub(super) struct Contents {
     pub(super) digests: BTreeMap<PkgPath, [u8; 32]>,
     /// The compiled files.
     pub(super) elf: ElfReport,
-    /// Components that compiled files name, in the order of the files.
-    pub(super) named: Vec<Vec<Named>>,
+    /// What they tell of components, in their order.
+    pub(super) clues: Vec<Clues>,
 }
 
 /// What the bytes of one file tell.
 struct Told {
     sha256: [u8; 32],
-    compiled: Option<(Result<ElfFacts, String>, Vec<Named>)>,
+    compiled: Option<(Result<ElfFacts, String>, Clues)>,
 }
 
 /// Reads every file once. Compiled files are held whole, as many as there are jobs.
@@ -35,12 +35,12 @@ pub(super) fn read(tree: &Tree, jobs: usize) -> Result<Contents> {
     let (mut digests, mut elf, mut all) = (BTreeMap::new(), ElfReport::default(), Vec::new());
     for ((path, ..), told) in files.into_iter().zip(told) {
         digests.insert(path.clone(), told.sha256);
-        if let Some((facts, named)) = told.compiled {
+        if let Some((facts, clues)) = told.compiled {
             elf.files.push(ElfFile { path: path.clone(), facts });
-            all.push(named);
+            all.push(clues);
         }
     }
-    Ok(Contents { digests, elf, named: all })
+    Ok(Contents { digests, elf, clues: all })
 }
 
 fn tell(content: &Content) -> Result<Told> {
@@ -49,6 +49,6 @@ fn tell(content: &Content) -> Result<Told> {
         let sha256 = digest.try_into().expect("SHA-256 has 32 bytes");
         return Ok(Told { sha256, compiled: None });
     };
-    let compiled = Some((elf::facts(&bytes), named(&bytes)));
+    let compiled = Some((elf::facts(&bytes), clues(&bytes)));
     Ok(Told { sha256: sha256(&bytes), compiled })
 }

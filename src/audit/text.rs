@@ -146,7 +146,7 @@ fn components(text: &mut String, report: &Report, all: bool) {
             }
             Evidence::Sbom => "listed in",
             Evidence::Note => "noted in",
-            Evidence::Text => "in",
+            Evidence::Symbol | Evidence::Text | Evidence::Family => "in",
         };
         let _ = writeln!(text, "  {} {}  {how} {}", one.name, one.version, one.path);
     }

@@ -25,10 +25,10 @@ use crate::elf::versions::{
 use crate::elf::{Definition, Dynamic, Symbol};
 
 /// A file, and the entries of its dynamic section.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     headers: &'a Headers,
-    strings: &'a [u8],
+    pub(super) strings: &'a [u8],
     /// The last value of each tag.
     tags: BTreeMap<u64, u64>,
 }
@@ -94,7 +94,7 @@ pub(super) fn definitions(bytes: &[u8], headers: &Headers) -> Result<Vec<Definit
 }
 
 /// The dynamic section; `None` when there is none.
-fn open<'a>(
+pub(super) fn open<'a>(
     bytes: &'a [u8],
     headers: &'a Headers,
 ) -> Result<Option<(Section, Reader<'a>)>, String> {
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The symbol table; empty when there is none, `None` when it is out of reach.
-    fn symbols(&self, last_symbol: usize) -> Option<Symtab<'a>> {
+    pub(super) fn symbols(&self, last_symbol: usize) -> Option<Symtab<'a>> {
         let Some(start) = self.place(DT_SYMTAB) else {
             return Some(Symtab::default());
         };
@@ -240,6 +240,13 @@ impl<'a> Reader<'a> {
             index = index.checked_add(1)?;
         }
         index.checked_add(1)
+    }
+
+    /// The relocations that have addends and are not of functions.
+    pub(super) fn relocations(&self) -> Option<RelocSection<'a>> {
+        let (start, size) = (self.place(DT_RELA)?, self.value(DT_RELASZ)?);
+        let size = size.min(self.bytes.len().saturating_sub(start));
+        RelocSection::parse(self.bytes, start, size, true, self.headers.ctx).ok()
     }
 
     /// Symbols that are copied into the file when it is loaded, and the last symbol any relocation names.

@@ -2,6 +2,7 @@
 //!
 //! The only module that knows goblin. A file is ELF by its first four bytes, whatever its name.
 
+pub mod constants;
 mod dynamic;
 mod header;
 mod notes;

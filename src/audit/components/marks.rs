@@ -1,47 +1,16 @@
-//! Native components inside compiled files and wheels: what the wheel says of them, what a file's note says, and texts
-//! that only that component has.
+//! Texts that only one component has, with its version beside them.
 //!
 //! A version is told only where it stands beside the component's own words. Numbers by themselves, and those in names of
 //! files, are versions of interfaces as often as not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use serde::{Deserialize, Serialize};
 
-use crate::audit::contents::Contents;
-use crate::audit::finding::Finding;
-use crate::document::from_json;
+use crate::audit::components::{Component, Evidence};
 use crate::elf::{self, Dynamic};
-use crate::tree::{Content, PkgPath, Tree};
-
-/// A component of which there is a copy inside.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Component {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// The file it is in, or that says so.
-    pub path: String,
-    /// How that is known.
-    pub evidence: Evidence,
-    /// What was found, word for word.
-    pub found: String,
-}
-
-/// How a component is known, the strongest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Evidence {
-    /// A list of components in the wheel (PEP 770).
-    Sbom,
-    /// A note in the file (`.note.package`).
-    Note,
-    /// A text in the file.
-    Text,
-}
+use crate::tree::PkgPath;
 
 /// Words that only one component has, with its version right behind them or right before.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,20 +37,24 @@ const fn mark(
 const MAX_VERSION: usize = 24;
 
 /// Each was seen in files of the component, built from its own sources.
-static MARKS: [Mark; 24] = [
+static MARKS: [Mark; 28] = [
     mark("openssl", "libssl libcrypto", "OpenSSL ", " "),
     mark("zlib", "libz", " deflate ", " Copyright"),
     mark("zlib", "libz", " inflate ", " Copyright"),
+    mark("zlib-ng", "libz", "zlib-ng ", " forked from zlib"),
     mark("libpng", "libpng", "libpng version ", ""),
     mark("libjpeg-turbo", "libjpeg libturbojpeg", "libjpeg-turbo version ", ""),
     mark("curl", "libcurl", "libcurl/", ""),
     mark("libtiff", "libtiff", "LIBTIFF, Version ", ""),
+    mark("curl", "libcurl", "CLIENT libcurl ", ""),
     mark("hdf5", "libhdf5", "HDF5 library version ", ""),
+    mark("hdf5", "libhdf5", "HDF5 library version: ", ""),
     mark("openblas", "libopenblas libscipy_openblas", "OpenBLAS ", " "),
     mark("proj", "libproj", "Rel. ", ", "),
     mark("expat", "libexpat", "expat_", ""),
     mark("krb5", "libkrb5 libgssapi", "krb5-", ""),
     mark("gdal", "libgdal", "GDAL ", ", released "),
+    mark("gdal", "libgdal", "GDAL/", ""),
     mark("netcdf", "libnetcdf", "netcdf library version ", ""),
     mark("nghttp2", "libnghttp2", "nghttp2/", ""),
     mark("libssh2", "libssh2", "libssh2_", ""),
@@ -104,82 +77,11 @@ static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
         .expect("the marks are few and short")
 });
 
-/// Directories that tools which graft libraries into wheels put them in (auditwheel, delvewheel).
-const GRAFTED: &str = ".libs/";
-
 /// A component that the texts of a file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named {
     mark: &'static Mark,
     version: String,
-}
-
-/// Components, sorted, each once a file; and grafted libraries nothing is known of.
-pub(super) fn read(tree: &Tree, contents: &Contents) -> (Vec<Component>, Vec<Finding>) {
-    let (mut all, mut findings) = (BTreeSet::new(), Vec::new());
-    for (path, content, _) in tree.files().filter(|(path, ..)| is_sbom(path)) {
-        all.extend(of_sbom(path, content));
-    }
-    for (file, named) in contents.elf.files.iter().zip(&contents.named) {
-        let Ok(facts) = &file.facts else { continue };
-        let mut told = of_texts(named, &file.path, &facts.dynamic);
-        let note = facts.notes.package.as_deref();
-        told.extend(note.and_then(|note| of_note(note, &file.path)));
-        if told.is_empty() && file.path.as_str().contains(GRAFTED) {
-            let message = "nothing in it tells its version".to_owned();
-            findings.push(Finding::new("LIB002", file.path.absolute(), message));
-        }
-        all.extend(told);
-    }
-    (all.into_iter().collect(), findings)
-}
-
-fn is_sbom(path: &PkgPath) -> bool {
-    path.as_str().contains(".dist-info/sboms/") && path.as_str().ends_with(".json")
-}
-
-/// The part of CycloneDX that is read.
-#[derive(Deserialize)]
-struct Sbom {
-    #[serde(default)]
-    components: Vec<Listed>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    name: String,
-    #[serde(default)]
-    version: String,
-}
-
-fn of_sbom(path: &PkgPath, content: &Content) -> Vec<Component> {
-    const LIMIT: u64 = 16 << 20;
-    let text = (content.len() <= LIMIT).then(|| content.read().ok()).flatten();
-    let text = text.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    let Ok(sbom) = from_json::<Sbom>(text.as_bytes(), path.as_str()) else { return Vec::new() };
-    let listed = sbom.components.into_iter().filter(|one| !one.version.is_empty());
-    listed
-        .map(|Listed { name, version }| Component {
-            found: format!("{name} {version}"),
-            name,
-            version,
-            path: path.absolute(),
-            evidence: Evidence::Sbom,
-        })
-        .collect()
-}
-
-/// The part of a package note that is read (the specification of `.note.package`).
-#[derive(Deserialize)]
-struct Note {
-    name: String,
-    version: String,
-}
-
-fn of_note(text: &str, path: &PkgPath) -> Option<Component> {
-    let Note { name, version } = from_json(text.as_bytes(), path.as_str()).ok()?;
-    let (path, evidence) = (path.absolute(), Evidence::Note);
-    Some(Component { name, version, path, evidence, found: text.to_owned() })
 }
 
 /// Every version that stands in a compiled file beside a mark, each once.
@@ -200,7 +102,7 @@ pub(super) fn named(bytes: &[u8]) -> Vec<Named> {
 
 /// What the texts of a file tell; of two versions of one component, which a file can only have if it names others', the
 /// file tells none.
-fn of_texts(named: &[Named], path: &PkgPath, dynamic: &Dynamic) -> Vec<Component> {
+pub(super) fn of_texts(named: &[Named], path: &PkgPath, dynamic: &Dynamic) -> Vec<Component> {
     let is_of = |mark: &Mark, soname: &String| {
         mark.libraries.split(' ').any(|library| soname.starts_with(library))
     };
@@ -212,6 +114,10 @@ fn of_texts(named: &[Named], path: &PkgPath, dynamic: &Dynamic) -> Vec<Component
     for one in named.iter().filter(|one| !is_user(one.mark)) {
         versions.entry(one.mark.name).or_default().push(one);
     }
+    // It has the texts of the version of zlib that it stands for.
+    if versions.contains_key("zlib-ng") {
+        versions.remove("zlib");
+    }
     let mut told = Vec::new();
     for (name, all) in versions {
         let (first, version) = (all[0].mark, &all[0].version);
@@ -222,13 +128,8 @@ fn of_texts(named: &[Named], path: &PkgPath, dynamic: &Dynamic) -> Vec<Component
             true => format!("{version}{}", first.before),
             false => format!("{}{version}{}", first.before, first.after),
         };
-        told.push(Component {
-            name: name.to_owned(),
-            version: version.clone(),
-            path: path.absolute(),
-            evidence: Evidence::Text,
-            found,
-        });
+        let identity = (name.to_owned(), version.clone());
+        told.push(Component { found, ..Component::new(identity, path, Evidence::Text) });
     }
     told
 }
@@ -258,9 +159,9 @@ fn version(bytes: &[u8], at: usize, mark: &Mark) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::components::{Evidence, named, of_note, of_sbom, of_texts};
+    use crate::audit::components::marks::{named, of_texts};
     use crate::elf::Dynamic;
-    use crate::tree::{Content, PkgPath};
+    use crate::tree::PkgPath;
 
     fn check(text: &str, expected: &[(&str, &str)]) {
         let path = PkgPath::new("opt/a/x.libs/lib.so").unwrap();
@@ -280,6 +181,8 @@ mod tests {
         check("\x003.12.1-CAPI-1.18.1\0", &[("geos", "3.12.1")]);
         check("\0Rel. 9.4.0, March 1st, 2024\0", &[("proj", "9.4.0")]);
         check("\0libcurl/8.7.1\0libcurl/8.7.1\0", &[("curl", "8.7.1")]);
+        let texts = "\0 deflate 1.2.11 Copyright\0 zlib-ng 2.0.7 forked from zlib";
+        check(texts, &[("zlib-ng", "2.0.7")]);
         // A client that names two versions has neither.
         check("\0libcurl/8.7.1\0libcurl/7.0.0\0", &[]);
         check("\0GDAL 3.8.4, released 2024/02/08\0", &[("gdal", "3.8.4")]);
@@ -300,19 +203,5 @@ mod tests {
         assert_eq!(count("lib.so", "libc.so.6"), 1);
         assert_eq!(count("lib.so", "libgeos_c-ac38a227.so.1.20.5"), 0);
         assert_eq!(count("libgeos_c-ac38a227.so.1.20.5", "libgeos-d1e818bb.so.3.14.1"), 1);
-    }
-
-    #[test]
-    fn lists_and_notes() {
-        let path = PkgPath::new("a-1.dist-info/sboms/x.cdx.json").unwrap();
-        let text = r#"{"components": [{"name": "openssl", "version": "4.0.3"}, {"name": "x"}]}"#;
-        let found = of_sbom(&path, &Content::bytes(text));
-        assert_eq!((found.len(), found[0].evidence), (1, Evidence::Sbom));
-        assert_eq!((found[0].name.as_str(), found[0].version.as_str()), ("openssl", "4.0.3"));
-        assert!(of_sbom(&path, &Content::bytes("[")).is_empty());
-        let note = r#"{"type":"rpm","name":"krb5","version":"1.21-2.el9","os":"x"}"#;
-        let found = of_note(note, &path).unwrap();
-        assert_eq!((found.name.as_str(), found.version.as_str()), ("krb5", "1.21-2.el9"));
-        assert_eq!(of_note("{}", &path), None);
     }
 }
