@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -14,6 +15,7 @@ use crate::backend::deb::tarball::{Member, MemberKind, TarReader};
 use crate::codec::{Method, decompress};
 use crate::error::UserError;
 use crate::package::Package;
+use crate::parallel::ahead;
 use crate::tree::{Content, Entry, PkgPath, Role, Tree};
 
 /// Control archives hold text; the largest is `md5sums`.
@@ -183,10 +185,15 @@ impl Unpack<'_> {
     fn read_data(mut self, input: &Arc<File>, member: &ArMember) -> Result<(Tree, String)> {
         let (method, compression) = method(member)?;
         let content = content(input, member);
-        let stream = content.open().and_then(|stream| decompress(stream, method));
-        let stream = stream.with_context(|| format!("cannot read member `{}`", member.name))?;
         let budget = PAYLOAD_FLOOR.saturating_add(member.len.saturating_mul(PAYLOAD_RATIO));
-        let mut tar = TarReader::new(stream, &member.name, budget);
+        thread::scope(|scope| {
+            let stream = ahead(scope, || decompress(content.open()?, method));
+            self.add_all(&mut TarReader::new(stream, &member.name, budget), member)
+        })?;
+        Ok((self.tree, compression.to_owned()))
+    }
+
+    fn add_all<R: Read>(&mut self, tar: &mut TarReader<R>, member: &ArMember) -> Result<()> {
         while let Some(entry) = tar.next()? {
             if self.tree.len() >= ENTRY_LIMIT {
                 let message = format!("`{}` has more than {ENTRY_LIMIT} entries", member.name);
@@ -194,12 +201,12 @@ impl Unpack<'_> {
             }
             if !entry.name.is_empty() {
                 let name = entry.name.clone();
-                self.add(&mut tar, entry).with_context(|| {
+                self.add(tar, entry).with_context(|| {
                     format!("cannot read `{}` in `{}`", name.escape_debug(), member.name)
                 })?;
             }
         }
-        Ok((self.tree, compression.to_owned()))
+        Ok(())
     }
 
     fn add<R: Read>(&mut self, tar: &mut TarReader<R>, member: Member) -> Result<()> {

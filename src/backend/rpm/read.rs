@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -23,6 +24,7 @@ use crate::codec::{Method, decompress};
 use crate::digest::{Hasher, HashingWriter, base64, hex, sha256};
 use crate::error::UserError;
 use crate::package::Package;
+use crate::parallel::ahead;
 use crate::tree::{Content, Entry, MAX_PATH, Role, Tree};
 
 /// What a payload may unpack to: this much, and so many times its own size.
@@ -53,13 +55,15 @@ pub(super) fn read(input: File, spool: File) -> Result<Package> {
     let text = |tag| Ok::<_, anyhow::Error>(header.text(tag)?.unwrap_or_default());
     let origin = format!("{} {}", text(tags::NAME)?, text(tags::VERSION)?);
     let (method, compression) = method(&payload)?;
-    let stream = payload.open().and_then(|stream| decompress(stream, method));
     let budget = PAYLOAD_FLOOR.saturating_add(len.saturating_mul(PAYLOAD_RATIO));
-    let cpio = CpioReader::new(stream.context("cannot read the payload")?, budget);
     let list = FileList::new(&header)?;
     let unpack = Unpack { spool: Arc::new(spool), end: 0, origin: Arc::from(origin), list };
+    let tree = thread::scope(|scope| {
+        let stream = ahead(scope, || decompress(payload.open()?, method));
+        unpack.read_all(CpioReader::new(stream, budget))
+    })?;
     Ok(Package {
-        tree: unpack.read_all(cpio)?,
+        tree,
         fields: fields(&header, &signatures(&signature)?)?,
         scripts: scripts(&header)?,
         compression: compression.to_owned(),
