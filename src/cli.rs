@@ -214,7 +214,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub struct AuditArgs {
-    /// A .deb or an .rpm, whoever made it.
+    /// A .deb, an .rpm or a wheel, whoever made it; an environment, or a directory that is taken for a root.
     pub package: PathBuf,
     /// What fails: `error`, `warn`, `info`, `never`, or ids of checks; may be given several times.
     #[arg(long, value_name = "LEVEL|ID", value_delimiter = ',', default_value = "error")]

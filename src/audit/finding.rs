@@ -44,7 +44,7 @@ const fn check(id: &'static str, title: &'static str, severity: Severity) -> Che
 }
 
 /// Every check there is, by id. docs/audit.md says what each means.
-pub const CATALOGUE: [Check; 23] = [
+pub const CATALOGUE: [Check; 25] = [
     check("ELF003", "a search path for libraries leaves the package", Severity::Warn),
     check("ELF004", "a search path is relative to where a process is started", Severity::Error),
     check("ELF006", "a file for another machine than the others", Severity::Error),
@@ -66,7 +66,9 @@ pub const CATALOGUE: [Check; 23] = [
     check("PY007", "code runs at every start of Python", Severity::Warn),
     check("FS001", "a file changes its user or group when it runs", Severity::Error),
     check("FS002", "others than its owner may write a file", Severity::Error),
+    check("FS005", "a name that packages and terminals cannot take", Severity::Error),
     check("FS006", "a link leads out of the package, to what is not of the system", Severity::Warn),
+    check("FS007", "a device, a named pipe or a socket", Severity::Error),
     check("FS010", "a link leads nowhere", Severity::Warn),
 ];
 

@@ -5,6 +5,7 @@
 
 mod components;
 mod contents;
+pub mod directory;
 mod distributions;
 mod elf_checks;
 mod file_checks;
@@ -37,12 +38,21 @@ pub struct Subject {
     pub name: String,
     /// Its version; empty where it has none.
     pub version: String,
-    /// `deb`, `rpm` or `directory`.
+    /// `deb`, `rpm`, `wheel`, `environment` or `directory`.
     pub kind: &'static str,
     /// Hexadecimal SHA-256 of the file; `None` for a directory.
     pub sha256: Option<String>,
     /// What it says it needs.
     pub relations: Vec<String>,
+}
+
+/// What is known of a subject beside its tree, by whoever read it.
+#[derive(Clone, Debug, Default)]
+pub struct Aside {
+    /// What is wrong with things no tree can hold.
+    pub findings: Vec<Finding>,
+    /// What could not be read.
+    pub inconclusive: Vec<String>,
 }
 
 /// Everything there is to say of a package.
@@ -144,6 +154,15 @@ pub fn audit(
 }
 
 impl Report {
+    /// The report with what was known before.
+    #[must_use]
+    pub fn and(mut self, aside: Aside) -> Self {
+        self.findings.extend(aside.findings);
+        self.findings.sort();
+        self.inconclusive.splice(..0, aside.inconclusive);
+        self
+    }
+
     /// The report with its gates: what fails at `least` or more, and the checks called by id.
     #[must_use]
     pub fn gated(mut self, least: Option<Severity>, ids: &BTreeSet<String>) -> Self {

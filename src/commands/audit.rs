@@ -1,20 +1,17 @@
 //! `mkpkg audit`: what is inside a package, where it loads, and what is unsafe about it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 
+use crate::audit::audit;
 use crate::audit::finding::{Severity, find};
 use crate::audit::text::text;
-use crate::audit::{Subject, audit};
-use crate::backend::{deb, rpm};
 use crate::cli::AuditArgs;
+use crate::commands::subject::{Input, open};
 use crate::commands::{scratch, show};
-use crate::digest::{Hasher, hex, sha256};
 use crate::document::{nearest, to_json};
 use crate::error::UserError;
-use crate::project::config::FormatName;
 use crate::report::print;
 
 /// What decides the exit code.
@@ -26,25 +23,10 @@ struct FailOn {
 /// Audits a package and prints the report; fails when a gate does.
 pub fn run(args: &AuditArgs) -> Result<()> {
     let fail_on = fail_on(&args.fail_on)?;
-    let mut input = File::open(&args.package).map_err(|error| {
-        UserError::input(format!("cannot open `{}`: {error}", args.package.display()))
-    })?;
     let scratch = scratch()?;
+    let Input { subject, tree, scripts, aside } = open(&args.package, &scratch)?;
     let fault = || format!("cannot read `{}`", args.package.display());
-    let digest = Hasher::sha256().read(&mut input).map(|(digest, _)| hex(&digest));
-    let digest = digest.map_err(|error| UserError::input(error.to_string())).with_context(fault)?;
-    let (package, format) = show::open(input, scratch.spool()?).with_context(fault)?;
-    let (kind, (name, version), relations) = match format {
-        FormatName::Deb => ("deb", deb::identity(&package), deb::declared(&package)),
-        FormatName::Rpm => ("rpm", rpm::identity(&package), rpm::declared(&package)),
-    };
-    let relations = relations.into_iter().map(|relation| relation.text).collect();
-    let subject = Subject { name, version, kind, sha256: Some(digest), relations };
-    let digests = package.scripts.iter();
-    let scripts: BTreeMap<_, _> =
-        digests.map(|(name, text)| (name.clone(), hex(&sha256(text.as_bytes())))).collect();
-    let jobs = args.jobs();
-    let report = audit(subject, package.tree, scripts, jobs).with_context(fault)?;
+    let report = audit(subject, tree, scripts, args.jobs()).with_context(fault)?.and(aside);
     let report = report.gated(fail_on.least, &fail_on.ids);
     print(&if args.json { to_json(&report)? } else { show::plain(&text(&report, args.all)) })?;
     if report.fails() {

@@ -8,6 +8,7 @@ pub mod format;
 pub mod previous;
 pub mod rpm;
 pub mod show;
+pub mod subject;
 pub mod why;
 
 use anyhow::{Context, Result};

@@ -72,6 +72,83 @@ fn what_fails() {
     );
 }
 
+/// Audits what is at `path` of the sandbox, as JSON.
+fn told(sandbox: &Sandbox, path: &str) -> serde_json::Value {
+    let found = sandbox.run(sandbox.mkpkg(&["audit", path, "--json", "--fail-on", "never"]));
+    assert_eq!((found.code(), found.stderr.as_str()), (0, ""));
+    serde_json::from_str(&found.stdout).expect("it is JSON")
+}
+
+#[test]
+fn wheels() {
+    let sandbox = Sandbox::empty();
+    let wheel = Wheel::acme()
+        .metadata("Requires-Dist: rocket>=2\n")
+        .file("acme-1.0.data/data/share/acme/x", "x")
+        .file("acme-1.0.data/scripts/acme-tool", "#!python\n");
+    let path = sandbox.wheel(&wheel).display().to_string();
+    let json = told(&sandbox, &path);
+    assert_eq!(json["subject"]["kind"], "wheel");
+    assert_eq!(json["subject"]["version"], "1.0");
+    assert_eq!(json["subject"]["relations"][0], "rocket>=2");
+    let distribution = &json["distributions"][0];
+    assert_eq!(distribution["path"], "/opt/acme/lib/python3/site-packages/acme-1.0.dist-info");
+    let counts = ["files", "modified", "missing"].map(|key| distribution[key].as_u64());
+    assert_eq!(counts, [Some(10), Some(0), Some(0)], "{distribution}");
+    // What is not as listed is a finding; what cannot be taken apart ends the audit.
+    let damaged = sandbox.write("x/acme-1.0-py3-none-any.whl", &wheel.bytes()[..100]);
+    let found = sandbox.run(sandbox.mkpkg(&["audit", &damaged.display().to_string()]));
+    assert_eq!(found.code(), 3, "{}", found.stderr);
+}
+
+#[test]
+fn directories() {
+    let sandbox = Sandbox::empty();
+    let site = "root/opt/a/lib/python3.11/site-packages";
+    sandbox.write(&format!("{site}/a-1.dist-info/METADATA"), "Name: a\nVersion: 1\n");
+    sandbox.write(&format!("{site}/a-1.dist-info/RECORD"), "a.py,sha256=AAAA,1\n");
+    sandbox.write(&format!("{site}/a.py"), "x");
+    let json = told(&sandbox, "../root");
+    assert_eq!(json["subject"]["kind"], "directory");
+    assert_eq!(json["subject"]["sha256"], serde_json::Value::Null);
+    let place = |json: &serde_json::Value| {
+        let findings = json["findings"].as_array().cloned().unwrap_or_default();
+        let of_record = findings.iter().find(|one| one["id"] == "PY003");
+        of_record.map(|one| sandbox.clean_text(one["place"].as_str().unwrap_or_default()))
+    };
+    assert_eq!(place(&json).as_deref(), Some("/opt/a/lib/python3.11/site-packages/a.py"));
+    sandbox.write("root/opt/a/pyvenv.cfg", "home = /usr/bin\n");
+    let json = told(&sandbox, "../root/opt/a");
+    assert_eq!(json["subject"]["kind"], "environment");
+    let name = json["subject"]["name"].as_str().unwrap_or_default();
+    assert_eq!(sandbox.clean_text(name), "[DIR]/root/opt/a");
+    assert_eq!(place(&json).as_deref(), Some("[DIR]/root/opt/a/lib/python3.11/site-packages/a.py"));
+}
+
+/// A file only its owner may read, and somebody else who audits.
+#[test]
+fn what_cannot_be_read() {
+    let sandbox = Sandbox::empty();
+    let secret = sandbox.write("root/secret", "x");
+    let check = |name: &str, args: &[&str], code: i32, part: &str| {
+        let mut command = sandbox.mkpkg(&[&["audit", name], args].concat());
+        if !sandbox.as_nobody("what_cannot_be_read", &mut command) {
+            return;
+        }
+        std::os::unix::fs::chown(&secret, Some(0), Some(0)).expect("root may");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&secret, mode).expect("root may");
+        let found = sandbox.run(command);
+        assert_eq!(found.code(), code, "{} {}", found.stdout, found.stderr);
+        assert!((found.stdout + &found.stderr).contains(part), "{part}");
+    };
+    check("../root", &[], 0, "`/secret` cannot be read: Permission denied");
+    check("../root", &["--strict"], 4, "not all of the package could be read");
+    check("../gone", &[], 3, "error: cannot open `../gone`");
+    check("/dev/null", &[], 3, "error: `/dev/null` is neither a file nor a directory");
+    check("../root/secret", &[], 3, "error: cannot open `../root/secret`");
+}
+
 #[test]
 fn every_check_is_documented() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit.md");

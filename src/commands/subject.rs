@@ -1,0 +1,117 @@
+//! What is audited, whatever it is: a package, a wheel, an environment or any directory.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::audit::{Aside, Subject, directory};
+use crate::backend::{deb, rpm};
+use crate::commands::show;
+use crate::digest::{Hasher, hex, sha256};
+use crate::error::UserError;
+use crate::project::config::FormatName;
+use crate::scratch::Scratch;
+use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::wheel::Wheel;
+use crate::wheel::install::{Layout, install};
+
+/// A subject that was opened.
+#[derive(Debug)]
+pub struct Input {
+    /// What it is.
+    pub subject: Subject,
+    /// What it holds.
+    pub tree: Tree,
+    /// Hexadecimal SHA-256 of scripts and lists that are for the package manager, by name.
+    pub scripts: BTreeMap<String, String>,
+    /// What is known beside.
+    pub aside: Aside,
+}
+
+/// Opens what is at `path`; content that is compressed there goes to a spool.
+pub fn open(path: &Path, scratch: &Scratch) -> Result<Input> {
+    let fault = || format!("cannot read `{}`", path.display());
+    let metadata = path
+        .metadata()
+        .map_err(|error| UserError::input(format!("cannot open `{}`: {error}", path.display())))?;
+    if metadata.is_dir() {
+        return of_directory(path).with_context(fault);
+    }
+    if !metadata.is_file() {
+        let message = format!("`{}` is neither a file nor a directory", path.display());
+        return Err(UserError::input(message).into());
+    }
+    let mut file = File::open(path)
+        .map_err(|error| UserError::input(format!("cannot open `{}`: {error}", path.display())))?;
+    let digest = Hasher::sha256().read(&mut file).map(|(digest, _)| hex(&digest));
+    let digest = digest.with_context(fault)?;
+    if show::recognise(&file).is_some() {
+        return of_package(file, digest, scratch).with_context(fault);
+    }
+    if path.extension().is_some_and(|suffix| suffix == "whl") {
+        return of_wheel(path, digest).with_context(fault);
+    }
+    Err(UserError::input("this is neither a .deb, nor an .rpm, nor a .whl")).with_context(fault)
+}
+
+fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
+    let (package, format) = show::open(file, scratch.spool()?)?;
+    let (kind, (name, version), relations) = match format {
+        FormatName::Deb => ("deb", deb::identity(&package), deb::declared(&package)),
+        FormatName::Rpm => ("rpm", rpm::identity(&package), rpm::declared(&package)),
+    };
+    let relations = relations.into_iter().map(|relation| relation.text).collect();
+    let digests = package.scripts.iter();
+    let scripts = digests.map(|(name, text)| (name.clone(), hex(&sha256(text.as_bytes()))));
+    Ok(Input {
+        subject: Subject { name, version, kind, sha256: Some(digest), relations },
+        scripts: scripts.collect(),
+        tree: package.tree,
+        aside: Aside::default(),
+    })
+}
+
+/// A wheel as mkpkg would install it. Its content is not verified here: that is what is audited.
+fn of_wheel(path: &Path, digest: String) -> Result<Input> {
+    let wheel = Wheel::open(path)?;
+    let prefix = PkgPath::new("opt")?.join(&wheel.name.name)?;
+    let installed = install(&wheel, &Layout { prefix, minor: minor(&wheel) })?;
+    let mut tree = installed.tree;
+    let text = Content::bytes(installed.record.to_text());
+    let origin = format!("{} {}", wheel.metadata.name, wheel.metadata.version);
+    tree.insert(installed.record.path, Entry::file(text, 0o644, &origin.into()))?;
+    let subject = Subject {
+        name: wheel.metadata.name.clone(),
+        version: wheel.metadata.version.clone(),
+        kind: "wheel",
+        sha256: Some(digest),
+        relations: wheel.metadata.requires_dist.clone(),
+    };
+    Ok(Input { subject, tree, scripts: BTreeMap::new(), aside: Aside::default() })
+}
+
+/// The version of Python a wheel is for, such as `3.11`; `3` for one that fits several.
+fn minor(wheel: &Wheel) -> String {
+    let minors = wheel.name.tags.iter().map(|tag| tag.abi.strip_prefix("cp3"));
+    let mut minors = minors.map(|minor| minor.filter(|text| text.parse::<u8>().is_ok()));
+    let first = minors.next().flatten();
+    match first.filter(|first| minors.all(|other| other == Some(first))) {
+        Some(minor) => format!("3.{minor}"),
+        None => "3".to_owned(),
+    }
+}
+
+fn of_directory(path: &Path) -> Result<Input> {
+    let found = directory::read(path)?;
+    let whole = path.canonicalize()?;
+    let subject = Subject {
+        name: whole.display().to_string(),
+        version: String::new(),
+        kind: if found.is_environment { "environment" } else { "directory" },
+        sha256: None,
+        relations: Vec::new(),
+    };
+    Ok(Input { subject, tree: found.tree, scripts: BTreeMap::new(), aside: found.aside })
+}
