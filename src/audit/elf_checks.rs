@@ -7,8 +7,7 @@ use crate::audit::finding::Finding;
 use crate::audit::machine;
 use crate::elf::{ElfFacts, ElfKind, Relro};
 use crate::needs::Needs;
-use crate::needs::paths::{normal, with_origin};
-use crate::tree::{PkgPath, Tree};
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// Findings of every compiled file that is loaded when something runs.
 pub(super) fn findings(contents: &Contents, tree: &Tree, needs: &Needs) -> Vec<Finding> {
@@ -31,11 +30,15 @@ pub(super) fn findings(contents: &Contents, tree: &Tree, needs: &Needs) -> Vec<F
                     found("ELF020", fault.clone());
                 }
                 of_file(facts, &mut found);
-                search_path(facts, &file.path, tree, &mut found);
+                modes(facts, &file.path, tree, &mut found);
             }
         }
     }
-    findings.extend(private(needs));
+    let is_glibc = |facts: &ElfFacts| facts.dynamic.soname.as_deref() == Some("libc.so.6");
+    // glibc's own files are made for each other.
+    if !elf.files.iter().flat_map(|file| &file.facts).any(is_glibc) {
+        findings.extend(private(needs));
+    }
     findings.extend(twins(contents));
     findings
 }
@@ -60,32 +63,36 @@ fn of_file(facts: &ElfFacts, found: &mut impl FnMut(&'static str, String)) {
     if let Some(level) = facts.notes.isa_level.filter(|level| *level > 1) {
         found("ELF014", format!("it is for x86-64-v{level}"));
     }
+    if let Some(program) = facts.interpreter.as_ref().filter(|program| !is_loader(program)) {
+        found("ELF021", format!("it is run by `{program}`"));
+    }
     if let Some(name) = facts.musl() {
         found("ELF015", format!("it needs `{name}`, which is musl's"));
     }
 }
 
-/// Directories it has the loader search that are neither in the package nor the system's.
-fn search_path(
+/// Whether `path` is where the loader of some machine is in glibc or musl ("glibc ABI list", `ld.so.1` on some).
+fn is_loader(path: &str) -> bool {
+    let name = path.strip_prefix("/lib64/").or(path.strip_prefix("/lib/"));
+    name.is_some_and(|name| {
+        ["ld-linux", "ld-musl-", "ld64.so.", "ld.so."].iter().any(|start| name.starts_with(start))
+    })
+}
+
+/// A library need not be executable: Debian Policy, 8.1. The loader and glibc can be run, and name an interpreter.
+fn modes(
     facts: &ElfFacts,
     path: &PkgPath,
     tree: &Tree,
     found: &mut impl FnMut(&'static str, String),
 ) {
-    let list = facts.dynamic.runpath.as_ref().or(facts.dynamic.rpath.as_ref());
-    for element in list.iter().flat_map(|list| list.split(':')) {
-        let Some(dir) = normal(&with_origin(element, path)) else {
-            found("ELF004", format!("it looks for libraries in `{element}`"));
-            continue;
-        };
-        let is_system = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"]
-            .iter()
-            .any(|root| dir == *root || dir.starts_with(&format!("{root}/")));
-        let is_inside = PkgPath::new(&dir).is_ok_and(|dir| tree.get(&dir).is_some());
-        if !is_system && !is_inside {
-            let written = if dir == element { String::new() } else { format!(", by `{element}`") };
-            found("ELF003", format!("it looks for libraries in `{dir}`{written}"));
-        }
+    let is_library = facts.dynamic.soname.is_some() && facts.interpreter.is_none();
+    if let Some(Entry::File { mode, .. }) = tree.get(path)
+        && mode & 0o111 != 0
+        && is_library
+        && !path.file_name().starts_with("ld-linux")
+    {
+        found("FS008", format!("its mode is {mode:04o}"));
     }
 }
 
@@ -124,9 +131,11 @@ fn twins(Contents { elf, digests, .. }: &Contents) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::elf_checks::{of_file, search_path};
+    use std::sync::Arc;
+
+    use crate::audit::elf_checks::{modes, of_file};
     use crate::elf::{Dynamic, ElfFacts, facts};
-    use crate::tree::{Entry, PkgPath, Tree};
+    use crate::tree::{Content, Entry, PkgPath, Tree};
 
     /// A sound library of this machine.
     fn sound() -> ElfFacts {
@@ -165,26 +174,28 @@ mod tests {
         check(|facts| facts.is_movable = false, &["ELF011"]);
         check(|facts| facts.notes.isa_level = Some(3), &["ELF014"]);
         check(|facts| facts.dynamic.needed = vec!["libc.musl-x86_64.so.1".to_owned()], &["ELF015"]);
-    }
-
-    fn check_path(runpath: &str, expected: &[&str]) {
-        let mut tree = Tree::new();
-        let path = |text: &str| PkgPath::new(text).unwrap();
-        tree.insert(path("opt/a/lib"), Entry::Dir { mode: 0o755 }).unwrap();
-        let mut facts = sound();
-        facts.dynamic.runpath = Some(runpath.to_owned());
-        let mut ids = Vec::new();
-        search_path(&facts, &path("opt/a/x/b.so"), &tree, &mut |id, _| ids.push(id));
-        assert_eq!(ids, expected, "{runpath}");
+        let run_by = |program: &str| Some(program.to_owned());
+        check(|facts| facts.interpreter = run_by("/lib64/ld-linux-x86-64.so.2"), &[]);
+        check(|facts| facts.interpreter = run_by("/lib/ld-linux-aarch64.so.1"), &[]);
+        check(|facts| facts.interpreter = run_by("/build/ld-linux-x86-64.so.2"), &["ELF021"]);
     }
 
     #[test]
-    fn search_paths() {
-        check_path("$ORIGIN/../lib", &[]);
-        check_path("/usr/lib/x86_64-linux-gnu:${ORIGIN}/../lib", &[]);
-        check_path("/usr/local/lib64", &["ELF003"]);
-        check_path("$ORIGIN/../../../../../build", &["ELF003"]);
-        check_path("lib", &["ELF004"]);
-        check_path("", &["ELF004"]);
+    fn libraries_that_can_be_run() {
+        let path = PkgPath::new("opt/a/libx.so").unwrap();
+        for (mode, soname, expected) in [
+            (0o755, Some("libx.so"), &["FS008"][..]),
+            (0o644, Some("libx.so"), &[]),
+            (0o755, None, &[]),
+        ] {
+            let mut tree = Tree::new();
+            let file = Entry::file(Content::bytes("x"), mode, &Arc::from(""));
+            tree.insert(path.clone(), file).unwrap();
+            let mut facts = sound();
+            facts.dynamic.soname = soname.map(str::to_owned);
+            let mut ids = Vec::new();
+            modes(&facts, &path, &tree, &mut |id, _| ids.push(id));
+            assert_eq!(ids, expected, "{mode:o} {soname:?}");
+        }
     }
 }

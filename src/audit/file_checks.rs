@@ -11,6 +11,11 @@ const SHARED: u32 = 0o022;
 /// Files are of the system where links of packages may lead.
 const SYSTEM: [&str; 6] = ["/usr/", "/bin/", "/lib/", "/lib64/", "/etc/", "/run/"];
 
+/// Read and, of directories, search for others than the owner and the group.
+const READABLE: (u32, u32) = (0o004, 0o005);
+/// Where what only its owner may read is what it should be.
+const PRIVATE: [&str; 4] = ["/etc/", "/root/", "/run/", "/var/"];
+
 /// Findings of files, directories and links.
 pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -20,19 +25,30 @@ pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
         };
         match entry {
             Entry::File { mode, .. } | Entry::Dir { mode } => {
-                if matches!(entry, Entry::File { .. }) && mode & SET_ID != 0 {
+                let is_file = matches!(entry, Entry::File { .. });
+                if is_file && mode & SET_ID != 0 {
                     found("FS001", format!("its mode is {mode:04o}"));
                 }
                 if mode & SHARED != 0 {
                     found("FS002", format!("its mode is {mode:04o}"));
                 }
+                let needed = if is_file { READABLE.0 } else { READABLE.1 };
+                let is_private = PRIVATE.iter().any(|dir| path.absolute().starts_with(dir));
+                if mode & needed != needed && !is_private {
+                    found("FS003", format!("its mode is {mode:04o}"));
+                }
             }
             Entry::Symlink { target } => {
                 let end = leads_to(path, target);
-                if has(tree, &end) || SYSTEM.iter().any(|dir| end.starts_with(dir)) {
+                // systemd.unit(5): "a symlink to /dev/null" masks a unit.
+                let is_fine = has(tree, &end)
+                    || end == "/dev/null"
+                    || SYSTEM.iter().any(|dir| end.starts_with(dir));
+                if is_loop(tree, path, target) {
+                    found("FS010", format!("it leads to `{end}`, and in a circle"));
+                } else if is_fine {
                     continue;
-                }
-                if tree_has_top(tree, &end) {
+                } else if tree_has_top(tree, &end) {
                     found("FS010", format!("it leads to `{end}`, which is not there"));
                 } else {
                     found("FS006", format!("it leads to `{end}`"));
@@ -41,6 +57,18 @@ pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether a link leads to itself, or to links that do, or through more than the kernel follows (path_resolution(7)).
+fn is_loop(tree: &Tree, path: &PkgPath, target: &str) -> bool {
+    const MAX_LINKS: usize = 40;
+    let mut end = leads_to(path, target);
+    for _ in 0..MAX_LINKS {
+        let Ok(next) = PkgPath::new(&end) else { return false };
+        let Some(Entry::Symlink { target }) = tree.get(&next) else { return false };
+        end = leads_to(&next, target);
+    }
+    true
 }
 
 /// The absolute path a link leads to; above the root there is the root.
@@ -85,6 +113,10 @@ mod tests {
         check("opt/a/x", file(0o4755), &["FS001"]);
         check("opt/a/x", file(0o664), &["FS002"]);
         check("opt/a/x", Entry::Dir { mode: 0o777 }, &["FS002"]);
+        check("opt/a/x", Entry::Dir { mode: 0o750 }, &["FS003"]);
+        check("opt/a/x", file(0o600), &["FS003"]);
+        check("etc/a/x", file(0o600), &[]);
+        check("opt/a/x", file(0o660), &["FS002", "FS003"]);
         check("opt/a/x", Entry::Dir { mode: 0o2755 }, &[]);
     }
 
@@ -94,7 +126,10 @@ mod tests {
         check("opt/a/x", link("lib/file"), &[]);
         check("opt/a/x", link("/opt/a/lib"), &[]);
         check("opt/a/x", link("/usr/bin/python3.11"), &[]);
+        check("usr/lib/systemd/system/a.service", link("/dev/null"), &[]);
         check("opt/a/x", link("gone"), &["FS010"]);
+        check("opt/a/x", link("x"), &["FS010"]);
+        check("usr/lib/x", link("../lib/x"), &["FS010"]);
         check("opt/a/x", link("/home/me/x"), &["FS006"]);
         check("opt/a/x", link("../../../x"), &["FS006"]);
     }

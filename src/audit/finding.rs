@@ -44,9 +44,12 @@ const fn check(id: &'static str, title: &'static str, severity: Severity) -> Che
 }
 
 /// Every check there is, by id. docs/audit.md says what each means.
-pub const CATALOGUE: [Check; 25] = [
+pub const CATALOGUE: [Check; 35] = [
+    check("ELF001", "a library that nobody has", Severity::Error),
+    check("ELF002", "a library is found by accident", Severity::Warn),
     check("ELF003", "a search path for libraries leaves the package", Severity::Warn),
     check("ELF004", "a search path is relative to where a process is started", Severity::Error),
+    check("ELF005", "a search path climbs out of the package", Severity::Warn),
     check("ELF006", "a file for another machine than the others", Severity::Error),
     check("ELF007", "the stack can be executed", Severity::Error),
     check("ELF008", "code is changed when it is loaded", Severity::Error),
@@ -56,9 +59,11 @@ pub const CATALOGUE: [Check; 25] = [
     check("ELF013", "a private symbol of glibc is used", Severity::Error),
     check("ELF014", "code for newer processors than the baseline", Severity::Warn),
     check("ELF015", "a file for another C library than glibc", Severity::Error),
+    check("ELF016", "a library is needed, and none of its symbols", Severity::Info),
     check("ELF017", "a damaged ELF file", Severity::Error),
     check("ELF019", "two libraries of one name differ", Severity::Warn),
     check("ELF020", "the loader refuses a file", Severity::Error),
+    check("ELF021", "a program is run by an unknown loader", Severity::Error),
     check("LIB002", "a library copied into a wheel whose version is not known", Severity::Info),
     check("PY003", "a file is not what its RECORD says", Severity::Error),
     check("PY005", "a distribution does not state its licence", Severity::Warn),
@@ -66,10 +71,15 @@ pub const CATALOGUE: [Check; 25] = [
     check("PY007", "code runs at every start of Python", Severity::Warn),
     check("FS001", "a file changes its user or group when it runs", Severity::Error),
     check("FS002", "others than its owner may write a file", Severity::Error),
+    check("FS003", "others than its owner cannot read it", Severity::Warn),
+    check("FS004", "a file where packages put none", Severity::Warn),
     check("FS005", "a name that packages and terminals cannot take", Severity::Error),
     check("FS006", "a link leads out of the package, to what is not of the system", Severity::Warn),
     check("FS007", "a device, a named pipe or a socket", Severity::Error),
+    check("FS008", "a library can be executed", Severity::Info),
+    check("FS009", "a file that was left behind", Severity::Info),
     check("FS010", "a link leads nowhere", Severity::Warn),
+    check("FS011", "two names that differ in case alone", Severity::Info),
 ];
 
 /// The check called `id`.
@@ -95,6 +105,11 @@ impl Finding {
     pub(super) fn new(id: &'static str, place: String, message: String) -> Self {
         let severity = find(id).map_or(Severity::Error, |check| check.severity);
         Self { id, severity, place, message }
+    }
+
+    /// The same, as bad as that: some of what a check finds is worse than the rest.
+    pub(super) fn at(self, severity: Severity) -> Self {
+        Self { severity, ..self }
     }
 }
 

@@ -10,7 +10,10 @@ mod distributions;
 mod elf_checks;
 mod file_checks;
 pub mod finding;
+pub mod libraries;
 mod loads;
+mod name_checks;
+mod search_paths;
 pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,7 +134,11 @@ pub fn audit(
     let (components, unknown) = components::read(&tree, &contents);
     findings.extend(unknown);
     findings.extend(elf_checks::findings(&contents, &tree, &needs));
+    findings.extend(search_paths::findings(elf, &tree));
+    findings.extend(libraries::findings(&needs));
     findings.extend(file_checks::findings(&tree));
+    let is_package = matches!(subject.kind, "deb" | "rpm");
+    findings.extend(name_checks::findings(&tree, is_package));
     findings.sort();
     for file in &elf.files {
         let troubles = file.facts.iter().flat_map(|facts| &facts.troubles);

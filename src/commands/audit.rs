@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 
-use crate::audit::audit;
 use crate::audit::finding::{Severity, find};
+use crate::audit::libraries;
 use crate::audit::text::text;
+use crate::audit::{Aside, audit};
+use crate::backend::deb;
 use crate::cli::AuditArgs;
 use crate::commands::subject::{Input, open};
 use crate::commands::{scratch, show};
@@ -27,6 +29,8 @@ pub fn run(args: &AuditArgs) -> Result<()> {
     let Input { subject, tree, scripts, aside } = open(&args.package, &scratch)?;
     let fault = || format!("cannot read `{}`", args.package.display());
     let report = audit(subject, tree, scripts, args.jobs()).with_context(fault)?.and(aside);
+    let findings = libraries::unknown(&report, &deb::has_library);
+    let report = report.and(Aside { findings, ..Aside::default() });
     let report = report.gated(fail_on.least, &fail_on.ids);
     print(&if args.json { to_json(&report)? } else { show::plain(&text(&report, args.all)) })?;
     if report.fails() {

@@ -23,6 +23,8 @@ pub struct Needs {
     pub files: Vec<FileNeeds>,
     /// Files whose symbols only GNU's hash table finds, sorted; what the loader must know.
     pub gnu_hashed: Vec<PkgPath>,
+    /// Files that find a library through the `DT_RPATH` of what loads them and not by themselves, with its name; sorted.
+    pub inherited: Vec<(PkgPath, String)>,
     /// What the user should know of the rules.
     pub warnings: Vec<String>,
 }
@@ -103,8 +105,8 @@ pub struct Rules<'a> {
 /// the first one counts.
 pub fn resolve(report: &ElfReport, tree: &Tree, tables: &[Rules<'_>]) -> Needs {
     let inside = Inside::new(report, tree);
-    let providers = inside.providers();
-    let mut needs = Needs::default();
+    let (providers, inherited) = inside.providers();
+    let mut needs = Needs { inherited, ..Needs::default() };
     let mut verdicts = Verdicts::new(tables);
     for (index, object) in inside.objects.iter().enumerate() {
         let is_outside = |name: &&String| !providers.contains_key(&(index, name.as_str()));
@@ -208,9 +210,9 @@ impl<'t> Inside<'t> {
         self.objects.push(Object { path, origin, facts, is_inert, dirs });
     }
 
-    /// Which names are served inside, and by what.
-    fn providers(&self) -> Providers<'_> {
-        let mut providers = Providers::new();
+    /// Which names are served inside, and by what; and those of them that are found through a loader alone.
+    fn providers(&self) -> (Providers<'_>, Vec<(PkgPath, String)>) {
+        let (mut providers, mut inherited) = (Providers::new(), BTreeSet::new());
         for (index, object) in self.objects.iter().enumerate() {
             for name in &object.facts.dynamic.needed {
                 let found = self
@@ -225,8 +227,13 @@ impl<'t> Inside<'t> {
         loop {
             let found = self.through_loaders(&providers);
             if found.is_empty() {
-                return providers;
+                let told = inherited.into_iter();
+                let told = told.map(|(index, name): (usize, &str)| {
+                    (self.objects[index].path.clone(), name.to_owned())
+                });
+                return (providers, told.collect());
             }
+            inherited.extend(found.keys().copied());
             providers.extend(found);
         }
     }
@@ -458,7 +465,12 @@ mod tests {
             &["/o/y/f.so quad.so (spare)"],
         );
         // Through two loaders, of which the nearer one was found through the farther one.
-        check(&["o/x.so - b.so $ORIGIN/y - w", "o/y/b.so - fortran.so - - w", gfortran, quad], &[]);
+        let files = ["o/x.so - b.so $ORIGIN/y - w", "o/y/b.so - fortran.so - - w", gfortran, quad];
+        check(&files, &[]);
+        let inherited = needs(&files, &[]).inherited;
+        let inherited: Vec<_> =
+            inherited.iter().map(|(path, name)| format!("{path} {name}")).collect();
+        assert_eq!(inherited, ["/o/y/b.so fortran.so", "/o/y/fortran.so quad.so"]);
     }
 
     #[test]

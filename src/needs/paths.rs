@@ -1,5 +1,7 @@
 //! Paths as the loader takes them apart: search paths with tokens, and links inside a tree.
 
+use std::path::Path;
+
 use crate::package::Machine;
 use crate::tree::{Entry, PkgPath, Tree};
 
@@ -30,6 +32,37 @@ pub(super) fn expand(list: &str, file: &PkgPath, machine: Option<Machine>) -> Ve
 pub fn with_origin(element: &str, file: &PkgPath) -> String {
     let origin = file.parent().map_or_else(|| "/".to_owned(), |dir| dir.absolute());
     element.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin)
+}
+
+/// Where everybody may write.
+const SHARED: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+const HOMES: [&str; 2] = ["/home", "/root"];
+/// Where Debian's and Fedora's build daemons and hosted runners work.
+const BUILDS: [&str; 4] = ["/build", "/builddir", "/__w", "/github"];
+const SYSTEM: [&str; 8] =
+    ["/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32"];
+
+/// Why no file of a package should look for libraries in `dir`, whatever the host; `None` when nothing speaks against
+/// it.
+pub fn hazard(dir: &str) -> Option<&'static str> {
+    if is_below(dir, &SHARED) {
+        Some("where everybody may put some")
+    } else if is_below(dir, &HOMES) {
+        Some("somebody's home")
+    } else if is_below(dir, &BUILDS) {
+        Some("a directory of a machine that builds packages")
+    } else {
+        None
+    }
+}
+
+/// Whether only the package manager writes to `dir`. (`/lib` may be `/usr/lib`.)
+pub fn is_system(dir: &str) -> bool {
+    is_below(dir, &SYSTEM)
+}
+
+fn is_below(dir: &str, roots: &[&str]) -> bool {
+    roots.iter().any(|root| Path::new(dir).starts_with(root))
 }
 
 /// What `$PLATFORM` and `$LIB` (Debian's) are on a machine.
@@ -90,4 +123,20 @@ fn link_on(tree: &Tree, path: &PkgPath) -> Option<Option<String>> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::needs::paths::{hazard, is_system};
+
+    #[test]
+    fn directories() {
+        for bad in ["/tmp", "/tmp/x", "/home/ci/lib", "/build/a-1/b", "/dev/shm/x"] {
+            assert!(hazard(bad).is_some(), "{bad}");
+        }
+        for fine in ["/tmpfs", "/opt/tmp", "/buildings", "/usr/local/lib"] {
+            assert_eq!(hazard(fine), None, "{fine}");
+        }
+        assert!(is_system("/usr/lib/x86_64-linux-gnu") && !is_system("/usr/libexec"));
+    }
 }

@@ -10,16 +10,10 @@ use anyhow::Result;
 
 use crate::elf::ElfReport;
 use crate::error::UserError;
-use crate::needs::paths::{normal, with_origin};
+use crate::needs::paths::{hazard, is_system, normal, with_origin};
 use crate::tree::{PkgPath, Tree};
 use crate::venv::loadable::who;
 
-/// Where only the package manager writes. (`/lib` may be `/usr/lib`.)
-const SYSTEM: [&str; 8] =
-    ["/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32"];
-/// Where everybody may write.
-const SHARED: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
-const HOMES: [&str; 2] = ["/home", "/root"];
 /// There on every host, and left in some well-known wheels.
 const LOCAL: [&str; 2] = ["/usr/local/lib", "/usr/local/lib64"];
 
@@ -80,13 +74,10 @@ fn fault(who: &str, dir: &str, what: &str) -> anyhow::Error {
 
 fn place(element: &str, file: &PkgPath, prefix: &str, is_here: &dyn Fn(&Path) -> bool) -> Place {
     let Some(dir) = normal(&with_origin(element, file)) else { return Place::Relative };
-    let is_in = |dirs: &[&str]| dirs.iter().any(|other| Path::new(&dir).starts_with(other));
-    if is_in(&[prefix]) || is_in(&SYSTEM) {
+    if Path::new(&dir).starts_with(prefix) || is_system(&dir) {
         Place::Sound
-    } else if is_in(&SHARED) {
-        Place::Wrong(dir, "where everybody may put some")
-    } else if is_in(&HOMES) {
-        Place::Wrong(dir, "somebody's home")
+    } else if let Some(what) = hazard(&dir) {
+        Place::Wrong(dir, what)
     } else if !LOCAL.contains(&dir.as_str()) && is_here(Path::new(&dir)) {
         Place::Wrong(dir, "a directory of the machine that builds the package")
     } else {

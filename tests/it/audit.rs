@@ -66,9 +66,9 @@ fn what_fails() {
     check(&["--fail-on", "ELF010,FS001"], 0, "");
     check(&["--fail-on", "never,ELF017"], 1, "error: the audit failed: ELF017");
     check(
-        &["--fail-on", "ELF01"],
+        &["--fail-on", "erorr"],
         2,
-        "error: `--fail-on` does not know `ELF01`\nhint: did you mean `ELF019`?",
+        "error: `--fail-on` does not know `erorr`\nhint: did you mean `error`?",
     );
 }
 

@@ -134,6 +134,11 @@ pub fn knows(release: &Release, machine: Option<Machine>) -> bool {
     libraries::knows(release, machine)
 }
 
+/// Whether a release whose libraries are known has `soname`, on any machine.
+pub fn has_library(soname: &str) -> bool {
+    libraries::has_library(soname)
+}
+
 /// What a package needs to have the libraries of `needs`.
 ///
 /// Where no packages of this format are installed nobody knows which package has a library: the C library then stands

@@ -70,6 +70,11 @@ pub(super) fn knows(release: &Release, machine: Option<Machine>) -> bool {
     machine.is_some_and(|machine| table::knows(release, machine))
 }
 
+/// Whether a release whose libraries are known has `soname`.
+pub(super) fn has_library(soname: &str) -> bool {
+    table::has_library(soname)
+}
+
 /// What `needs` means in packages; `None` when the root has no database, or the release is not known.
 pub(super) fn derive(needs: &Needs, request: &Request<'_>) -> Result<Option<Derived>> {
     match request.packages {

@@ -45,6 +45,13 @@ pub(super) fn knows(release: &Release, machine: Machine) -> bool {
     text(release, machine).is_some()
 }
 
+/// Whether any release that has a table has `soname`, on any machine.
+pub(super) fn has_library(soname: &str) -> bool {
+    let is_named = |line: &str| line.split(' ').skip(1).any(|name| name == soname);
+    let mut sections = TEXTS.iter().flat_map(|(_, text)| text.split("\n["));
+    sections.any(|section| section.starts_with("names ") && section.lines().skip(1).any(is_named))
+}
+
 /// The table for `release`, and the versions that count beside it.
 fn text(release: &Release, machine: Machine) -> Option<(&'static str, Option<SymbolVersions>)> {
     header(machine)?;
@@ -228,7 +235,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::backend::deb::libraries::source::Source;
-    use crate::backend::deb::libraries::table::{TEXTS, Table, knows, long};
+    use crate::backend::deb::libraries::table::{TEXTS, Table, has_library, knows, long};
     use crate::elf::Abi;
     use crate::host::release::find;
     use crate::package::Machine;
@@ -247,6 +254,12 @@ mod tests {
         let object = table.symbols(&candidate.owners[0], soname).unwrap();
         let line = object.symbol(name, version).or_else(|| object.node(name, version)).unwrap();
         assert_eq!((candidate.owners[0].as_str(), line.minimal.as_str()), expected, "{soname}");
+    }
+
+    #[test]
+    fn names_of_any_release() {
+        assert!(has_library("libssl.so.1.1") && has_library("libssl.so.3"));
+        assert!(!has_library("libssl.so") && !has_library("libssl3t64"));
     }
 
     #[test]

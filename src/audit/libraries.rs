@@ -1,0 +1,132 @@
+//! Libraries that files need and nobody has, or has by accident.
+
+use crate::audit::Report;
+use crate::audit::finding::{Finding, Severity};
+use crate::needs::abi::is_basic;
+use crate::needs::paths::is_system;
+use crate::needs::{Library, Needs};
+
+/// Libraries of glibc and gcc all of whose symbols have versions: a file that names none uses none.
+const VERSIONED: [&str; 11] = [
+    "libanl.so.1",
+    "libc.so.6",
+    "libdl.so.2",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "libmvec.so.1",
+    "libpthread.so.0",
+    "libresolv.so.2",
+    "librt.so.1",
+    "libstdc++.so.6",
+    "libutil.so.1",
+];
+
+/// Findings of everything that is needed from outside.
+pub(super) fn findings(needs: &Needs) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, soname) in &needs.inherited {
+        let message = format!("it finds `{soname}` through the DT_RPATH of what loads it alone");
+        findings.push(Finding::new("ELF002", path.absolute(), message));
+    }
+    for file in &needs.files {
+        for library in &file.libraries {
+            findings.extend(
+                of_library(library)
+                    .map(|(id, message)| Finding::new(id, file.path.absolute(), message)),
+            );
+        }
+    }
+    findings
+}
+
+fn of_library(library: &Library) -> Option<(&'static str, String)> {
+    let soname = &library.soname;
+    if let Some(spare) = library.spare.as_ref().filter(|_| !is_basic(soname)) {
+        let message =
+            format!("it needs `{soname}`, and finds `{spare}` only if that is loaded before");
+        return Some(("ELF002", message));
+    }
+    if is_grafted(soname) {
+        let message = format!("it needs `{soname}`, a name that tools give copies in a wheel");
+        return Some(("ELF001", message));
+    }
+    if soname.starts_with('/') && !is_system(soname) {
+        return Some(("ELF001", format!("it needs the file `{soname}`")));
+    }
+    if library.versions.is_empty() && VERSIONED.contains(&soname.as_str()) {
+        return Some(("ELF016", format!("it needs `{soname}`, and uses no symbol of it")));
+    }
+    None
+}
+
+/// Whether auditwheel made the name: eight digits of a hash stand before the suffix, as in `libpq-9b38f5e3.so.5.17`.
+/// No distribution has such a library.
+fn is_grafted(soname: &str) -> bool {
+    let Some((stem, _)) = soname.split_once(".so") else { return false };
+    let Some((_, hash)) = stem.rsplit_once('-') else { return false };
+    let is_hash = hash.len() == 8 && hash.bytes().all(|at| matches!(at, b'0'..=b'9' | b'a'..=b'f'));
+    // Dates have eight digits, too.
+    is_hash && hash.bytes().any(|at| at.is_ascii_alphabetic())
+}
+
+/// Libraries that no release `is_known` to have: the relations of the package, or its user, have to bring them.
+pub fn unknown(report: &Report, is_known: &dyn Fn(&str) -> bool) -> Vec<Finding> {
+    let is_inside = |soname: &str| {
+        report.elf.iter().any(|row| {
+            row.soname.as_deref() == Some(soname) || row.path.rsplit('/').next() == Some(soname)
+        })
+    };
+    let missing = |soname: &str| is_grafted(soname) || soname.starts_with('/');
+    let unknown = report.system.iter().filter(|library| {
+        let soname = library.soname.as_str();
+        !(is_basic(soname) || missing(soname) || is_known(soname) || is_inside(soname))
+    });
+    let finding = |library: &crate::audit::SystemLibrary| {
+        let message = format!("it needs `{}`, which no known release has", library.soname);
+        Finding::new("ELF001", library.example.clone(), message).at(Severity::Info)
+    };
+    unknown.map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::audit::libraries::{is_grafted, of_library};
+    use crate::needs::Library;
+    use crate::tree::PkgPath;
+
+    fn check(soname: &str, version: Option<&str>, spare: Option<&str>, expected: Option<&str>) {
+        let library = Library {
+            soname: soname.to_owned(),
+            versions: version.map(|name| (name.to_owned(), false)).into_iter().collect(),
+            spare: spare.map(|path| PkgPath::new(path).unwrap()),
+            is_optional: false,
+            renamed: None,
+            rules: Vec::new(),
+        };
+        assert_eq!(of_library(&library).map(|(id, _)| id), expected, "{soname}");
+    }
+
+    #[test]
+    fn libraries() {
+        check("libssl.so.3", None, None, None);
+        check("libc.so.6", Some("GLIBC_2.34"), None, None);
+        check("libm.so.6", None, None, Some("ELF016"));
+        check("libz.so.1", None, None, None);
+        check("libpq-9b38f5e3.so.5.17", None, None, Some("ELF001"));
+        check("/build/x/libx.so", None, None, Some("ELF001"));
+        check("/usr/lib/libx.so", None, None, None);
+        check("libcudart.so.12", None, Some("opt/a/libcudart.so.12"), Some("ELF002"));
+        check("libz.so.1", None, Some("opt/a/libz.so.1"), None);
+    }
+
+    #[test]
+    fn names_of_copies() {
+        assert!(is_grafted("libgfortran-040039e1.so.5.0.0"));
+        assert!(is_grafted("libssl-81ffa89e.so"));
+        for other in
+            ["libfoo-20240101.so.1", "libbfd-2.40-system.so", "libpq.so.5", "libabsl-deadbeef1.so"]
+        {
+            assert!(!is_grafted(other), "{other}");
+        }
+    }
+}
