@@ -1,15 +1,15 @@
 //! The gate against missing distributions: what every wheel requires on the target must be in the package.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 
 use crate::app::App;
 use crate::error::UserError;
 use crate::lock::Lock;
-use crate::pep::{Environment, Requirement, normalize_name, satisfies};
+use crate::pep::{Environment, normalize_name, satisfies};
 use crate::project::Project;
 use crate::wheel::Wheel;
+use crate::wheel::metadata::Metadata;
+use crate::wheel::requirements::{Distribution, Extras, Unmet, unmet};
 
 /// Fails when a requirement of a wheel is missing, or a wheel is for another Python; returns a warning for each
 /// requirement that is there in another version.
@@ -21,34 +21,35 @@ pub fn check(
     environment: &Environment,
 ) -> Result<Vec<String>> {
     wheels.iter().try_for_each(|wheel| check_python(wheel, environment))?;
-    let versions: BTreeMap<_, _> =
-        wheels.iter().map(|wheel| (wheel.name.name.as_str(), &wheel.name.version)).collect();
     let config = &project.config;
     let allowed =
         config.allow_missing.iter().map(|name| normalize_name(name)).collect::<Result<Vec<_>>>()?;
     let own = app.distribution.iter().map(|name| (name.clone(), config.extras.clone()));
     let pins = lock.iter().flat_map(|lock| &lock.pins);
     let pinned = pins.filter_map(|pin| Some((pin.name.clone()?, pin.extras.clone())));
-    let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut asked = Extras::new();
     for (name, extras) in own.chain(pinned) {
         asked.entry(name).or_default().extend(extras);
     }
-    let extras = extras(wheels, asked, environment)?;
+    let distributions: Vec<_> = wheels
+        .iter()
+        .map(|Wheel { name, metadata, .. }| Distribution {
+            name: &name.name,
+            version: &name.version,
+            metadata,
+        })
+        .collect();
     let (mut missing, mut warnings) = (Vec::new(), Vec::new());
-    for wheel in wheels {
-        let asked = extras.get(&wheel.name.name).map(Vec::as_slice).unwrap_or_default();
-        for need in needs(wheel, environment, asked)? {
-            let who = format!("`{} {}`", wheel.metadata.name, wheel.metadata.version);
-            match versions.get(need.name.as_str()) {
-                None if allowed.contains(&need.name) => {}
-                None => missing.push(format!("{who} requires `{}`", need.name)),
-                Some(version)
-                    if need.specifiers.is_empty() || satisfies(version, &need.specifiers)? => {}
-                Some(version) => warnings.push(format!(
-                    "{who} requires `{}{}`, the package has {version}",
-                    need.name, need.specifiers
-                )),
-            }
+    for Unmet { of, requirement, found } in unmet(&distributions, asked, environment)? {
+        let Metadata { name, version, .. } = &wheels[of].metadata;
+        let (who, wanted) = (format!("`{name} {version}`"), &requirement.name);
+        match found {
+            None if allowed.contains(wanted) => {}
+            None => missing.push(format!("{who} requires `{wanted}`")),
+            Some(found) => warnings.push(format!(
+                "{who} requires `{wanted}{}`, the package has {found}",
+                requirement.specifiers
+            )),
         }
     }
     match missing.first() {
@@ -79,44 +80,4 @@ fn check_python(wheel: &Wheel, environment: &Environment) -> Result<()> {
     ))
     .hint("choose another `--python`, or another version of it")
     .into())
-}
-
-/// The extras somebody asks of each distribution, beginning with those the user `asked` for.
-fn extras(
-    wheels: &[Wheel],
-    asked: BTreeMap<String, Vec<String>>,
-    environment: &Environment,
-) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut extras = asked;
-    loop {
-        let mut more = Vec::new();
-        for wheel in wheels {
-            let asked = extras.get(&wheel.name.name).map(Vec::as_slice).unwrap_or_default();
-            for need in needs(wheel, environment, asked)? {
-                more.extend(need.extras.into_iter().map(|extra| (need.name.clone(), extra)));
-            }
-        }
-        let before: usize = extras.values().map(Vec::len).sum();
-        for (name, extra) in more {
-            let asked = extras.entry(name).or_default();
-            if !asked.contains(&extra) {
-                asked.push(extra);
-            }
-        }
-        if extras.values().map(Vec::len).sum::<usize>() == before {
-            return Ok(extras);
-        }
-    }
-}
-
-fn needs(wheel: &Wheel, environment: &Environment, extras: &[String]) -> Result<Vec<Requirement>> {
-    let mut needs = Vec::new();
-    for text in &wheel.metadata.requires_dist {
-        // Old metadata holds requirements no standard knows; installers ignore them too.
-        let Ok(need) = text.parse::<Requirement>() else { continue };
-        if environment.evaluate(&need.marker, extras)? {
-            needs.push(need);
-        }
-    }
-    Ok(needs)
 }

@@ -11,6 +11,7 @@ pub mod install;
 pub mod installed;
 pub mod metadata;
 pub mod record;
+pub mod requirements;
 mod scripts;
 pub mod tags;
 mod zip;
