@@ -44,7 +44,7 @@ const fn check(id: &'static str, title: &'static str, severity: Severity) -> Che
 }
 
 /// Every check there is, by id. docs/audit.md says what each means.
-pub const CATALOGUE: [Check; 35] = [
+pub const CATALOGUE: [Check; 41] = [
     check("ELF001", "a library that nobody has", Severity::Error),
     check("ELF002", "a library is found by accident", Severity::Warn),
     check("ELF003", "a search path for libraries leaves the package", Severity::Warn),
@@ -65,7 +65,10 @@ pub const CATALOGUE: [Check; 35] = [
     check("ELF020", "the loader refuses a file", Severity::Error),
     check("ELF021", "a program is run by an unknown loader", Severity::Error),
     check("LIB002", "a library copied into a wheel whose version is not known", Severity::Info),
+    check("PY001", "an extension module for another Python", Severity::Error),
+    check("PY002", "two distributions list one file", Severity::Warn),
     check("PY003", "a file is not what its RECORD says", Severity::Error),
+    check("PY004", "what a distribution requires is not there", Severity::Error),
     check("PY005", "a distribution does not state its licence", Severity::Warn),
     check("PY006", "a distribution is installed from elsewhere", Severity::Error),
     check("PY007", "code runs at every start of Python", Severity::Warn),
@@ -80,6 +83,9 @@ pub const CATALOGUE: [Check; 35] = [
     check("FS009", "a file that was left behind", Severity::Info),
     check("FS010", "a link leads nowhere", Severity::Warn),
     check("FS011", "two names that differ in case alone", Severity::Info),
+    check("LEAK001", "a path of the machine it was built on", Severity::Error),
+    check("SEC001", "a secret", Severity::Error),
+    check("UNIT001", "a unit runs as root, or does not mean what it says", Severity::Warn),
 ];
 
 /// The check called `id`.

@@ -10,11 +10,15 @@ mod distributions;
 mod elf_checks;
 mod file_checks;
 pub mod finding;
+mod leaks;
 pub mod libraries;
 mod loads;
 mod name_checks;
+mod python_checks;
 mod search_paths;
+mod secrets;
 pub mod text;
+mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,6 +140,11 @@ pub fn audit(
     findings.extend(elf_checks::findings(&contents, &tree, &needs));
     findings.extend(search_paths::findings(elf, &tree));
     findings.extend(libraries::findings(&needs));
+    findings.extend(contents.findings.iter().cloned());
+    findings.extend(units::findings(&tree));
+    let python = python_checks::findings(&tree, machine(elf));
+    findings.extend(python.findings);
+    inconclusive.extend(python.inconclusive);
     findings.extend(file_checks::findings(&tree));
     let is_package = matches!(subject.kind, "deb" | "rpm");
     findings.extend(name_checks::findings(&tree, is_package));

@@ -1,0 +1,170 @@
+//! What is wrong with units of systemd that a package brings.
+
+use std::collections::BTreeMap;
+
+use crate::audit::finding::{Finding, Severity};
+use crate::tree::{Entry, PkgPath, Tree};
+use crate::wheel::installed::text;
+
+/// Where units of the system are (systemd.unit(5), "UNIT FILE LOAD PATH").
+const DIRS: [&str; 3] = ["lib/systemd/system", "usr/lib/systemd/system", "etc/systemd/system"];
+/// systemd.unit(5), "SPECIFIERS", up to version 257.
+const SPECIFIERS: &str = "aAbBCdDEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY%";
+/// Programs that read a command line by themselves.
+const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "env"];
+
+/// Findings of every service.
+pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
+    let mut units: BTreeMap<PkgPath, Vec<Setting>> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (path, content, _) in tree.files() {
+        let Some(unit) = unit(path) else { continue };
+        let Ok(text) = text(content) else { continue };
+        let settings = settings(&text);
+        findings.extend(settings.iter().filter_map(|one| fault(path, one)));
+        units.entry(unit).or_default().extend(settings);
+    }
+    for (unit, settings) in &units {
+        let is_there = matches!(tree.get(unit), Some(Entry::File { .. }));
+        if is_there && is_root(settings) {
+            let message = "it sets neither `User=` nor `DynamicUser=`".to_owned();
+            findings.push(Finding::new("UNIT001", unit.absolute(), message));
+        }
+    }
+    findings
+}
+
+/// The service that the file at `path` is, or is a part of (`x.service.d/y.conf`).
+fn unit(path: &PkgPath) -> Option<PkgPath> {
+    let dir = path.parent()?;
+    if DIRS.contains(&dir.as_str()) && path.file_name().ends_with(".service") {
+        return Some(path.clone());
+    }
+    let unit = dir.file_name().strip_suffix(".d").filter(|unit| unit.ends_with(".service"))?;
+    let above = dir.parent().filter(|above| DIRS.contains(&above.as_str()))?;
+    path.file_name().ends_with(".conf").then(|| above.join(unit).ok())?
+}
+
+/// A line of the section `[Service]`.
+struct Setting {
+    line: usize,
+    name: String,
+    value: String,
+}
+
+/// systemd.syntax(7): a line that ends in a backslash goes on; `#` and `;` begin comments.
+fn settings(text: &str) -> Vec<Setting> {
+    let (mut settings, mut open, mut is_service) = (Vec::new(), None::<(usize, String)>, false);
+    for (index, part) in text.lines().enumerate() {
+        let part = part.trim();
+        if part.starts_with(['#', ';']) {
+            continue;
+        }
+        let (line, mut whole) = open.take().unwrap_or((index + 1, String::new()));
+        whole.push_str(part.trim_end_matches('\\'));
+        if part.ends_with('\\') {
+            whole.push(' ');
+            open = Some((line, whole));
+        } else if whole.starts_with('[') {
+            is_service = whole == "[Service]";
+        } else if let Some((name, value)) = whole.split_once('=').filter(|_| is_service) {
+            let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
+            settings.push(Setting { line, name, value });
+        }
+    }
+    settings
+}
+
+fn is_root(settings: &[Setting]) -> bool {
+    let last = |name: &str| {
+        let mut values = settings.iter().rev().filter(|one| one.name == name);
+        values.next().map(|one| one.value.as_str())
+    };
+    let runs = settings.iter().any(|one| one.name == "ExecStart" && !one.value.is_empty());
+    let is_own = matches!(last("DynamicUser"), Some("yes" | "true" | "on" | "1"));
+    runs && !is_own && matches!(last("User"), None | Some("" | "root" | "0"))
+}
+
+/// What systemd would refuse, or not take as it was meant.
+fn fault(path: &PkgPath, setting: &Setting) -> Option<Finding> {
+    let Setting { line, name, value } = setting;
+    let wrong = |what: String| {
+        let message = format!("line {line}: {what}");
+        Some(Finding::new("UNIT001", path.absolute(), message).at(Severity::Error))
+    };
+    if !name.starts_with("Exec") {
+        return None;
+    }
+    if let Some(letter) = unknown_specifier(value) {
+        return wrong(format!("`%{letter}` is no specifier; `%%` is a percent sign"));
+    }
+    let program = value.trim_start_matches(['-', '+', '!', '@', ':', '|']);
+    let program = program.split_whitespace().next().unwrap_or_default();
+    let is_shell = SHELLS.contains(&program.rsplit('/').next().unwrap_or_default());
+    if value.contains("$(") && !is_shell && !value.contains(" -c ") {
+        return wrong("`$(` is for a shell, and systemd is none".to_owned());
+    }
+    None
+}
+
+fn unknown_specifier(value: &str) -> Option<char> {
+    let mut letters = value.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '%' {
+            let next = letters.next().unwrap_or(' ');
+            if !SPECIFIERS.contains(next) {
+                return Some(next);
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::audit::units::findings;
+    use crate::tree::{Content, Entry, PkgPath, Tree};
+
+    fn check(files: &[(&str, &str)], expected: &[&str]) {
+        let mut tree = Tree::new();
+        for (name, text) in files {
+            let path = PkgPath::new(&format!("usr/lib/systemd/system/{name}")).unwrap();
+            let entry = Entry::file(Content::bytes(*text), 0o644, &Arc::from(""));
+            tree.insert(path, entry).unwrap();
+        }
+        let found = findings(&tree);
+        let told: Vec<_> =
+            found.iter().map(|one| format!("{} {}", one.severity.name(), one.message)).collect();
+        assert_eq!(told, expected, "{files:?}");
+    }
+
+    #[test]
+    fn accounts() {
+        let unit = |lines: &str| format!("[Unit]\nUser=x\n[Service]\nExecStart=/x\n{lines}");
+        let root = ["warn it sets neither `User=` nor `DynamicUser=`"];
+        check(&[("a.service", &unit(""))], &root);
+        check(&[("a.service", &unit("User=root\n"))], &root);
+        check(&[("a.service", &unit("User=a\n"))], &[]);
+        check(&[("a.service", &unit("DynamicUser=yes\n"))], &[]);
+        check(&[("a.service", &unit("")), ("a.service.d/b.conf", "[Service]\nUser=b\n")], &[]);
+        check(&[("a.timer", &unit(""))], &[]);
+    }
+
+    #[test]
+    fn commands() {
+        let verdict = |command: &str, expected: &[&str]| {
+            let unit = format!("[Service]\nUser=a\nExecStart={command}\n");
+            check(&[("a.service", &unit)], expected);
+        };
+        verdict("/x %i %% ${HOME} $MAINPID", &[]);
+        verdict("/x --format %z", &["error line 3: `%z` is no specifier; `%%` is a percent sign"]);
+        verdict(
+            "/x \\\n  # not this: %z\n  100%",
+            &["error line 3: `% ` is no specifier; `%%` is a percent sign"],
+        );
+        verdict("/x $(id -u)", &["error line 3: `$(` is for a shell, and systemd is none"]);
+        verdict("-/bin/sh -c 'x $(id -u)'", &[]);
+    }
+}
