@@ -61,6 +61,8 @@ enum Fault {
     Damaged(String),
     /// Another system could load it.
     Foreign(String),
+    /// Some releases load it, and a process that did can be made to run its own stack.
+    Unsafe(String),
 }
 
 fn refusal(who: &str, path: &PkgPath, fault: Fault) -> UserError {
@@ -72,6 +74,9 @@ fn refusal(who: &str, path: &PkgPath, fault: Fault) -> UserError {
                 "get another wheel of it, leave the file out with `exclude`, or, if nothing loads it, list `{path}` in `dependencies.ignore`"
             ))
         }
+        Fault::Unsafe(reason) => UserError::input(format!("{who} {reason}")).hint(format!(
+            "get another wheel of it, leave the file out with `exclude`, or, if nothing loads it, list `{path}` in `dependencies.ignore`"
+        )),
     }
 }
 
@@ -92,12 +97,17 @@ fn judge(name: &str, facts: &ElfFacts, target: Option<Machine>) -> Result<(), Fa
             if let Some(fault) = facts.load_faults.first() {
                 return Err(Fault::Damaged(fault.clone()));
             }
-            match facts.musl() {
-                Some(name) => Err(Fault::Foreign(format!(
+            if let Some(name) = facts.musl() {
+                return Err(Fault::Foreign(format!(
                     "it needs `{name}` of musl, the package is for glibc"
-                ))),
-                None => Ok(()),
+                )));
             }
+            // glibc 2.41, NEWS: "dlopen and dlmopen no longer make the stack executable if a shared library requires it".
+            if facts.has_executable_stack == Some(true) {
+                let reason = "asks for a stack that can be executed, which glibc 2.41 refuses";
+                return Err(Fault::Unsafe(reason.to_owned()));
+            }
+            Ok(())
         }
     }
 }
@@ -129,6 +139,15 @@ mod tests {
     fn verdict(name: &str, bytes: &[u8]) -> Result<Option<Machine>, (u8, String)> {
         let found = check(&report(name, bytes), &tree(name, bytes), Some(Machine::X86_64));
         found.map_err(|error| (exit_code(&error), error.to_string()))
+    }
+
+    /// [`USER`] with `PF_X` in the flags of `PT_GNU_STACK`.
+    fn with_executable_stack() -> Vec<u8> {
+        let mut bytes = USER.to_vec();
+        let stack = 0x6474_e551_u32.to_le_bytes();
+        let at = (64..512).find(|at| bytes[*at..].starts_with(&stack)).unwrap();
+        bytes[at + 4] |= 1;
+        bytes
     }
 
     #[test]
@@ -176,6 +195,8 @@ mod tests {
             let message = format!("`/{name}` of `rocket 2.0` cannot be loaded: {reason}");
             assert_eq!(verdict(name, bytes), Err((code, message)));
         }
+        let message = "`/x.so` of `rocket 2.0` asks for a stack that can be executed, which glibc 2.41 refuses";
+        assert_eq!(verdict("x.so", &with_executable_stack()), Err((3, message.to_owned())));
         let nothing = check(&ElfReport::default(), &Tree::new(), Some(Machine::X86_64));
         assert_eq!(nothing.unwrap(), None);
     }

@@ -1,6 +1,6 @@
 //! Wheels that are sound by themselves and make no package: collisions, build paths, ELF files, commands.
 
-use crate::elf::{Elf, user_with_search_path};
+use crate::elf::{Elf, user_with_executable_stack, user_with_search_path};
 use crate::sandbox::{Failures, Sandbox};
 use crate::wheel::Wheel;
 
@@ -186,8 +186,20 @@ fn search_paths_of_a_build_machine() {
             ("a home", so("/home/ci/lib")),
             ("where everybody writes", so("$ORIGIN:/tmp/l")),
             ("a directory of this host", so("/var/lib")),
+            ("a build daemon's", so("/build/x-1")),
         ],
     );
+}
+
+#[test]
+fn stacks_that_can_be_executed() {
+    let wheel = rocket().file("rocket/_native.so", user_with_executable_stack());
+    check("bad_stack", vec![("of an extension", vec![wheel.clone()])]);
+    let sandbox = Sandbox::new();
+    sandbox.wheel(&wheel);
+    sandbox.file("mkpkg.toml", "[dependencies]\nignore = ['/opt/acme/**', '*.so']\n");
+    let outcome = sandbox.run(sandbox.deb(&["--dry-run"]));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
 }
 
 /// What is no ELF file, or needs nothing, does not keep a package from being made.

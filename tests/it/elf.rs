@@ -12,6 +12,15 @@ pub(crate) fn user_with_search_path(list: &str) -> Vec<u8> {
     bytes
 }
 
+/// `user.so` with `PF_X` in the flags of its `PT_GNU_STACK`.
+pub(crate) fn user_with_executable_stack() -> Vec<u8> {
+    let mut bytes = USER.to_vec();
+    let stack = 0x6474_e551_u32.to_le_bytes();
+    let at = (64..512).find(|at| bytes[*at..].starts_with(&stack)).expect("it has such a header");
+    bytes[at + 4] |= 1;
+    bytes
+}
+
 /// A shared library with one segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elf {
