@@ -24,6 +24,8 @@ pub struct Loads {
     pub machine: &'static str,
     /// Why it does not; empty when it does.
     pub culprits: Vec<Culprit>,
+    /// What it must have besides, such as `python3.11`, where that is not known of it; empty otherwise.
+    pub provided: String,
 }
 
 /// Something a release lacks.
@@ -48,15 +50,16 @@ pub(super) fn on(needs: &Needs, elf: &ElfReport, tree: &Tree) -> Vec<Loads> {
     let mut all = Vec::new();
     for machine in machines {
         for name in releases_of(machine) {
-            let (Some(offered), Ok(release)) =
-                (SymbolVersions::of(name, machine), release::find(name))
+            let (Some(offered), Some(release)) =
+                (SymbolVersions::of(name, machine), release::named(name))
             else {
                 continue;
             };
             let mut culprits = versions(needs, &offered);
-            culprits.extend(interpreter(python.as_ref(), &release));
+            let (missing, provided) = interpreter(python.as_ref(), &release);
+            culprits.extend(missing);
             culprits.extend(stack(elf, &release));
-            all.push(Loads { release: name, machine: machine.uname(), culprits });
+            all.push(Loads { release: name, machine: machine.uname(), culprits, provided });
         }
     }
     all
@@ -99,16 +102,21 @@ fn python(tree: &Tree) -> Option<(String, String)> {
     })
 }
 
-fn interpreter(python: Option<&(String, String)>, release: &Release) -> Option<Culprit> {
-    let (minor, link) = python?;
-    // Of some releases it is not known what they have.
-    let lacks = !release.pythons.is_empty() && !release.pythons.contains(&minor.as_str());
-    lacks.then(|| Culprit {
-        missing: format!("python{minor}"),
-        file: link.clone(),
-        symbol: None,
-        files: 1,
-    })
+/// Distributions that have packages of more Pythons than are listed, which come and go within a release.
+const HAS_OTHERS: [&str; 1] = ["fedora:"];
+
+/// Whether a release has the interpreter: what is missing, and what it would have to have.
+fn interpreter(python: Option<&(String, String)>, release: &Release) -> (Option<Culprit>, String) {
+    let Some((minor, link)) = python.filter(|(minor, _)| !release.pythons.contains(&&**minor))
+    else {
+        return (None, String::new());
+    };
+    let missing = format!("python{minor}");
+    let has_others = HAS_OTHERS.iter().any(|name| release.name.starts_with(name));
+    if release.pythons.is_empty() || has_others {
+        return (None, missing);
+    }
+    (Some(Culprit { missing, file: link.clone(), symbol: None, files: 1 }), String::new())
 }
 
 fn stack(elf: &ElfReport, release: &Release) -> Option<Culprit> {

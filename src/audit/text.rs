@@ -58,7 +58,12 @@ fn loads_on(text: &mut String, report: &Report) {
 }
 
 fn verdict(one: &Loads) -> String {
-    let Some(first) = one.culprits.first() else { return "yes".to_owned() };
+    let Some(first) = one.culprits.first() else {
+        return match one.provided.is_empty() {
+            true => "yes".to_owned(),
+            false => format!("yes, where {} is installed", one.provided),
+        };
+    };
     let symbol = first.symbol.as_ref().map(|name| format!(" for `{name}`")).unwrap_or_default();
     let more = match one.culprits.len() - 1 {
         0 => String::new(),

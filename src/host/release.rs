@@ -69,6 +69,14 @@ const RELEASES: [Release; 31] = [
     release("suse:16.0", &["3.13"], (2, 40), true),
 ];
 
+/// Releases that roll, as they were when their libraries were looked at: nothing is built for them.
+const ROLLING: [Release; 4] = [
+    release("debian:testing", &[], (2, 42), true),
+    release("debian:sid", &[], (2, 42), true),
+    release("fedora:rawhide", &[], (2, 44), true),
+    release("suse:tumbleweed", &[], (2, 43), true),
+];
+
 /// Pythons of these releases that packages cannot be made for.
 const TOO_OLD: [&str; 2] = ["3.6", "3.7"];
 
@@ -101,6 +109,11 @@ pub fn find(name: &str) -> Result<Release> {
     })
 }
 
+/// The release called exactly `name`, if it is known; it may be one that rolls.
+pub fn named(name: &str) -> Option<Release> {
+    RELEASES.into_iter().chain(ROLLING).find(|release| release.name == name)
+}
+
 /// The release that an `os-release` text (os-release(5)) describes, if it is known.
 pub fn of_host(os_release: &str) -> Option<Release> {
     let value = |key: &str| {
@@ -122,7 +135,7 @@ fn known(id: &str, version: &str) -> Option<Release> {
 
 #[cfg(test)]
 mod tests {
-    use crate::host::release::{RELEASES, find, of_host};
+    use crate::host::release::{RELEASES, ROLLING, find, named, of_host};
 
     #[test]
     fn lookup() {
@@ -153,6 +166,11 @@ mod tests {
         assert_eq!(of_host("ID=\"opensuse-leap\"\nVERSION_ID=\"16.0\"").unwrap().name, "suse:16.0");
         for release in RELEASES {
             assert_eq!(find(release.name).unwrap(), release);
+        }
+        // Nothing can be built for what is another thing tomorrow.
+        for release in ROLLING {
+            assert_eq!(named(release.name), Some(release));
+            assert!(find(release.name).is_err());
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::error::UserError;
 use crate::host::abi::{SymbolVersions, releases_with};
-use crate::host::release::Release;
+use crate::host::release::{Release, find};
 use crate::needs::Needs;
 use crate::package::Machine;
 
@@ -72,7 +72,8 @@ pub fn unknown(needs: &Needs) -> Option<String> {
 fn others(version: &str, release: &Release, machine: Machine) -> String {
     let distribution = release.name.split(':').next();
     let others = releases_with(version, machine).into_iter();
-    let others: Vec<_> = others.filter(|name| name.split(':').next() == distribution).collect();
+    let is_other = |name: &&str| name.split(':').next() == distribution && find(name).is_ok();
+    let others: Vec<_> = others.filter(is_other).collect();
     match others.is_empty() {
         true => String::new(),
         false => format!(", or build for {}", others.join(" or ")),

@@ -165,7 +165,11 @@ fn every_lock_and_release_is_documented() -> Result<()> {
     for name in constant(&read("src/lock/mod.rs")?, "NAMES")? {
         assert!(locks.contains(&format!("`{name}`")), "docs/locks.md: {name}");
     }
-    for release in read("src/host/release.rs")?.split("    release(\"").skip(1) {
+    // Nothing can be built for releases that roll.
+    let releases = read("src/host/release.rs")?;
+    let (before, rolling) = releases.split_once("const ROLLING").unwrap_or((&releases, ""));
+    let fixed = [before, rolling.split_once("];").unwrap_or_default().1].concat();
+    for release in fixed.split("    release(\"").skip(1) {
         let name = release.split('"').next().unwrap_or_default();
         assert!(reference.contains(&format!("`{name}`")), "docs/config.md: {name}");
     }
