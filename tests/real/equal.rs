@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::build::{package, sha256};
-use crate::tools::{cache, namespaced, output, ready, repository, rootfs};
+use crate::build::package;
+use crate::pypi::{self, PYTHON, pip, program};
+use crate::tools::{namespaced, output, ready, repository, rootfs};
 
-const PYTHON: &str = "/usr/bin/python3.11";
 const UV: &str = "uv>=0.9";
 
 #[test]
@@ -34,7 +34,7 @@ fn yardstick_equals_pip_and_uv() -> Result<()> {
     drop(std::fs::remove_dir_all(&by_pip));
 
     let by_uv = scratch.path().join("uv");
-    let uv = uv()?;
+    let uv = program("uv", UV)?;
     output(Command::new(&uv).args(["venv", "--quiet", "--python", PYTHON]).arg(&by_uv))?;
     let mut command = Command::new(&uv);
     command.args(["pip", "install", "--quiet", "--link-mode", "copy", "--no-cache", "--python"]);
@@ -44,39 +44,11 @@ fn yardstick_equals_pip_and_uv() -> Result<()> {
 
 /// The wheels of the yardstick's lock, fetched with pip and kept.
 pub(crate) fn wheels() -> Result<PathBuf> {
-    let lock = lock();
-    let wheels = cache("wheels")?;
-    let dir = wheels.join(sha256(&lock)?);
-    if !dir.is_dir() {
-        let part = tempfile::tempdir_in(&wheels)?;
-        let mut download = pip();
-        download.args(["download", "--quiet", "--no-deps", "--only-binary", ":all:"]);
-        download.args(["--require-hashes", "-r"]).arg(&lock).arg("-d").arg(part.path());
-        output(&mut download)?;
-        std::fs::rename(part.keep(), &dir)?;
-    }
-    Ok(dir)
+    pypi::wheels(&lock())
 }
 
 fn lock() -> PathBuf {
     repository().join("fixtures/projects/yardstick/requirements.txt")
-}
-
-fn pip() -> Command {
-    let mut pip = Command::new(PYTHON);
-    pip.args(["-m", "pip"]).env_remove("PIP_FIND_LINKS");
-    pip
-}
-
-/// uv of PyPI, in an environment of its own.
-fn uv() -> Result<PathBuf> {
-    let dir = cache("uv")?;
-    let uv = dir.join("bin/uv");
-    if !uv.is_file() {
-        output(Command::new(PYTHON).args(["-m", "venv"]).arg(&dir))?;
-        output(Command::new(dir.join("bin/pip")).args(["install", "--quiet", UV]))?;
-    }
-    Ok(uv)
 }
 
 fn install(command: &mut Command, wheels: &Path) -> Result<String> {

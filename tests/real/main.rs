@@ -4,6 +4,7 @@
 //! What is missing here skips a test with a printed reason; with `MKPKG_REAL=1` it fails it.
 
 mod apps;
+mod audit;
 mod build;
 mod elfdeps;
 mod equal;
@@ -16,6 +17,7 @@ mod lint;
 mod loads;
 mod native;
 mod previous;
+mod pypi;
 mod releases;
 mod reproducible;
 mod rpm;
