@@ -2,11 +2,14 @@
 //!
 //! The only module that knows clap. Nothing here looks at the project.
 
+pub mod judge;
+
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::cli::judge::JudgeArgs;
 use crate::codec::Compression;
 use crate::package::Floor;
 use crate::report::{Color, Verbosity};
@@ -216,9 +219,9 @@ pub struct ShowArgs {
 pub struct AuditArgs {
     /// A .deb, an .rpm or a wheel, whoever made it; an environment, or a directory that is taken for a root.
     pub package: PathBuf,
-    /// What fails: `error`, `warn`, `info`, `never`, or ids of checks; may be given several times.
-    #[arg(long, value_name = "LEVEL|ID", value_delimiter = ',', default_value = "error")]
-    pub fail_on: Vec<String>,
+    /// What decides.
+    #[command(flatten)]
+    pub judge: JudgeArgs,
     /// Fail when something could not be read.
     #[arg(long)]
     pub strict: bool,

@@ -15,6 +15,8 @@ pub enum Kind {
     Input,
     /// A needed library, symbol version or interpreter could not be resolved.
     Unresolved,
+    /// A database is missing, unreadable or too old.
+    Stale,
 }
 
 impl Kind {
@@ -25,6 +27,7 @@ impl Kind {
             Self::Usage => 2,
             Self::Input => 3,
             Self::Unresolved => 4,
+            Self::Stale => 5,
         }
     }
 }
@@ -62,6 +65,11 @@ impl UserError {
     /// An error of kind [`Kind::Unresolved`].
     pub fn unresolved(message: impl Into<String>) -> Self {
         Self { kind: Kind::Unresolved, message: message.into(), hint: None }
+    }
+
+    /// An error of kind [`Kind::Stale`].
+    pub fn stale(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Stale, message: message.into(), hint: None }
     }
 
     /// The same error with a hint.
@@ -114,6 +122,7 @@ mod tests {
         check(&UserError::negative("not needed").into(), 1, None);
         check(&UserError::input("truncated").into(), 3, None);
         check(&UserError::unresolved("no interpreter").into(), 4, None);
+        check(&UserError::stale("a year old").into(), 5, None);
         let io = Err::<(), _>(std::io::Error::other("full")).context("cannot write `y`");
         check(&io.unwrap_err(), 3, None);
         check(&anyhow!("impossible"), BUG, None);

@@ -10,6 +10,7 @@ pub mod changes;
 pub mod cli;
 pub mod codec;
 pub mod commands;
+pub mod date;
 pub mod digest;
 pub mod document;
 pub mod elf;

@@ -64,6 +64,11 @@ pub struct VersionParts {
 }
 
 impl Version {
+    /// The version without its local part (PEP 440, "Local version identifiers").
+    pub fn public(&self) -> Self {
+        Self(self.0.clone().without_local())
+    }
+
     /// The parts of this version.
     pub fn parts(&self) -> VersionParts {
         let local: Vec<_> = self.0.local().iter().map(ToString::to_string).collect();

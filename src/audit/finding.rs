@@ -1,9 +1,12 @@
 //! The checks of an audit: what each is called, how bad it is, and which of them decide.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::audit::policy::{FailOn, Waived};
+use crate::audit::vulnerabilities::Advisory;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,7 +47,7 @@ const fn check(id: &'static str, title: &'static str, severity: Severity) -> Che
 }
 
 /// Every check there is, by id. docs/audit.md says what each means.
-pub const CATALOGUE: [Check; 41] = [
+pub const CATALOGUE: [Check; 48] = [
     check("ELF001", "a library that nobody has", Severity::Error),
     check("ELF002", "a library is found by accident", Severity::Warn),
     check("ELF003", "a search path for libraries leaves the package", Severity::Warn),
@@ -86,6 +89,13 @@ pub const CATALOGUE: [Check; 41] = [
     check("LEAK001", "a path of the machine it was built on", Severity::Error),
     check("SEC001", "a secret", Severity::Error),
     check("UNIT001", "a unit runs as root, or does not mean what it says", Severity::Warn),
+    check("VUL001", "a critical vulnerability", Severity::Error),
+    check("VUL002", "a vulnerability of high severity", Severity::Error),
+    check("VUL003", "a vulnerability of medium severity", Severity::Warn),
+    check("VUL004", "a vulnerability of low severity", Severity::Info),
+    check("VUL005", "a vulnerability that nobody rated", Severity::Error),
+    check("WVR001", "a waiver has ended", Severity::Warn),
+    check("WVR002", "a waiver that nothing needs", Severity::Warn),
 ];
 
 /// The check called `id`.
@@ -104,13 +114,19 @@ pub struct Finding {
     pub place: String,
     /// What is there.
     pub message: String,
+    /// Of a vulnerability, what is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advisory: Option<Box<Advisory>>,
+    /// Why it is accepted; nothing fails by it then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waived: Option<Waived>,
 }
 
 impl Finding {
     /// What the check called `id` found; it is one of the catalogue.
     pub(super) fn new(id: &'static str, place: String, message: String) -> Self {
         let severity = find(id).map_or(Severity::Error, |check| check.severity);
-        Self { id, severity, place, message }
+        Self { id, severity, place, message, advisory: None, waived: None }
     }
 
     /// The same, as bad as that: some of what a check finds is worse than the rest.
@@ -142,23 +158,29 @@ pub struct Gate {
     pub severity: Severity,
     /// How many there are.
     pub count: usize,
-    /// Whether the audit fails by it.
+    /// How many of them are accepted.
+    pub waived: usize,
+    /// Whether the audit fails by it: `failed` or `passed`.
+    #[serde(rename = "outcome", serialize_with = "outcome")]
     pub fails: bool,
 }
 
-/// The gates of `findings`: those at `least` or worse fail, and those whose id is in `ids`.
-pub(super) fn gates(
-    findings: &[Finding],
-    least: Option<Severity>,
-    ids: &BTreeSet<String>,
-) -> Vec<Gate> {
+fn outcome<S: Serializer>(fails: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if *fails { "failed" } else { "passed" })
+}
+
+/// The gates of `findings`: those `fail_on` takes fail, unless they are accepted.
+pub(super) fn gates(findings: &[Finding], fail_on: &FailOn) -> Vec<Gate> {
     let mut gates: BTreeMap<&str, Gate> = BTreeMap::new();
-    for Finding { id, severity, .. } in findings {
-        let fails = least.is_some_and(|least| *severity >= least) || ids.contains(*id);
-        let gate =
-            gates.entry(id).or_insert(Gate { id, severity: *severity, count: 0, fails: false });
+    for finding in findings {
+        let Finding { id, severity, .. } = finding;
+        let none = Gate { id, severity: *severity, count: 0, waived: 0, fails: false };
+        let gate = gates.entry(id).or_insert(none);
         gate.count += 1;
-        gate.fails |= fails;
+        match finding.waived {
+            Some(_) => gate.waived += 1,
+            None => gate.fails |= fail_on.takes(finding),
+        }
     }
     gates.into_values().collect()
 }
@@ -168,6 +190,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::audit::finding::{CATALOGUE, Finding, Severity, gates};
+    use crate::audit::policy::FailOn;
 
     #[test]
     fn ids_are_sorted_and_unique() {
@@ -185,7 +208,7 @@ mod tests {
         assert_eq!(findings.each_ref().map(|finding| finding.id), ["FS001", "ELF009", "ELF010"]);
         let check = |least, ids: &[&str], expected: &[&str]| {
             let ids = ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
-            let gates = gates(&findings, least, &ids);
+            let gates = gates(&findings, &FailOn { least, ids, is_on_fixable: false });
             assert_eq!(gates.len(), 3);
             let failed: Vec<_> =
                 gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();

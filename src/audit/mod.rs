@@ -14,11 +14,13 @@ mod leaks;
 pub mod libraries;
 mod loads;
 mod name_checks;
+pub mod policy;
 mod python_checks;
 mod search_paths;
 mod secrets;
 pub mod text;
 mod units;
+pub mod vulnerabilities;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,8 +29,10 @@ use serde::Serialize;
 
 use crate::audit::components::Component;
 use crate::audit::distributions::Distribution;
-use crate::audit::finding::{Finding, Gate, Severity};
+use crate::audit::finding::{Finding, Gate};
 use crate::audit::loads::Loads;
+use crate::audit::policy::{Policy, Shown};
+use crate::audit::vulnerabilities::{Matches, Vulnerabilities};
 use crate::elf::{ElfFile, ElfReport};
 use crate::needs::{Needs, resolve};
 use crate::package::Machine;
@@ -69,6 +73,8 @@ pub struct Report {
     pub schema: u32,
     /// What was audited.
     pub subject: Subject,
+    /// What it is judged by.
+    pub policy: Shown,
     /// Checks that decide the exit code.
     pub gates: Vec<Gate>,
     /// Whether it loads, by machine and release.
@@ -81,6 +87,8 @@ pub struct Report {
     pub distributions: Vec<Distribution>,
     /// Native components that are copied into files.
     pub components: Vec<Component>,
+    /// Databases that were asked for vulnerabilities, which are findings; `None` when none was.
+    pub vulnerabilities: Option<Vulnerabilities>,
     /// What is wrong or unusual, the worst first.
     pub findings: Vec<Finding>,
     /// Hexadecimal SHA-256 of scripts and lists that are for the package manager, by name.
@@ -157,12 +165,14 @@ pub fn audit(
     Ok(Report {
         schema: SCHEMA,
         subject,
+        policy: Shown::default(),
         gates: Vec::new(),
         loads_on,
         system: system(&needs),
         elf: rows(elf, &needs, &tree),
         distributions,
         components,
+        vulnerabilities: None,
         findings,
         scripts,
         inconclusive,
@@ -179,10 +189,20 @@ impl Report {
         self
     }
 
-    /// The report with its gates: what fails at `least` or more, and the checks called by id.
+    /// The report with what databases know of what is inside.
     #[must_use]
-    pub fn gated(mut self, least: Option<Severity>, ids: &BTreeSet<String>) -> Self {
-        self.gates = finding::gates(&self.findings, least, ids);
+    pub fn with(mut self, matches: Matches) -> Self {
+        self.findings.extend(matches.findings());
+        self.findings.sort();
+        self.vulnerabilities = Some(matches.vulnerabilities);
+        self
+    }
+
+    /// The report as `policy` judges it, with its gates.
+    #[must_use]
+    pub fn judged(mut self, policy: &Policy) -> Self {
+        (self.findings, self.policy) = policy.judge(self.findings, self.vulnerabilities.is_some());
+        self.gates = finding::gates(&self.findings, &policy.fail_on);
         self
     }
 

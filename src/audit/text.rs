@@ -17,6 +17,7 @@ pub fn text(report: &Report, all: bool) -> String {
     head(&mut text, report);
     loads_on(&mut text, report);
     findings(&mut text, report, all);
+    vulnerabilities(&mut text, report);
     system(&mut text, report);
     distributions(&mut text, report);
     components(&mut text, report, all);
@@ -46,6 +47,9 @@ fn head(text: &mut String, report: &Report) {
         format!("FAILED: {}", failed.join(", "))
     };
     let _ = writeln!(text, "verdict: {verdict}");
+    if let Some(file) = &report.policy.file {
+        let _ = writeln!(text, "judged by {file}");
+    }
 }
 
 fn loads_on(text: &mut String, report: &Report) {
@@ -77,6 +81,9 @@ fn findings(text: &mut String, report: &Report, all: bool) {
     if report.findings.is_empty() {
         text.push_str("  none\n");
     }
+    for (id, count) in &report.policy.off {
+        let _ = writeln!(text, "  {count} of {id} are not told: it is switched off");
+    }
     let mut rest = &report.findings[..];
     while let Some(first) = rest.first() {
         let count = rest.iter().take_while(|finding| finding.id == first.id).count();
@@ -90,11 +97,36 @@ fn findings(text: &mut String, report: &Report, all: bool) {
             (false, Severity::Warn | Severity::Error) => SHOWN,
         };
         for finding in group.iter().take(shown) {
-            let _ = writeln!(text, "        {}: {}", finding.place, finding.message);
+            let _ = write!(text, "        {}: {}", finding.place, finding.message);
+            let waived = finding.waived.as_ref();
+            let waived = waived.map(|it| format!(" [accepted until {}: {}]", it.until, it.reason));
+            let _ = writeln!(text, "{}", waived.unwrap_or_default());
         }
         if count > shown && shown > 0 {
             let _ = writeln!(text, "        and {} more", count - shown);
         }
+    }
+}
+
+fn vulnerabilities(text: &mut String, report: &Report) {
+    text.push_str("\nVulnerabilities\n");
+    let Some(asked) = &report.vulnerabilities else {
+        text.push_str("  not checked: no database was given\n");
+        return;
+    };
+    for database in &asked.databases {
+        let age = match (&database.date, database.age) {
+            (Some(date), Some(age)) => format!("of {date}, {age} days old"),
+            (Some(_) | None, _) => "of unknown age".to_owned(),
+        };
+        let _ = writeln!(text, "  {}, {age}, {} entries", database.name, database.entries);
+    }
+    let found: Vec<_> =
+        report.findings.iter().filter_map(|finding| finding.advisory.as_ref()).collect();
+    let _ =
+        writeln!(text, "  {} in {} distributions that were looked up", found.len(), asked.checked);
+    for what in &asked.not_checked {
+        let _ = writeln!(text, "  not checked: {what}");
     }
 }
 

@@ -1,37 +1,36 @@
 //! `mkpkg audit`: what is inside a package, where it loads, and what is unsafe about it.
 
-use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use crate::audit::finding::{Severity, find};
 use crate::audit::libraries;
+use crate::audit::policy::Policy;
 use crate::audit::text::text;
-use crate::audit::{Aside, audit};
+use crate::audit::vulnerabilities::{Freshness, look_up};
+use crate::audit::{Aside, Report, audit};
 use crate::backend::deb;
 use crate::cli::AuditArgs;
+use crate::cli::judge::JudgeArgs;
 use crate::commands::subject::{Input, open};
 use crate::commands::{scratch, show};
-use crate::document::{nearest, to_json};
+use crate::date::Date;
+use crate::document::to_json;
 use crate::error::UserError;
+use crate::project::{self, epoch};
 use crate::report::print;
-
-/// What decides the exit code.
-struct FailOn {
-    least: Option<Severity>,
-    ids: BTreeSet<String>,
-}
 
 /// Audits a package and prints the report; fails when a gate does.
 pub fn run(args: &AuditArgs) -> Result<()> {
-    let fail_on = fail_on(&args.fail_on)?;
+    let settings = Settings::new(&args.judge)?;
     let scratch = scratch()?;
     let Input { subject, tree, scripts, aside } = open(&args.package, &scratch)?;
     let fault = || format!("cannot read `{}`", args.package.display());
     let report = audit(subject, tree, scripts, args.jobs()).with_context(fault)?.and(aside);
     let findings = libraries::unknown(&report, &deb::has_library);
     let report = report.and(Aside { findings, ..Aside::default() });
-    let report = report.gated(fail_on.least, &fail_on.ids);
+    let report = settings.judge(report, args.jobs())?;
     print(&if args.json { to_json(&report)? } else { show::plain(&text(&report, args.all)) })?;
     if report.fails() {
         let failed: Vec<_> =
@@ -47,31 +46,46 @@ pub fn run(args: &AuditArgs) -> Result<()> {
     Ok(())
 }
 
-fn fail_on(words: &[String]) -> Result<FailOn> {
-    let mut chosen = FailOn { least: None, ids: BTreeSet::new() };
-    for word in words {
-        let level = match word.as_str() {
-            "never" => continue,
-            "info" => Severity::Info,
-            "warn" => Severity::Warn,
-            "error" => Severity::Error,
-            id if find(id).is_some() => {
-                chosen.ids.insert(id.to_owned());
-                continue;
-            }
-            other => return Err(unknown(other)),
-        };
-        chosen.least = Some(chosen.least.map_or(level, |known| known.min(level)));
-    }
-    Ok(chosen)
+/// What flags and the configuration decide.
+struct Settings {
+    policy: Policy,
+    databases: Vec<PathBuf>,
+    freshness: Freshness,
 }
 
-fn unknown(word: &str) -> anyhow::Error {
-    let ids = crate::audit::finding::CATALOGUE.iter().map(|check| check.id);
-    let words = ids.chain(["error", "warn", "info", "never"]);
-    let hint = match nearest(word, words, 0.7) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => "name a level or the id of a check, such as `warn` or `ELF007`".to_owned(),
+impl Settings {
+    /// Flags come before what is in the file.
+    fn new(args: &JudgeArgs) -> Result<Self> {
+        let found = project::configuration(args.config.as_deref(), Path::new(""))?;
+        let (config, file) = found.map(|(config, file)| (config.audit, file)).unzip();
+        let config = config.unwrap_or_default();
+        let dir = file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let databases = match &args.vulnerabilities[..] {
+            [] => config.database.iter().map(|path| dir.join(path)).collect(),
+            given => given.to_vec(),
+        };
+        let max_age = args.max_db_age.or(config.max_db_age).map(u64::from);
+        let today = today()?;
+        let file = file.map(|file| file.display().to_string());
+        let policy = Policy::new(&config, file, &args.fail_on, today)?;
+        Ok(Self { policy, databases, freshness: Freshness { today, max_age } })
+    }
+
+    /// The report with vulnerabilities, if there is a database, and its gates.
+    fn judge(&self, report: Report, jobs: usize) -> Result<Report> {
+        if self.databases.is_empty() {
+            return Ok(report.judged(&self.policy));
+        }
+        let matches = look_up(&self.databases, &report, self.freshness, jobs)?;
+        Ok(report.with(matches).judged(&self.policy))
+    }
+}
+
+/// The day waivers end and databases age by: that of `SOURCE_DATE_EPOCH`, else the clock's.
+fn today() -> Result<Date> {
+    let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => epoch::parse(&text)?,
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
     };
-    UserError::usage(format!("`--fail-on` does not know `{word}`")).hint(hint).into()
+    Ok(Date::of_epoch(epoch))
 }

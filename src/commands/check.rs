@@ -2,16 +2,19 @@
 
 use anyhow::Result;
 
+use crate::audit::policy::Policy;
 use crate::cli::BuildArgs;
 use crate::commands::build::inputs;
 use crate::commands::format::{configured, validate};
 use crate::commands::previous;
+use crate::date::Date;
 use crate::lock::{Lock, Pinning};
 use crate::report::Talk;
 
 /// Validates configuration and inputs.
 pub fn run(args: &BuildArgs, talk: &Talk) -> Result<()> {
     let inputs = inputs(args, talk)?;
+    Policy::new(&inputs.project.config.audit, None, &[], Date::of_epoch(inputs.epoch))?;
     let formats = configured(&inputs, args);
     let previous = previous::read(&args.previous, &formats)?;
     validate(&formats, &previous, &inputs, args)?;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::document::{Table, Value, from_table, from_toml, value};
 use crate::error::UserError;
 use crate::package::PackageName;
+use crate::project::audit::Audit;
 use crate::project::services::{Check, Scripts, Service, User};
 use crate::tree::PkgPath;
 
@@ -61,6 +62,8 @@ pub struct Config {
     pub user: User,
     /// What runs on a host around installation, upgrade and removal.
     pub scripts: Scripts,
+    /// How `mkpkg audit` judges.
+    pub audit: Audit,
     /// What only a `.deb` has.
     pub deb: Deb,
     /// What only an `.rpm` has.
@@ -91,6 +94,7 @@ impl Default for Config {
             services: BTreeMap::new(),
             user: User::default(),
             scripts: Scripts::default(),
+            audit: Audit::default(),
             deb: Deb::default(),
             rpm: Rpm::default(),
         }

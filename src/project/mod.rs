@@ -2,6 +2,7 @@
 //!
 //! Reads the project; builds and resolves nothing.
 
+pub mod audit;
 pub mod config;
 pub mod epoch;
 pub mod repository;
@@ -88,19 +89,46 @@ pub fn load(dir: &Path, settings: &[(String, String)]) -> Result<Project> {
     Ok(Project { dir, kind, config, stated, pyproject: pyproject_text.unwrap_or_default() })
 }
 
+/// The configuration in `file`, or else of the project in `dir`, and the file it is from; `None` when there is none.
+pub fn configuration(file: Option<&Path>, dir: &Path) -> Result<Option<(Config, PathBuf)>> {
+    let read = |path: &Path| -> Result<Option<(Config, PathBuf)>> {
+        let Some(text) = read_if_there(path)? else { return Ok(None) };
+        let is_pyproject = path.file_name().is_some_and(|name| name == "pyproject.toml");
+        let name = path.display().to_string();
+        let table = if is_pyproject {
+            PyProject::parse(&text)?.config().cloned()
+        } else {
+            Some(config::parse(&text, &name)?)
+        };
+        let Some(table) = table else { return Ok(None) };
+        Ok(Some((config::load(Some((table, &name)), &[])?, path.to_owned())))
+    };
+    let Some(file) = file else {
+        let [own, pyproject] =
+            [dir.join("mkpkg.toml"), dir.join("pyproject.toml")].map(|file| read(&file));
+        return match (own?, pyproject?) {
+            (Some(_), Some(_)) => Err(two_configurations()),
+            (one, other) => Ok(one.or(other)),
+        };
+    };
+    let missing = || UserError::usage(format!("there is no configuration in `{}`", file.display()));
+    Ok(Some(read(file)?.ok_or_else(missing)?))
+}
+
 fn no_project(dir: &Path) -> UserError {
     UserError::usage(format!("there is no Python project in `{}`", dir.display())).hint(
         "name a directory with `pyproject.toml`, `setup.py`, `setup.cfg` or a requirements or lock file",
     )
 }
 
+fn two_configurations() -> anyhow::Error {
+    let message = "`mkpkg.toml` and `[tool.mkpkg]` in `pyproject.toml` both configure mkpkg";
+    UserError::usage(message).hint("keep one of them").into()
+}
+
 fn config_table(own: Option<&str>, pyproject: &PyProject) -> Result<Option<(Table, &'static str)>> {
     match (own, pyproject.config()) {
-        (Some(_), Some(_)) => Err(UserError::usage(
-            "`mkpkg.toml` and `[tool.mkpkg]` in `pyproject.toml` both configure mkpkg",
-        )
-        .hint("keep one of them")
-        .into()),
+        (Some(_), Some(_)) => Err(two_configurations()),
         (Some(text), None) => Ok(Some((config::parse(text, "mkpkg.toml")?, "mkpkg.toml"))),
         (None, Some(table)) => Ok(Some((table.clone(), "[tool.mkpkg] of pyproject.toml"))),
         (None, None) => Ok(None),

@@ -98,6 +98,8 @@ fn every_key_is_documented_and_nothing_else_is() -> Result<()> {
     let (source, services) = (read("src/project/config.rs")?, read("src/project/services.rs")?);
     let mut shapes = structs(&source);
     shapes.extend(structs(&services));
+    let audit = read("src/project/audit.rs")?;
+    shapes.extend(structs(&audit));
     // A check is a text, too, and what a service has is described beside it.
     shapes.remove("Check");
     let of_service = keys(&shapes, "Service", "");

@@ -25,6 +25,7 @@ mod services;
 mod smoke;
 mod snapshot;
 mod tidy;
+mod vulnerabilities;
 mod wheel;
 mod why;
 mod zip;

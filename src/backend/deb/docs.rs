@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use crate::backend::deb::version;
 use crate::codec::gzip;
+use crate::date::Date;
 use crate::package::{Bundled, PackageMeta};
 use crate::pep::normalize_name;
 use crate::tree::{Content, Entry, PkgPath, Role, Tree};
@@ -58,7 +59,7 @@ pub(super) fn with_docs(meta: &PackageMeta, mut tree: Tree) -> Result<Tree> {
 /// A copyright file in the machine-readable format 1.0.
 fn copyright(meta: &PackageMeta, tree: &Tree) -> String {
     let app = meta.bundled.first();
-    let (year, month, day, _) = civil(meta.epoch);
+    let date = Date::of_epoch(meta.epoch);
     let mut text = String::from(
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n",
     );
@@ -69,7 +70,7 @@ fn copyright(meta: &PackageMeta, tree: &Tree) -> String {
     }
     text += &format!(
         "Comment:\n Copyright holders and licences as the metadata of each part named them on \
-         {year:04}-{month:02}-{day:02}.\n Paths are those of the installed files.\n\n"
+         {date}.\n Paths are those of the installed files.\n\n"
     );
     let licence = one_line(&meta.licence);
     let author = app.map_or("", |app| &app.author);
@@ -282,35 +283,17 @@ fn rfc2822(epoch: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (year, month, day, days) = civil(epoch);
+    let date = Date::of_epoch(epoch);
+    let (year, month, day) = date.civil();
     let second = epoch % 86_400;
     format!(
         "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} +0000",
-        DAYS[(days % 7) as usize],
+        DAYS[(date.days() % 7) as usize],
         MONTHS[month as usize - 1],
         second / 3600,
         second / 60 % 60,
         second % 60
     )
-}
-
-/// Year, month, day of the Gregorian calendar and the number of the day since 1970.
-///
-/// Years are counted from March, so that the day a leap year adds is the last of its year.
-fn civil(epoch: u64) -> (u64, u64, u64, u64) {
-    const ERA: u64 = 146_097; // days in 400 years
-    let days = epoch / 86_400;
-    let shifted = days + 719_468; // since 0000-03-01
-    let era = shifted / ERA;
-    let day_of_era = shifted % ERA;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day, days)
 }
 
 #[cfg(test)]
