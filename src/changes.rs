@@ -11,7 +11,7 @@ use crate::lifecycle::Changes;
 use crate::tree::{Entry, PkgPath, Role, Tree};
 
 /// Where packages have units; on all hosts since Debian 12 and Enterprise Linux 7 they are one directory.
-const UNIT_DIRS: [&str; 2] = ["usr/lib/systemd/system", "lib/systemd/system"];
+pub const UNIT_DIRS: [&str; 2] = ["usr/lib/systemd/system", "lib/systemd/system"];
 /// The types of units (systemd.unit(5)).
 const UNIT_TYPES: [&str; 11] = [
     "service",

@@ -2,6 +2,7 @@
 //!
 //! The only module that knows clap. Nothing here looks at the project.
 
+pub mod diff;
 pub mod judge;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::cli::diff::DiffArgs;
 use crate::cli::judge::JudgeArgs;
 use crate::codec::Compression;
 use crate::package::Floor;
@@ -58,6 +60,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Audit a package: where it loads, what is unsafe, what is inside.
     Audit(AuditArgs),
+    /// Compare two packages: what an upgrade changes, breaks and fixes.
+    Diff(DiffArgs),
     /// Tell why a package needs what it needs: the chain from a distribution to a relation.
     Why(WhyArgs),
     /// Validate configuration and inputs; build nothing.

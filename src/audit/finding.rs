@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(findings.each_ref().map(|finding| finding.id), ["FS001", "ELF009", "ELF010"]);
         let check = |least, ids: &[&str], expected: &[&str]| {
             let ids = ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
-            let gates = gates(&findings, &FailOn { least, ids, is_on_fixable: false });
+            let gates = gates(&findings, &FailOn { least, ids, ..FailOn::default() });
             assert_eq!(gates.len(), 3);
             let failed: Vec<_> =
                 gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();

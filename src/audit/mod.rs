@@ -5,6 +5,7 @@
 
 mod components;
 mod contents;
+pub mod diff;
 pub mod directory;
 mod distributions;
 mod elf_checks;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::audit::diff::GATES;
 use crate::audit::finding::{CATALOGUE, Finding, Severity, find};
 use crate::audit::vulnerabilities::rating::Rating;
 use crate::date::Date;
@@ -24,6 +25,8 @@ pub struct FailOn {
     pub ids: BTreeSet<String>,
     /// Vulnerabilities of which a version is known that does not have them.
     pub is_on_fixable: bool,
+    /// Changes between two packages; an audit of one has none.
+    pub changes: BTreeSet<&'static str>,
 }
 
 /// Everything that was decided, and the day it is judged on.
@@ -84,6 +87,12 @@ impl FailOn {
                     chosen.ids.insert(id.to_owned());
                     continue;
                 }
+                word if GATES.iter().any(|(gate, _)| *gate == word) => {
+                    chosen
+                        .changes
+                        .extend(GATES.iter().map(|(gate, _)| gate).filter(|it| **it == word));
+                    continue;
+                }
                 other => {
                     let rating = Rating::named(other).ok_or_else(|| unknown(other, source))?;
                     chosen.ids.extend(rating.or_worse().map(|rating| rating.check().to_owned()));
@@ -107,7 +116,8 @@ impl FailOn {
 fn unknown(word: &str, source: &str) -> anyhow::Error {
     const WORDS: [&str; 9] =
         ["error", "warn", "info", "never", "critical", "high", "medium", "low", "fixable"];
-    let words = CATALOGUE.iter().map(|check| check.id).chain(WORDS);
+    let words =
+        CATALOGUE.iter().map(|check| check.id).chain(WORDS).chain(GATES.map(|(gate, _)| gate));
     let hint = match nearest(word, words, 0.7) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => "name a level or the id of a check, such as `warn` or `ELF007`".to_owned(),

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
+use crate::audit::finding::Gate;
 use crate::audit::libraries;
 use crate::audit::policy::Policy;
 use crate::audit::text::text;
@@ -25,37 +26,39 @@ use crate::report::print;
 pub fn run(args: &AuditArgs) -> Result<()> {
     let settings = Settings::new(&args.judge)?;
     let scratch = scratch()?;
-    let Input { subject, tree, scripts, aside } = open(&args.package, &scratch)?;
-    let fault = || format!("cannot read `{}`", args.package.display());
-    let report = audit(subject, tree, scripts, args.jobs()).with_context(fault)?.and(aside);
-    let findings = libraries::unknown(&report, &deb::has_library);
-    let report = report.and(Aside { findings, ..Aside::default() });
-    let report = settings.judge(report, args.jobs())?;
+    let input = open(&args.package, &scratch)?;
+    let report = settings.report(&args.package, &input, args.jobs())?;
     print(&if args.json { to_json(&report)? } else { show::plain(&text(&report, args.all)) })?;
-    if report.fails() {
-        let failed: Vec<_> =
-            report.gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();
-        return Err(UserError::negative(format!("the audit failed: {}", failed.join(", "))).into());
+    fail("audit", &report.gates, args.strict && !report.inconclusive.is_empty())
+}
+
+/// The error of gates that fail, and of what could not be read; `what` is what was done.
+pub fn fail(what: &str, gates: &[Gate], is_inconclusive: bool) -> Result<()> {
+    let failed: Vec<_> = gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();
+    if !failed.is_empty() {
+        return Err(UserError::negative(format!("the {what} failed: {}", failed.join(", "))).into());
     }
-    if args.strict && !report.inconclusive.is_empty() {
+    if is_inconclusive {
         let message = "not all of the package could be read";
         return Err(UserError::unresolved(message)
-            .hint("the report lists what, at its end")
+            .hint("the report of `mkpkg audit` lists what, at its end")
             .into());
     }
     Ok(())
 }
 
 /// What flags and the configuration decide.
-struct Settings {
-    policy: Policy,
+#[derive(Debug)]
+pub struct Settings {
+    /// How findings are judged.
+    pub policy: Policy,
     databases: Vec<PathBuf>,
     freshness: Freshness,
 }
 
 impl Settings {
     /// Flags come before what is in the file.
-    fn new(args: &JudgeArgs) -> Result<Self> {
+    pub fn new(args: &JudgeArgs) -> Result<Self> {
         let found = project::configuration(args.config.as_deref(), Path::new(""))?;
         let (config, file) = found.map(|(config, file)| (config.audit, file)).unzip();
         let config = config.unwrap_or_default();
@@ -71,8 +74,14 @@ impl Settings {
         Ok(Self { policy, databases, freshness: Freshness { today, max_age } })
     }
 
-    /// The report with vulnerabilities, if there is a database, and its gates.
-    fn judge(&self, report: Report, jobs: usize) -> Result<Report> {
+    /// The report of `input`, which is at `path`, with vulnerabilities, if there is a database, and its gates.
+    pub fn report(&self, path: &Path, input: &Input, jobs: usize) -> Result<Report> {
+        let (subject, tree) = (input.subject.clone(), input.tree.clone());
+        let report = audit(subject, tree, input.digests(), jobs)
+            .with_context(|| format!("cannot read `{}`", path.display()))?
+            .and(input.aside.clone());
+        let findings = libraries::unknown(&report, &deb::has_library);
+        let report = report.and(Aside { findings, ..Aside::default() });
         if self.databases.is_empty() {
             return Ok(report.judged(&self.policy));
         }

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod build;
 pub mod check;
 pub mod deb;
+pub mod diff;
 pub mod format;
 pub mod previous;
 pub mod rpm;
@@ -28,6 +29,7 @@ pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Check(args) => check::run(args, talk),
         Command::Show(args) => show::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Why(args) => why::run(args, talk),
         Command::Completions { shell } => print_bytes(cli::completions(*shell)),
         Command::Man => print_bytes(cli::man_page().context("cannot make the man page")?),

@@ -11,6 +11,7 @@ use crate::backend::{deb, rpm};
 use crate::commands::show;
 use crate::digest::{Hasher, hex, sha256};
 use crate::error::UserError;
+use crate::package::Relation;
 use crate::project::config::FormatName;
 use crate::scratch::Scratch;
 use crate::tree::{Content, Entry, PkgPath, Tree};
@@ -24,10 +25,20 @@ pub struct Input {
     pub subject: Subject,
     /// What it holds.
     pub tree: Tree,
-    /// Hexadecimal SHA-256 of scripts and lists that are for the package manager, by name.
+    /// What it relates to, where it is a package.
+    pub relations: Vec<Relation>,
+    /// Scripts and lists that are for the package manager, by name.
     pub scripts: BTreeMap<String, String>,
     /// What is known beside.
     pub aside: Aside,
+}
+
+impl Input {
+    /// Hexadecimal SHA-256 of the scripts, by name.
+    pub fn digests(&self) -> BTreeMap<String, String> {
+        let digest = |text: &String| hex(&sha256(text.as_bytes()));
+        self.scripts.iter().map(|(name, text)| (name.clone(), digest(text))).collect()
+    }
 }
 
 /// Opens what is at `path`; content that is compressed there goes to a spool.
@@ -62,12 +73,11 @@ fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
         FormatName::Deb => ("deb", deb::identity(&package), deb::declared(&package)),
         FormatName::Rpm => ("rpm", rpm::identity(&package), rpm::declared(&package)),
     };
-    let relations = relations.into_iter().map(|relation| relation.text).collect();
-    let digests = package.scripts.iter();
-    let scripts = digests.map(|(name, text)| (name.clone(), hex(&sha256(text.as_bytes()))));
+    let texts = relations.iter().map(|relation| relation.text.clone()).collect();
     Ok(Input {
-        subject: Subject { name, version, kind, sha256: Some(digest), relations },
-        scripts: scripts.collect(),
+        subject: Subject { name, version, kind, sha256: Some(digest), relations: texts },
+        relations,
+        scripts: package.scripts,
         tree: package.tree,
         aside: Aside::default(),
     })
@@ -89,7 +99,13 @@ fn of_wheel(path: &Path, digest: String) -> Result<Input> {
         sha256: Some(digest),
         relations: wheel.metadata.requires_dist.clone(),
     };
-    Ok(Input { subject, tree, scripts: BTreeMap::new(), aside: Aside::default() })
+    Ok(Input {
+        subject,
+        tree,
+        relations: Vec::new(),
+        scripts: BTreeMap::new(),
+        aside: Aside::default(),
+    })
 }
 
 /// The version of Python a wheel is for, such as `3.11`; `3` for one that fits several.
@@ -113,5 +129,11 @@ fn of_directory(path: &Path) -> Result<Input> {
         sha256: None,
         relations: Vec::new(),
     };
-    Ok(Input { subject, tree: found.tree, scripts: BTreeMap::new(), aside: found.aside })
+    Ok(Input {
+        subject,
+        tree: found.tree,
+        relations: Vec::new(),
+        scripts: BTreeMap::new(),
+        aside: found.aside,
+    })
 }

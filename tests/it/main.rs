@@ -7,6 +7,7 @@ mod bad_project;
 mod bad_requirements;
 mod bad_wheel;
 mod deb;
+mod diff;
 mod digest;
 mod docs;
 mod elf;

@@ -25,7 +25,7 @@ fn entries() -> Vec<(String, Vec<u8>)> {
         }
     }
     entries.sort();
-    assert_eq!(entries.len(), 7);
+    assert_eq!(entries.len(), 8);
     entries
 }
 
@@ -75,7 +75,7 @@ fn the_same_from_every_form() {
     let mut by_variable = command(&sandbox, &[]);
     by_variable.env("OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY", "../cache");
     let found = sandbox.run(by_variable);
-    assert!(found.stdout.contains("../cache, of 2023-11-12, 2 days old, 6 entries"));
+    assert!(found.stdout.contains("../cache, of 2023-11-12, 2 days old, 7 entries"));
     let both = audit(&sandbox, &["--vulnerabilities", "../osv", "--vulnerabilities", "../all.zip"]);
     assert_eq!(both.stdout.matches("VUL001").count(), 2, "{}", both.stdout);
 }

@@ -1,0 +1,304 @@
+//! Which files, directories and links differ, and what an upgrade makes of that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::audit::diff::Side;
+use crate::audit::diff::lines::{TextChange, TextKind, hunks};
+use crate::changes::{UNIT_DIRS, changes};
+use crate::parallel;
+use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+
+/// Where packages have accounts, as sysusers.d(5) reads them.
+const ACCOUNTS: &str = "usr/lib/sysusers.d/";
+/// Set-user-ID, set-group-ID and sticky.
+const SPECIAL: u32 = 0o7000;
+/// Largest text that is compared line by line, in bytes.
+const MAX_TEXT: u64 = 256 << 10;
+
+/// Paths that differ, sorted. Of directories that are new or gone, only empty ones are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Files {
+    /// Those that were not there.
+    pub added: Vec<FileChange>,
+    /// Those that are gone.
+    pub removed: Vec<FileChange>,
+    /// Those with another content or target.
+    pub changed: Vec<FileChange>,
+    /// Those that are another kind of thing.
+    pub types: Vec<TypeChange>,
+    /// Those with other permissions.
+    pub modes: Vec<ModeChange>,
+    /// Files that have a set-user-ID, set-group-ID or sticky bit, and had none.
+    pub special: Vec<String>,
+    /// Why no upgrade from the old package to the new one works.
+    pub refused: Option<String>,
+}
+
+/// A path, and who brought it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FileChange {
+    /// Where it is.
+    pub path: String,
+    /// Its distribution by name; empty for none.
+    pub distribution: String,
+}
+
+/// A path that is another kind of thing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct TypeChange {
+    /// Where it is.
+    pub path: String,
+    /// `directory`, `file` or `link`.
+    pub old: &'static str,
+    /// The same of the new package.
+    pub new: &'static str,
+    /// What an upgrade makes of it.
+    pub upgrade: &'static str,
+}
+
+/// A path with other permissions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ModeChange {
+    /// Where it is.
+    pub path: String,
+    /// Octal digits.
+    pub old: String,
+    /// The same of the new package.
+    pub new: String,
+}
+
+/// What differs between two trees.
+pub(super) fn files(
+    old: Side<'_>,
+    new: Side<'_>,
+    replaces_dirs: bool,
+    jobs: usize,
+) -> Result<Files> {
+    let mut found = Files::default();
+    let mut pairs = Vec::new();
+    let (parents, old_parents) = (parents(new.tree), parents(old.tree));
+    for (path, now) in new.tree.iter() {
+        let Some(was) = old.tree.get(path) else {
+            if !parents.contains(path) {
+                found.added.push(change(path, now));
+            }
+            found.special.extend(special(path, now));
+            continue;
+        };
+        let kinds = (kind(was), kind(now));
+        if kinds.0 != kinds.1 {
+            found.types.push(TypeChange {
+                path: path.absolute(),
+                old: kinds.0,
+                new: kinds.1,
+                upgrade: upgrade(path, kinds, new.scripts),
+            });
+        }
+        let modes = (mode(was), mode(now));
+        if let (Some(was_mode), Some(mode)) = modes
+            && was_mode != mode
+            && kinds.0 == kinds.1
+        {
+            let (path, old, new) = (path.absolute(), octal(was_mode), octal(mode));
+            found.modes.push(ModeChange { path, old, new });
+        }
+        if special(path, was).is_none() {
+            found.special.extend(special(path, now));
+        }
+        match (was, now) {
+            (Entry::File { content: was, .. }, Entry::File { content, .. }) => {
+                pairs.push((path, was, content));
+            }
+            (Entry::Symlink { target: was }, Entry::Symlink { target }) if was != target => {
+                found.changed.push(change(path, now));
+            }
+            (Entry::File { .. } | Entry::Symlink { .. } | Entry::Dir { .. }, _) => {}
+        }
+    }
+    let is_gone = |path: &PkgPath| new.tree.get(path).is_none() && !old_parents.contains(path);
+    let gone = old.tree.iter().filter(|(path, _)| is_gone(path));
+    found.removed = gone.map(|(path, entry)| change(path, entry)).collect();
+    let differ = parallel::filter_map(&pairs, jobs, |(path, was, is)| {
+        let differ = differ(was, is).with_context(|| format!("cannot read `{path}`"))?;
+        Ok(differ.then_some(*path))
+    })?;
+    let entry = |path| Some(change(path, new.tree.get(path)?));
+    found.changed.extend(differ.into_iter().filter_map(entry));
+    found.changed.sort();
+    found.refused = changes(old.tree, new.tree, replaces_dirs).err().map(|it| it.to_string());
+    Ok(found)
+}
+
+/// Directories that something is in: what is in them is told.
+fn parents(tree: &Tree) -> BTreeSet<PkgPath> {
+    let mut parents = BTreeSet::new();
+    for (path, _) in tree.iter() {
+        let mut parent = path.parent();
+        while let Some(dir) = parent {
+            parent = dir.parent();
+            if !parents.insert(dir) {
+                break;
+            }
+        }
+    }
+    parents
+}
+
+fn change(path: &PkgPath, entry: &Entry) -> FileChange {
+    FileChange { path: path.absolute(), distribution: distribution(entry) }
+}
+
+/// The name of the distribution that brought an entry, without its version.
+fn distribution(entry: &Entry) -> String {
+    match entry {
+        Entry::File { origin, .. } => {
+            origin.rsplit_once(' ').map_or("", |(name, _)| name).to_owned()
+        }
+        Entry::Dir { .. } | Entry::Symlink { .. } => String::new(),
+    }
+}
+
+fn kind(entry: &Entry) -> &'static str {
+    match entry {
+        Entry::Dir { .. } => "directory",
+        Entry::File { .. } => "file",
+        Entry::Symlink { .. } => "link",
+    }
+}
+
+fn mode(entry: &Entry) -> Option<u32> {
+    match entry {
+        Entry::Dir { mode } | Entry::File { mode, .. } => Some(*mode),
+        Entry::Symlink { .. } => None,
+    }
+}
+
+fn octal(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+fn special(path: &PkgPath, entry: &Entry) -> Option<String> {
+    mode(entry).filter(|mode| mode & SPECIAL != 0).map(|_| path.absolute())
+}
+
+/// What package managers make of a change of kind (dpkg-maintscript-helper(1), "dir_to_symlink"; rpm's "directory
+/// replacement").
+fn upgrade(
+    path: &PkgPath,
+    kinds: (&str, &str),
+    scripts: &BTreeMap<String, String>,
+) -> &'static str {
+    let is_prepared = scripts.values().any(|text| text.contains(&path.absolute()));
+    match kinds {
+        ("directory", "link" | "file") if is_prepared => "its scripts prepare it",
+        ("directory", "link" | "file") => {
+            "an upgrade keeps the directory or fails: build with `--previous`"
+        }
+        ("link", "directory") if is_prepared => "its scripts prepare it",
+        ("link", "directory") => "an upgrade follows the link: build with `--previous`",
+        (_, _) => "an upgrade replaces it",
+    }
+}
+
+/// Whether two contents differ; neither is held in memory.
+fn differ(was: &Content, is: &Content) -> io::Result<bool> {
+    if was.len() != is.len() {
+        return Ok(true);
+    }
+    let (mut was, mut is) = (was.open()?, is.open()?);
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    loop {
+        for (reader, piece) in [(&mut was, &mut left), (&mut is, &mut right)] {
+            piece.clear();
+            reader.by_ref().take(64 << 10).read_to_end(piece)?;
+        }
+        match left == right {
+            true if left.is_empty() => return Ok(false),
+            true => {}
+            false => return Ok(true),
+        }
+    }
+}
+
+/// Bytes of the files of each distribution, by name; those of none under the empty one.
+pub(super) fn sizes(tree: &Tree) -> BTreeMap<String, u64> {
+    let mut sizes = BTreeMap::new();
+    for (_, entry) in tree.iter() {
+        if let Entry::File { content, .. } = entry {
+            *sizes.entry(distribution(entry)).or_default() += content.len();
+        }
+    }
+    sizes
+}
+
+/// Names of the accounts a tree makes hosts have ("u NAME …", sysusers.d(5)).
+pub(super) fn accounts(tree: &Tree) -> Result<BTreeSet<String>> {
+    let mut accounts = BTreeSet::new();
+    for (path, content, _) in tree.files().filter(|(path, ..)| path.as_str().starts_with(ACCOUNTS))
+    {
+        let text = text(path, content)?.unwrap_or_default();
+        let names = text.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let kind = words.next()?;
+            kind.starts_with('u').then(|| words.next()).flatten().map(str::to_owned)
+        });
+        accounts.extend(names);
+    }
+    Ok(accounts)
+}
+
+/// The text of a file that is compared line by line; `None` for what is no text, or too long.
+fn text(path: &PkgPath, content: &Content) -> Result<Option<String>> {
+    if content.len() > MAX_TEXT {
+        return Ok(None);
+    }
+    let bytes = content.read().with_context(|| format!("cannot read `{path}`"))?;
+    Ok(String::from_utf8(bytes).ok())
+}
+
+/// Scripts, units and configuration that differ, line by line.
+pub(super) fn texts(old: Side<'_>, new: Side<'_>) -> Result<Vec<TextChange>> {
+    let (was, is) = (watched(old)?, watched(new)?);
+    let names: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    let change = |(kind, name): &(TextKind, String)| {
+        let of = |texts: &BTreeMap<_, String>| texts.get(&(*kind, name.clone())).cloned();
+        let lines = hunks(&of(&was).unwrap_or_default(), &of(&is).unwrap_or_default());
+        (!lines.is_empty()).then(|| TextChange { kind: *kind, name: name.clone(), lines })
+    };
+    Ok(names.into_iter().filter_map(change).collect())
+}
+
+/// Every text of a package that hosts act by.
+fn watched(side: Side<'_>) -> Result<BTreeMap<(TextKind, String), String>> {
+    let scripts = side.scripts.iter().filter(|(_, text)| !is_list_of_digests(text));
+    let mut texts: BTreeMap<_, _> =
+        scripts.map(|(name, text)| ((TextKind::Script, name.clone()), text.clone())).collect();
+    for (path, entry) in side.tree.iter() {
+        let Entry::File { content, role, .. } = entry else { continue };
+        let dir = path.as_str().rsplit_once('/').map_or("", |(dir, _)| dir);
+        let kind = match role {
+            Role::Config => TextKind::Configuration,
+            Role::Plain | Role::Doc
+                if UNIT_DIRS.contains(&dir) || path.as_str().starts_with(ACCOUNTS) =>
+            {
+                TextKind::Unit
+            }
+            Role::Plain | Role::Doc => continue,
+        };
+        if let Some(text) = text(path, content)? {
+            texts.insert((kind, path.absolute()), text);
+        }
+    }
+    Ok(texts)
+}
+
+/// Whether a list for the package manager has nothing but digests of files, which are compared anyway.
+fn is_list_of_digests(text: &str) -> bool {
+    let is_digest = |word: &str| word.len() == 32 && word.bytes().all(|at| at.is_ascii_hexdigit());
+    let mut lines = text.lines().peekable();
+    lines.peek().is_some() && lines.all(|line| line.split("  ").next().is_some_and(is_digest))
+}

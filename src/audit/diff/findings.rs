@@ -1,0 +1,53 @@
+//! Which findings and vulnerabilities of two packages are the same.
+
+use std::collections::BTreeSet;
+
+use crate::audit::Report;
+use crate::audit::diff::Vulnerabilities;
+use crate::audit::finding::Finding;
+
+/// What tells a finding from others of its check, in both packages: versions change with every upgrade.
+fn place(report: &Report, finding: &Finding) -> String {
+    let of = report.distributions.iter();
+    let mut named = of.filter(|one| finding.place == format!("{} {}", one.name, one.version));
+    named.next().map_or_else(|| finding.place.clone(), |one| one.name.clone())
+}
+
+/// Findings that are no vulnerabilities, and are about the package, not about waivers.
+fn plain(report: &Report) -> impl Iterator<Item = &Finding> {
+    let is_plain =
+        |finding: &&Finding| finding.advisory.is_none() && !finding.id.starts_with("WVR");
+    report.findings.iter().filter(is_plain)
+}
+
+pub(super) fn findings(old: &Report, new: &Report) -> (Vec<Finding>, Vec<Finding>) {
+    let keys = |report| -> BTreeSet<_> {
+        plain(report).map(|finding| (finding.id, place(report, finding))).collect()
+    };
+    let (was, is) = (keys(old), keys(new));
+    let only = |report, others: &BTreeSet<_>| {
+        plain(report).filter(|it| !others.contains(&(it.id, place(report, it)))).cloned().collect()
+    };
+    (only(new, &was), only(old, &is))
+}
+
+/// Vulnerabilities of both, paired by component and any id they share.
+pub(super) fn vulnerabilities(old: &Report, new: &Report) -> Option<Vulnerabilities> {
+    let asked = new.vulnerabilities.as_ref()?;
+    let of = |report: &Report| -> Vec<Finding> {
+        report.findings.iter().filter(|finding| finding.advisory.is_some()).cloned().collect()
+    };
+    let is_same = |one: &Finding, other: &Finding| match (&one.advisory, &other.advisory) {
+        (Some(one), Some(other)) => {
+            let mut ids = std::iter::once(&other.id).chain(&other.aliases);
+            one.component == other.component && ids.any(|id| one.is_called(id))
+        }
+        (None, _) | (_, None) => false,
+    };
+    let (was, is) = (of(old), of(new));
+    let fixed = was.iter().filter(|before| !is.iter().any(|now| is_same(now, before)));
+    let fixed = fixed.cloned().collect();
+    let (persisting, introduced) =
+        is.into_iter().partition(|now| was.iter().any(|before| is_same(now, before)));
+    Some(Vulnerabilities { databases: asked.databases.clone(), introduced, fixed, persisting })
+}

@@ -1,0 +1,413 @@
+//! What differs between two packages, as whoever upgrades hosts from one to the other wants to know it.
+//!
+//! Pure, but for reading the files of both. Each is judged by the same policy; what is waived gates nothing.
+
+mod files;
+mod findings;
+mod lines;
+pub mod markdown;
+pub mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::audit::diff::files::{Files, accounts, texts};
+use crate::audit::diff::findings::{findings, vulnerabilities};
+use crate::audit::diff::lines::TextChange;
+use crate::audit::finding::{Finding, Gate, Severity, gates};
+use crate::audit::loads::{Culprit, Loads};
+use crate::audit::policy::FailOn;
+use crate::audit::vulnerabilities::Database;
+use crate::audit::{Report, Subject};
+use crate::package::{Relation, RelationKind};
+use crate::pep::Version;
+use crate::tree::Tree;
+
+/// Version of the shape of the JSON; it rises when a field goes or changes its meaning.
+const SCHEMA: u32 = 1;
+
+/// Changes that can fail a comparison, by the words of `--fail-on`, with what each is.
+pub const GATES: [(&str, &str); 5] = [
+    ("downgrade", "a distribution or component is of an earlier version"),
+    ("release-lost", "it does not load on a release any more"),
+    ("relation-added", "it asks for another package, or for more"),
+    ("script-changed", "a script or unit differs"),
+    ("type-change", "a directory, link or file became another of these"),
+];
+
+/// One of the two packages.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'s> {
+    /// Its report, judged.
+    pub report: &'s Report,
+    /// What it installs, with the distribution that brought each file.
+    pub tree: &'s Tree,
+    /// What it relates to.
+    pub relations: &'s [Relation],
+    /// Texts for the package manager, by name.
+    pub scripts: &'s BTreeMap<String, String>,
+}
+
+/// Everything that differs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Diff {
+    /// Version of this shape.
+    pub schema: u32,
+    /// The package before.
+    pub old: Subject,
+    /// The package now.
+    pub new: Subject,
+    /// What decides the exit code.
+    pub gates: Vec<Gate>,
+    /// Python distributions.
+    pub distributions: Vec<Change>,
+    /// Native components, by name.
+    pub components: Vec<Change>,
+    /// Packages that must be there.
+    pub relations: Vec<Change>,
+    /// Other relations, with their verb in front of the name; what a package provides is not among them.
+    pub other_relations: Vec<Change>,
+    /// Versions of symbols of libraries of the system.
+    pub floors: Vec<Floor>,
+    /// Releases it loads on no more, each with the first reason.
+    pub releases_lost: Vec<Lost>,
+    /// Releases it loads on now, as `release machine`.
+    pub releases_gained: Vec<String>,
+    /// Files, directories and links.
+    pub files: Files,
+    /// Accounts that are made on hosts now.
+    pub accounts: Vec<String>,
+    /// Scripts, units and configuration, line by line.
+    pub texts: Vec<TextChange>,
+    /// Findings of the new package that the old one does not have, vulnerabilities aside.
+    pub findings_new: Vec<Finding>,
+    /// Findings of the old package that are gone, vulnerabilities aside.
+    pub findings_gone: Vec<Finding>,
+    /// Known vulnerabilities; `None` when no database was asked.
+    pub vulnerabilities: Option<Vulnerabilities>,
+    /// Bytes of all files, and of those of each distribution whose share differs.
+    pub size: Size,
+}
+
+/// Something that has a name and a version, or a text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Change {
+    /// What it is called.
+    pub name: String,
+    /// What it was; `None` when it was not there.
+    pub old: Option<String>,
+    /// What it is; `None` when it is gone.
+    pub new: Option<String>,
+    /// Which way it goes.
+    pub way: Way,
+}
+
+/// Which way a change goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// It was not there.
+    New,
+    /// A later version.
+    Up,
+    /// An earlier version.
+    Down,
+    /// Another one, of which it is not known whether it is later.
+    Other,
+    /// It is not there any more.
+    Gone,
+}
+
+/// What is needed of a library of the system.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Floor {
+    /// The library.
+    pub library: String,
+    /// Versions that are needed now.
+    pub added: Vec<String>,
+    /// Versions that are needed no more.
+    pub removed: Vec<String>,
+    /// One of the files that need it.
+    pub example: String,
+}
+
+/// A release that is lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lost {
+    /// `distribution:version`.
+    pub release: &'static str,
+    /// As uname(1) calls it.
+    pub machine: &'static str,
+    /// What it lacks.
+    pub culprit: Culprit,
+}
+
+/// Known vulnerabilities of both packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Vulnerabilities {
+    /// What was asked.
+    pub databases: Vec<Database>,
+    /// Those only the new package has.
+    pub introduced: Vec<Finding>,
+    /// Those only the old package has.
+    pub fixed: Vec<Finding>,
+    /// Those of the new package that the old one has, too.
+    pub persisting: Vec<Finding>,
+}
+
+/// Sizes in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// Of the old package.
+    pub old: u64,
+    /// Of the new package.
+    pub new: u64,
+    /// Of distributions, by name: before and now.
+    pub distributions: BTreeMap<String, (u64, u64)>,
+}
+
+/// Compares two packages; `fail_on` is what fails of what is new, `replaces_dirs` whether the package manager puts a
+/// file where a directory was.
+pub fn diff(
+    old: Side<'_>,
+    new: Side<'_>,
+    fail_on: &FailOn,
+    replaces_dirs: bool,
+    jobs: usize,
+) -> Result<Diff> {
+    let (was, is) = (old.report, new.report);
+    let (releases_lost, releases_gained) = releases(&was.loads_on, &is.loads_on);
+    let (findings_new, findings_gone) = findings(was, is);
+    let mut diff = Diff {
+        schema: SCHEMA,
+        old: was.subject.clone(),
+        new: is.subject.clone(),
+        gates: Vec::new(),
+        distributions: changes(&distributions(was), &distributions(is), of_versions),
+        components: changes(&components(was), &components(is), of_versions),
+        relations: changes(&relations(old, true), &relations(new, true), |_, _| Way::Other),
+        other_relations: changes(&relations(old, false), &relations(new, false), |_, _| Way::Other),
+        floors: floors(was, is),
+        releases_lost,
+        releases_gained,
+        files: files::files(old, new, replaces_dirs, jobs)?,
+        accounts: accounts(new.tree)?.difference(&accounts(old.tree)?).cloned().collect(),
+        texts: texts(old, new)?,
+        findings_new,
+        findings_gone,
+        vulnerabilities: vulnerabilities(was, is),
+        size: size(old.tree, new.tree),
+    };
+    diff.gates = diff.gates(fail_on);
+    Ok(diff)
+}
+
+impl Diff {
+    /// Whether a gate failed.
+    pub fn fails(&self) -> bool {
+        self.gates.iter().any(|gate| gate.fails)
+    }
+
+    /// Gates of what is new and of vulnerabilities that are still there, then those of changes.
+    fn gates(&self, fail_on: &FailOn) -> Vec<Gate> {
+        let known =
+            self.vulnerabilities.iter().flat_map(|it| it.introduced.iter().chain(&it.persisting));
+        let judged: Vec<_> = self.findings_new.iter().chain(known).cloned().collect();
+        let mut gates = gates(&judged, fail_on);
+        for (id, _) in GATES {
+            let count = self.count(id);
+            if count > 0 {
+                let fails = fail_on.changes.contains(id);
+                gates.push(Gate { id, severity: Severity::Warn, count, waived: 0, fails });
+            }
+        }
+        gates
+    }
+
+    /// How many changes there are of the kind that a gate is called after.
+    fn count(&self, gate: &str) -> usize {
+        match gate {
+            "downgrade" => {
+                let all = self.distributions.iter().chain(&self.components);
+                all.filter(|change| change.way == Way::Down).count()
+            }
+            "release-lost" => self.releases_lost.len(),
+            "relation-added" => self.relations.iter().filter(|one| one.way != Way::Gone).count(),
+            "script-changed" => self.texts.iter().filter(|text| text.kind.is_run()).count(),
+            _ => self.files.types.len(),
+        }
+    }
+}
+
+/// Versions by name; of a name with several, all of them.
+type Versions = BTreeMap<String, String>;
+
+fn joined(pairs: impl Iterator<Item = (String, String)>) -> Versions {
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, version) in pairs {
+        all.entry(name).or_default().insert(version);
+    }
+    let join = |versions: BTreeSet<String>| versions.into_iter().collect::<Vec<_>>().join(", ");
+    all.into_iter().map(|(name, versions)| (name, join(versions))).collect()
+}
+
+fn distributions(report: &Report) -> Versions {
+    joined(report.distributions.iter().map(|one| (one.name.clone(), one.version.clone())))
+}
+
+fn components(report: &Report) -> Versions {
+    joined(report.components.iter().map(|one| (one.name.clone(), one.version.clone())))
+}
+
+/// Relations by the package they are about, those that must hold or all others; alternatives and rpm's names of
+/// libraries stand for themselves.
+fn relations(side: Side<'_>, are_needs: bool) -> Versions {
+    let pair = |relation: &Relation| {
+        let Relation { kind, text, .. } = relation;
+        let name = match text.split_once(' ') {
+            Some((name, _)) if !text.contains(" | ") && !text.starts_with('(') => name,
+            Some(_) | None => text,
+        };
+        match kind {
+            RelationKind::Needs => are_needs.then(|| (name.to_owned(), text.clone())),
+            RelationKind::Recommends
+            | RelationKind::Suggests
+            | RelationKind::Conflicts
+            | RelationKind::Replaces => {
+                let verb = kind.verb();
+                (!are_needs).then(|| (format!("{verb} {name}"), format!("{verb} {text}")))
+            }
+            RelationKind::Provides => None,
+        }
+    };
+    // That it goes with its own version is no change.
+    let own = format!("= {}", side.report.subject.version);
+    let pairs = side.relations.iter().filter_map(pair);
+    joined(pairs.map(|(name, text)| (name, text.replace(&own, "= its own version"))))
+}
+
+fn changes(old: &Versions, new: &Versions, way: impl Fn(&str, &str) -> Way) -> Vec<Change> {
+    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let change = |name: &String| {
+        let (was, is) = (old.get(name), new.get(name));
+        let way = match (was, is) {
+            (Some(was), Some(is)) if was == is => return None,
+            (Some(was), Some(is)) => way(was, is),
+            (None, _) => Way::New,
+            (Some(_), None) => Way::Gone,
+        };
+        Some(Change { name: name.clone(), old: was.cloned(), new: is.cloned(), way })
+    };
+    names.into_iter().filter_map(change).collect()
+}
+
+/// Versions of native components are seldom those of PEP 440, but where both can be read as such, the order is the same.
+fn of_versions(was: &str, is: &str) -> Way {
+    match (was.parse::<Version>(), is.parse::<Version>()) {
+        (Ok(was), Ok(is)) if was < is => Way::Up,
+        (Ok(was), Ok(is)) if is < was => Way::Down,
+        (Ok(_) | Err(_), _) => Way::Other,
+    }
+}
+
+fn floors(old: &Report, new: &Report) -> Vec<Floor> {
+    let by_name = |report: &Report| -> BTreeMap<String, (BTreeSet<String>, String)> {
+        let entry = |one: &crate::audit::SystemLibrary| {
+            (one.soname.clone(), (one.versions.clone(), one.example.clone()))
+        };
+        report.system.iter().map(entry).collect()
+    };
+    let (was, is) = (by_name(old), by_name(new));
+    let names: BTreeSet<_> = was.keys().chain(is.keys()).cloned().collect();
+    let floor = |library: String| {
+        let none = (BTreeSet::new(), String::new());
+        let (before, now) = (was.get(&library), is.get(&library));
+        let (versions, _) = before.unwrap_or(&none);
+        let (needed, example) = now.unwrap_or(&none);
+        let added: Vec<_> = needed.difference(versions).cloned().collect();
+        let removed: Vec<_> = versions.difference(needed).cloned().collect();
+        let is_same = before.is_some() == now.is_some() && added.is_empty() && removed.is_empty();
+        (!is_same).then(|| Floor { library, added, removed, example: example.clone() })
+    };
+    names.into_iter().filter_map(floor).collect()
+}
+
+/// Releases that are lost and gained. Machines that only one of the packages is for are no loss of the other.
+fn releases(old: &[Loads], new: &[Loads]) -> (Vec<Lost>, Vec<String>) {
+    let (mut lost, mut gained) = (Vec::new(), Vec::new());
+    for now in new {
+        let is_it = |one: &&Loads| (one.release, one.machine) == (now.release, now.machine);
+        let Some(before) = old.iter().find(is_it) else { continue };
+        match (before.culprits.first(), now.culprits.first()) {
+            (None, Some(culprit)) => lost.push(Lost {
+                release: now.release,
+                machine: now.machine,
+                culprit: culprit.clone(),
+            }),
+            (Some(_), None) => gained.push(format!("{} {}", now.release, now.machine)),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+    }
+    (lost, gained)
+}
+
+fn size(old: &Tree, new: &Tree) -> Size {
+    let (was, is) = (files::sizes(old), files::sizes(new));
+    let names: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    let of = |sizes: &BTreeMap<String, u64>, name: &String| sizes.get(name).copied().unwrap_or(0);
+    let pair = |name: &String| (name.clone(), (of(&was, name), of(&is, name)));
+    let distributions = names.into_iter().map(pair).filter(|(_, (was, is))| was != is).collect();
+    Size { old: was.values().sum(), new: is.values().sum(), distributions }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::audit::diff::{Way, changes, of_versions, releases};
+    use crate::audit::loads::{Culprit, Loads};
+
+    fn check(old: &str, new: &str, expected: &[(&str, Way)]) {
+        let versions = |text: &str| -> BTreeMap<_, _> {
+            let pairs = text.split_whitespace().filter_map(|word| word.split_once('='));
+            pairs.map(|(name, version)| (name.to_owned(), version.to_owned())).collect()
+        };
+        let found = changes(&versions(old), &versions(new), of_versions);
+        let found: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.way)).collect();
+        assert_eq!(found, expected, "{old} / {new}");
+    }
+
+    #[test]
+    fn ways() {
+        check("a=1 b=1", "a=1 b=1", &[]);
+        check("a=1.9 b=2", "a=1.10 c=1", &[("a", Way::Up), ("b", Way::Gone), ("c", Way::New)]);
+        check("a=2 b=1.1.1w", "a=2rc1 b=3.0", &[("a", Way::Down), ("b", Way::Other)]);
+        check("a=1.0", "a=1", &[("a", Way::Other)]);
+    }
+
+    #[test]
+    fn releases_are_lost_and_gained() {
+        let loads = |release, missing: &[&str]| {
+            let culprit = |missing: &&str| Culprit {
+                missing: (*missing).to_owned(),
+                file: "/x".to_owned(),
+                symbol: None,
+                files: 1,
+            };
+            Loads { release, machine: "m", culprits: missing.iter().map(culprit).collect() }
+        };
+        let old = [loads("a", &[]), loads("b", &["V_1"]), loads("c", &["V_1"]), loads("d", &[])];
+        let new = [
+            loads("a", &["V_2", "V_3"]),
+            loads("b", &[]),
+            loads("c", &["V_2"]),
+            loads("e", &["V"]),
+        ];
+        let (lost, gained) = releases(&old, &new);
+        let lost: Vec<_> =
+            lost.iter().map(|it| (it.release, it.culprit.missing.as_str())).collect();
+        assert_eq!((lost, gained), (vec![("a", "V_2")], vec!["b m".to_owned()]));
+    }
+}
