@@ -111,6 +111,8 @@ pub struct SystemLibrary {
     pub files: usize,
     /// One of them.
     pub example: String,
+    /// One of those that need a version, by version.
+    pub users: BTreeMap<String, String>,
 }
 
 /// A compiled file.
@@ -223,9 +225,13 @@ fn system(needs: &Needs) -> Vec<SystemLibrary> {
                 distributions: BTreeSet::new(),
                 files: 0,
                 example: file.path.absolute(),
+                users: BTreeMap::new(),
             });
             known.files += 1;
             known.versions.extend(library.versions.iter().map(|(version, _)| version.clone()));
+            for (version, _) in &library.versions {
+                known.users.entry(version.clone()).or_insert_with(|| file.path.absolute());
+            }
             if !file.origin.is_empty() {
                 known.distributions.insert(file.origin.to_string());
             }

@@ -153,7 +153,7 @@ fn change(path: &PkgPath, entry: &Entry) -> FileChange {
 }
 
 /// The name of the distribution that brought an entry, without its version.
-fn distribution(entry: &Entry) -> String {
+pub(super) fn distribution(entry: &Entry) -> String {
     match entry {
         Entry::File { origin, .. } => {
             origin.rsplit_once(' ').map_or("", |(name, _)| name).to_owned()

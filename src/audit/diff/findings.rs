@@ -10,7 +10,27 @@ use crate::audit::finding::Finding;
 fn place(report: &Report, finding: &Finding) -> String {
     let of = report.distributions.iter();
     let mut named = of.filter(|one| finding.place == format!("{} {}", one.name, one.version));
-    named.next().map_or_else(|| finding.place.clone(), |one| one.name.clone())
+    named.next().map_or_else(|| unversioned(&finding.place), |one| one.name.clone())
+}
+
+/// A path without the version of Python, and the name of a library without its own and without the digest that
+/// auditwheel puts into it: `python3/x.libs/libssl.so`.
+fn unversioned(path: &str) -> String {
+    let part = |part: &str| {
+        if part.strip_prefix("python3.").is_some_and(|minor| minor.parse::<u8>().is_ok()) {
+            return "python3".to_owned();
+        }
+        match part.split_once(".so") {
+            Some((name, rest)) if rest.is_empty() || rest.starts_with('.') => {
+                let digest = name.rsplit_once('-').filter(|(_, digest)| {
+                    digest.len() == 8 && digest.bytes().all(|at| at.is_ascii_hexdigit())
+                });
+                format!("{}.so", digest.map_or(name, |(name, _)| name))
+            }
+            Some(_) | None => part.to_owned(),
+        }
+    };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 /// Findings that are no vulnerabilities, and are about the package, not about waivers.
@@ -50,4 +70,27 @@ pub(super) fn vulnerabilities(old: &Report, new: &Report) -> Option<Vulnerabilit
     let (persisting, introduced) =
         is.into_iter().partition(|now| was.iter().any(|before| is_same(now, before)));
     Some(Vulnerabilities { databases: asked.databases.clone(), introduced, fixed, persisting })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::audit::diff::findings::unversioned;
+
+    #[test]
+    fn places() {
+        for (path, expected) in [
+            (
+                "/opt/a/lib/python3.11/x.libs/libssl-81ffa89e.so.3",
+                "/opt/a/lib/python3/x.libs/libssl.so",
+            ),
+            ("/opt/a/lib/libpq.so.5.17", "/opt/a/lib/libpq.so"),
+            (
+                "/opt/a/_x.cpython-311-x86_64-linux-gnu.so",
+                "/opt/a/_x.cpython-311-x86_64-linux-gnu.so",
+            ),
+            ("/opt/a/x.sock", "/opt/a/x.sock"),
+        ] {
+            assert_eq!(unversioned(path), expected);
+        }
+    }
 }

@@ -8,22 +8,23 @@ mod lines;
 pub mod markdown;
 pub mod text;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::audit::diff::files::{Files, accounts, texts};
+use crate::audit::diff::files::{Files, accounts, distribution, texts};
 use crate::audit::diff::findings::{findings, vulnerabilities};
 use crate::audit::diff::lines::TextChange;
 use crate::audit::finding::{Finding, Gate, Severity, gates};
 use crate::audit::loads::{Culprit, Loads};
 use crate::audit::policy::FailOn;
 use crate::audit::vulnerabilities::Database;
-use crate::audit::{Report, Subject};
+use crate::audit::{Report, Subject, SystemLibrary};
 use crate::package::{Relation, RelationKind};
 use crate::pep::Version;
-use crate::tree::Tree;
+use crate::tree::{PkgPath, Tree};
 
 /// Version of the shape of the JSON; it rises when a field goes or changes its meaning.
 const SCHEMA: u32 = 1;
@@ -125,12 +126,12 @@ pub enum Way {
 pub struct Floor {
     /// The library.
     pub library: String,
-    /// Versions that are needed now.
-    pub added: Vec<String>,
+    /// Versions that are needed now, each with a file that does.
+    pub added: BTreeMap<String, String>,
     /// Versions that are needed no more.
     pub removed: Vec<String>,
-    /// One of the files that need it.
-    pub example: String,
+    /// One of the files that need the library now; `None` when none does.
+    pub example: Option<String>,
 }
 
 /// A release that is lost.
@@ -186,7 +187,7 @@ pub fn diff(
         new: is.subject.clone(),
         gates: Vec::new(),
         distributions: changes(&distributions(was), &distributions(is), of_versions),
-        components: changes(&components(was), &components(is), of_versions),
+        components: changes(&components(old), &components(new), of_versions),
         relations: changes(&relations(old, true), &relations(new, true), |_, _| Way::Other),
         other_relations: changes(&relations(old, false), &relations(new, false), |_, _| Way::Other),
         floors: floors(was, is),
@@ -257,8 +258,17 @@ fn distributions(report: &Report) -> Versions {
     joined(report.distributions.iter().map(|one| (one.name.clone(), one.version.clone())))
 }
 
-fn components(report: &Report) -> Versions {
-    joined(report.components.iter().map(|one| (one.name.clone(), one.version.clone())))
+/// Components by their name and the distribution they are in.
+fn components(side: Side<'_>) -> Versions {
+    joined(side.report.components.iter().map(|one| {
+        let entry = PkgPath::new(&one.path).ok().and_then(|path| side.tree.get(&path));
+        match entry.map(distribution) {
+            Some(owner) if !owner.is_empty() => {
+                (format!("{} in {owner}", one.name), one.version.clone())
+            }
+            Some(_) | None => (one.name.clone(), one.version.clone()),
+        }
+    }))
 }
 
 /// Relations by the package they are about, those that must hold or all others; alternatives and rpm's names of
@@ -303,33 +313,53 @@ fn changes(old: &Versions, new: &Versions, way: impl Fn(&str, &str) -> Way) -> V
     names.into_iter().filter_map(change).collect()
 }
 
-/// Versions of native components are seldom those of PEP 440, but where both can be read as such, the order is the same.
+/// By PEP 440 where both are versions of it; else, as those of native components often are not (`1.1.1w`), by the
+/// numbers they begin with.
 fn of_versions(was: &str, is: &str) -> Way {
-    match (was.parse::<Version>(), is.parse::<Version>()) {
-        (Ok(was), Ok(is)) if was < is => Way::Up,
-        (Ok(was), Ok(is)) if is < was => Way::Down,
-        (Ok(_) | Err(_), _) => Way::Other,
+    let order = match (was.parse::<Version>(), is.parse::<Version>()) {
+        (Ok(was), Ok(is)) => is.cmp(&was),
+        (Ok(_) | Err(_), _) => numbers(is).cmp(&numbers(was)),
+    };
+    match order {
+        Ordering::Greater => Way::Up,
+        Ordering::Less => Way::Down,
+        Ordering::Equal => Way::Other,
     }
 }
 
+/// The numbers between dots that a version begins with.
+fn numbers(version: &str) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    for part in version.split('.') {
+        let digits = part.trim_end_matches(|at: char| !at.is_ascii_digit());
+        match digits.parse() {
+            Ok(number) => numbers.push(number),
+            Err(_) => break,
+        }
+    }
+    numbers
+}
+
 fn floors(old: &Report, new: &Report) -> Vec<Floor> {
-    let by_name = |report: &Report| -> BTreeMap<String, (BTreeSet<String>, String)> {
-        let entry = |one: &crate::audit::SystemLibrary| {
-            (one.soname.clone(), (one.versions.clone(), one.example.clone()))
-        };
-        report.system.iter().map(entry).collect()
+    let by_name = |report: &Report| -> BTreeMap<String, SystemLibrary> {
+        report.system.iter().map(|one| (one.soname.clone(), one.clone())).collect()
     };
     let (was, is) = (by_name(old), by_name(new));
     let names: BTreeSet<_> = was.keys().chain(is.keys()).cloned().collect();
     let floor = |library: String| {
-        let none = (BTreeSet::new(), String::new());
         let (before, now) = (was.get(&library), is.get(&library));
-        let (versions, _) = before.unwrap_or(&none);
-        let (needed, example) = now.unwrap_or(&none);
-        let added: Vec<_> = needed.difference(versions).cloned().collect();
-        let removed: Vec<_> = versions.difference(needed).cloned().collect();
+        let has = |one: Option<&SystemLibrary>, version: &String| {
+            one.is_some_and(|one| one.versions.contains(version))
+        };
+        let users = now.iter().flat_map(|now| &now.users);
+        let added = users.filter(|(version, _)| !has(before, version));
+        let added: BTreeMap<_, _> =
+            added.map(|(version, file)| (version.clone(), file.clone())).collect();
+        let removed = before.iter().flat_map(|before| &before.versions);
+        let removed: Vec<_> = removed.filter(|version| !has(now, version)).cloned().collect();
         let is_same = before.is_some() == now.is_some() && added.is_empty() && removed.is_empty();
-        (!is_same).then(|| Floor { library, added, removed, example: example.clone() })
+        let example = now.map(|now| now.example.clone());
+        (!is_same).then_some(Floor { library, added, removed, example })
     };
     names.into_iter().filter_map(floor).collect()
 }
@@ -383,7 +413,8 @@ mod tests {
     fn ways() {
         check("a=1 b=1", "a=1 b=1", &[]);
         check("a=1.9 b=2", "a=1.10 c=1", &[("a", Way::Up), ("b", Way::Gone), ("c", Way::New)]);
-        check("a=2 b=1.1.1w", "a=2rc1 b=3.0", &[("a", Way::Down), ("b", Way::Other)]);
+        check("a=2 b=1.1.1w", "a=2rc1 b=3.0", &[("a", Way::Down), ("b", Way::Up)]);
+        check("a=1.1.1w b=3.0", "a=1.1.1v b=1.1.1w", &[("a", Way::Other), ("b", Way::Down)]);
         check("a=1.0", "a=1", &[("a", Way::Other)]);
     }
 

@@ -89,13 +89,14 @@ fn relation(change: &Change) -> String {
 
 fn floor(floor: &Floor) -> String {
     let Floor { library, added, removed, example } = floor;
-    let mut words: Vec<_> = added.iter().map(|version| format!("+{version}")).collect();
+    let Some(example) = example else { return format!("- {library}") };
+    let mut words: Vec<_> = added.keys().map(|version| format!("+{version}")).collect();
     words.extend(removed.iter().map(|version| format!("-{version}")));
-    let versions = words.join(" ");
-    match (example.is_empty(), versions.is_empty()) {
-        (true, _) => format!("- {library}"),
-        (false, true) => format!("+ {library}, for {example}"),
-        (false, false) => format!("~ {library} {versions}, for {example}"),
+    // That of a version that is new is the better reason.
+    let file = added.values().next_back().unwrap_or(example);
+    match words.is_empty() {
+        true => format!("+ {library}, for {file}"),
+        false => format!("~ {library} {}, for {file}", words.join(" ")),
     }
 }
 
