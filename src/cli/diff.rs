@@ -9,13 +9,17 @@ use crate::cli::{EXIT_CODES, jobs};
 
 /// Flags of `mkpkg diff`.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = EXIT_CODES, mut_arg("fail_on", |arg| {
+    let help = "What fails: the words of `mkpkg audit`, of what is new; `downgrade`, `release-lost`, `relation-added`, \
+                `script-changed`, `type-change`";
+    arg.help(help).long_help(help)
+}))]
 pub struct DiffArgs {
     /// The package before.
     pub old: PathBuf,
     /// The package now.
     pub new: PathBuf,
-    /// What decides; also `downgrade`, `release-lost`, `relation-added`, `script-changed` and `type-change`.
+    /// What decides.
     #[command(flatten)]
     pub judge: JudgeArgs,
     /// How the comparison is written.

@@ -27,3 +27,4 @@ mod services;
 mod shlibdeps;
 mod tools;
 mod values;
+mod vulnerabilities;
