@@ -302,3 +302,123 @@ fn is_list_of_digests(text: &str) -> bool {
     let mut lines = text.lines().peekable();
     lines.peek().is_some() && lines.all(|line| line.split("  ").next().is_some_and(is_digest))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use crate::audit::diff::Side;
+    use crate::audit::diff::files::{Files, accounts, files, texts};
+    use crate::audit::{Report, Subject, audit};
+    use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+
+    /// A tree of one entry a word: `a/` is a directory, `a->b` a link, `a=TEXT` a file, `a!TEXT` configuration; `@MODE`
+    /// behind a path is its mode.
+    fn tree(words: &str) -> Tree {
+        let mut tree = Tree::new();
+        for word in words.split_whitespace() {
+            let (path, entry) = match word.rsplit_once("->") {
+                Some((path, target)) => (path, Entry::Symlink { target: target.to_owned() }),
+                None if word.ends_with('/') => {
+                    (word.trim_end_matches('/'), Entry::Dir { mode: 0o755 })
+                }
+                None => {
+                    let at = word.find(['=', '!']).unwrap_or(word.len());
+                    let (path, text) = word.split_at(at);
+                    let role = if text.starts_with('!') { Role::Config } else { Role::Plain };
+                    let (path, mode) = path.split_once('@').unwrap_or((path, "644"));
+                    let mode = u32::from_str_radix(mode, 8).unwrap();
+                    let content = Content::bytes(text.get(1..).unwrap_or("").replace('_', " "));
+                    (path, Entry::File { content, mode, role, origin: Arc::from("demo 1") })
+                }
+            };
+            tree.insert(PkgPath::new(path).unwrap(), entry).unwrap();
+        }
+        tree
+    }
+
+    fn report(tree: &Tree) -> Report {
+        let (name, version) = ("demo".to_owned(), "1".to_owned());
+        let subject = Subject { name, version, kind: "deb", sha256: None, relations: Vec::new() };
+        audit(subject, tree.clone(), BTreeMap::new(), 1).unwrap()
+    }
+
+    /// What `check` makes of the sides of two trees; `script` is what the new package runs.
+    fn compare<T>(
+        old: &str,
+        new: &str,
+        script: &str,
+        check: impl Fn(Side<'_>, Side<'_>) -> T,
+    ) -> T {
+        let (old, new) = (tree(old), tree(new));
+        let (was, is) = (report(&old), report(&new));
+        let scripts = BTreeMap::from([("run".to_owned(), script.to_owned())]);
+        let side = |report, tree, scripts| Side { report, tree, relations: &[], scripts };
+        check(side(&was, &old, &scripts), side(&is, &new, &scripts))
+    }
+
+    fn found(old: &str, new: &str, script: &str) -> Files {
+        compare(old, new, script, |old, new| files(old, new, true, 1).unwrap())
+    }
+
+    fn check(old: &str, new: &str, expected: &[&str]) {
+        let files = found(old, new, "");
+        let mut words = Vec::new();
+        for (sign, changes) in [('+', &files.added), ('-', &files.removed), ('~', &files.changed)] {
+            words.extend(changes.iter().map(|it| format!("{sign}{}", it.path)));
+        }
+        words.extend(files.types.iter().map(|it| format!("{} {} {}", it.path, it.old, it.new)));
+        words.extend(files.modes.iter().map(|it| format!("{} {} {}", it.path, it.old, it.new)));
+        words.extend(files.special.iter().map(|path| format!("!{path}")));
+        words.extend(files.refused);
+        assert_eq!(words, expected, "{old} / {new}");
+    }
+
+    #[test]
+    fn what_differs() {
+        check("a=1 b=1 c=1", "a=1 b=2 d=1", &["+/d", "-/c", "~/b"]);
+        check("a=1 b->a", "a=1 b->c", &["~/b"]);
+        check("a=12", "a=1", &["~/a"]);
+        check("", "d/x=1 e/", &["+/d/x", "+/e"]);
+        check("a@644=1 d/", "a@755=1 d/", &["/a 0644 0755"]);
+        check("a@755=1", "a@4755=1 b@2755=1", &["+/b", "/a 0755 4755", "!/a", "!/b"]);
+        check("a@4755=1", "a@4755=2", &["~/a"]);
+        check("a=1 b->a", "a->b b=1", &["/a file link", "/b link file"]);
+        check(
+            "etc/x!1",
+            "etc->/srv",
+            &[
+                "-/etc/x",
+                "/etc directory link",
+                "`/etc` is a link now, and a directory with the configuration file `/etc/x` in the previous \
+                 package: an upgrade would lose what was changed there",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_an_upgrade_makes_of_it() {
+        let upgrade = |old: &str, new: &str, script: &str| found(old, new, script).types[0].upgrade;
+        let unprepared = "an upgrade keeps the directory or fails: build with `--previous`";
+        assert_eq!(upgrade("a/", "a->b", ""), unprepared);
+        assert_eq!(upgrade("a/", "a->b", "helper '/a'"), "its scripts prepare it");
+        assert!(upgrade("a->b b/", "a/ b/", "").starts_with("an upgrade follows the link"));
+        assert_eq!(upgrade("a=1", "a->b", ""), "an upgrade replaces it");
+    }
+
+    #[test]
+    fn texts_and_accounts() {
+        let unit = "usr/lib/systemd/system/x.service";
+        let old = format!("{unit}=a etc/c!1 etc/d!1 usr/share/y=1");
+        let new = format!("{unit}=b etc/c!2 etc/d!1 usr/share/y=2 usr/lib/sysusers.d/x.conf=u_x_-");
+        let (told, made) = compare(&old, &new, "same", |old, new| {
+            let told = texts(old, new).unwrap().into_iter().map(|it| (it.name, it.lines.len()));
+            (told.collect::<Vec<_>>(), accounts(new.tree).unwrap())
+        });
+        let name = |path: &str, lines| (path.to_owned(), lines);
+        let sysusers = name("/usr/lib/sysusers.d/x.conf", 2);
+        assert_eq!(told, [name(&format!("/{unit}"), 3), sysusers, name("/etc/c", 3)]);
+        assert_eq!(made, ["x".to_owned()].into());
+    }
+}

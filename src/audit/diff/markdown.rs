@@ -6,8 +6,11 @@
 use std::fmt::Write as _;
 
 use crate::amount::size;
-use crate::audit::diff::text::{sections, title, verdict};
+use crate::audit::diff::text::{limited, sections, title, verdict};
 use crate::audit::diff::{Diff, Way};
+
+/// Most lines of a section; comments have a limited length.
+const MAX_LINES: usize = 100;
 
 /// The comment.
 pub fn markdown(diff: &Diff) -> String {
@@ -17,7 +20,7 @@ pub fn markdown(diff: &Diff) -> String {
     text.push_str(&table(diff));
     for (name, lines) in sections(diff, false) {
         let _ = write!(text, "\n<details><summary>{name}</summary>\n\n");
-        text.push_str(&block(&lines));
+        text.push_str(&block(&limited(lines.into_iter(), MAX_LINES)));
         text.push_str("\n</details>\n");
     }
     text

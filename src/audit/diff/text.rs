@@ -201,7 +201,7 @@ fn delta(was: u64, is: u64) -> String {
 }
 
 /// The first lines, and how many more there are.
-fn limited(lines: impl Iterator<Item = String>, limit: usize) -> Vec<String> {
+pub(super) fn limited(lines: impl Iterator<Item = String>, limit: usize) -> Vec<String> {
     let mut lines: Vec<_> = lines.collect();
     let more = lines.len().saturating_sub(limit);
     if more > 0 {
