@@ -340,9 +340,9 @@ mod tests {
     fn faults() {
         let waiver = |more: &str| format!("[[ignore]]\nplace = '*'\n{more}");
         check_refused(
-            "severity = { ELF01 = 'off' }",
-            "`audit.severity` names `ELF01`, which is no check",
-            Some("did you mean `ELF019`?"),
+            "severity = { LIB02 = 'off' }",
+            "`audit.severity` names `LIB02`, which is no check",
+            Some("did you mean `LIB002`?"),
         );
         check_refused(
             "fail-on = ['hihg']",

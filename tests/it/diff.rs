@@ -173,6 +173,27 @@ fn between_formats() {
 }
 
 #[test]
+fn wheels_and_directories() {
+    let sandbox = Sandbox::empty();
+    for (version, text) in [("1.0", "x = 1\n"), ("1.1", "x = 2\n")] {
+        sandbox.wheel(&Wheel::new("acme", version).file("acme.py", text));
+        sandbox.write(&format!("root-{version}/opt/acme.py"), text);
+    }
+    let diff = |old: &str, new: &str| {
+        let found = sandbox.run(sandbox.mkpkg(&["diff", old, new]));
+        assert_eq!(found.code(), 0, "{}", found.stderr);
+        found.stdout
+    };
+    let wheels = diff("../wheels/acme-1.0-py3-none-any.whl", "../wheels/acme-1.1-py3-none-any.whl");
+    assert!(wheels.starts_with("acme 1.0 -> 1.1\n"), "{wheels}");
+    assert!(wheels.contains("\n  acme: 4 added, 4 removed, 1 changed\n"), "{wheels}");
+    let directories = diff("../root-1.0", "../root-1.1");
+    let title = "[DIR]/root-1.0 (directory) -> [DIR]/root-1.1 (directory)\n";
+    assert!(directories.starts_with(title), "{directories}");
+    assert!(directories.contains("\n  ~ /opt/acme.py\n"), "{directories}");
+}
+
+#[test]
 fn faults() {
     let sandbox = packages("deb");
     let mut failures = Failures::default();

@@ -202,7 +202,7 @@ fn faults() {
     case("no configuration", &["--config", "gone.toml"]);
     sandbox.file("bad.toml", "[audit]\nfail-on = ['hihg']\n");
     case("unknown word", &["--config", "bad.toml"]);
-    sandbox.file("bad.toml", "[audit.severity]\nELF01 = 'off'\n");
+    sandbox.file("bad.toml", "[audit.severity]\nLIB02 = 'off'\n");
     case("unknown check", &["--config", "bad.toml"]);
     sandbox.file("bad.toml", "[audit.severity]\nELF003 = 'of'\n");
     case("unknown level", &["--config", "bad.toml"]);
@@ -212,7 +212,7 @@ fn faults() {
     case("waiver without an end", &["--config", "bad.toml"]);
     failures.check("bad_vulnerabilities");
     // A waiver nobody can mean is found before a build.
-    sandbox.file("mkpkg.toml", "[audit.severity]\nELF01 = 'off'\n");
+    sandbox.file("mkpkg.toml", "[audit.severity]\nLIB02 = 'off'\n");
     let found = sandbox.run(sandbox.mkpkg(&["check", "--wheelhouse", "../wheels"]));
     assert_eq!(found.code(), 2, "{}", found.stderr);
 }

@@ -427,7 +427,8 @@ mod tests {
                 symbol: None,
                 files: 1,
             };
-            Loads { release, machine: "m", culprits: missing.iter().map(culprit).collect() }
+            let culprits = missing.iter().map(culprit).collect();
+            Loads { release, machine: "m", culprits, provided: String::new() }
         };
         let old = [loads("a", &[]), loads("b", &["V_1"]), loads("c", &["V_1"]), loads("d", &[])];
         let new = [

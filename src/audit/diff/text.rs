@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::amount::size;
+use crate::audit::Subject;
 use crate::audit::diff::files::FileChange;
 use crate::audit::diff::{Change, Diff, Floor, Vulnerabilities, Way};
 use crate::audit::finding::Finding;
@@ -23,16 +24,15 @@ pub fn text(diff: &Diff, all: bool) -> String {
     text
 }
 
-/// Names and versions of both.
+/// Names and versions of both; directories have no version.
 pub(super) fn title(diff: &Diff) -> String {
     let (old, new) = (&diff.old, &diff.new);
+    let label =
+        |subject: &Subject| format!("{} {}", subject.name, subject.version).trim_end().to_owned();
     if old.name == new.name && old.kind == new.kind {
-        return format!("{} {} -> {}", new.name, old.version, new.version);
+        return format!("{} -> {}", label(old), new.version);
     }
-    format!(
-        "{} {} ({}) -> {} {} ({})",
-        old.name, old.version, old.kind, new.name, new.version, new.kind
-    )
+    format!("{} ({}) -> {} ({})", label(old), old.kind, label(new), new.kind)
 }
 
 /// Whether a gate failed, and which.
