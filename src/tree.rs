@@ -21,6 +21,10 @@ pub const MAX_COMPONENT: usize = 246;
 /// Longest path in bytes (`PATH_MAX` less the final NUL).
 pub const MAX_PATH: usize = 4095;
 
+/// Bytes of all paths of a tree together; a root file system of half a million files has 40 MB. Few bytes of a hostile
+/// archive can name paths of gigabytes, because every directory above a file is an entry, too.
+const MAX_PATHS: usize = 256 << 20;
+
 /// A path inside a package: relative to `/`, normal, UTF-8, without control characters. Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PkgPath(Arc<str>);
@@ -252,6 +256,8 @@ impl<R: Read> Read for ExactReader<R> {
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     entries: Arc<BTreeMap<PkgPath, Entry>>,
+    /// Bytes of all paths that were ever added.
+    paths: usize,
 }
 
 impl Tree {
@@ -268,6 +274,7 @@ impl Tree {
         self.insert_parents(&path)?;
         match Arc::make_mut(&mut self.entries).entry(path) {
             Slot::Vacant(slot) => {
+                self.paths += slot.key().as_str().len();
                 slot.insert(entry);
                 Ok(())
             }
@@ -287,7 +294,9 @@ impl Tree {
 
     /// Replaces what is at `path`, or adds it.
     pub fn replace(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
-        Arc::make_mut(&mut self.entries).remove(&path);
+        if Arc::make_mut(&mut self.entries).remove(&path).is_some() {
+            self.paths -= path.as_str().len();
+        }
         self.insert(path, entry)
     }
 
@@ -340,6 +349,12 @@ impl Tree {
                 }
                 None => {
                     parent = dir.parent();
+                    self.paths += dir.as_str().len();
+                    if self.paths > MAX_PATHS {
+                        let message =
+                            format!("its paths have more than {} MiB together", MAX_PATHS >> 20);
+                        return Err(UserError::input(message).into());
+                    }
                     Arc::make_mut(&mut self.entries).insert(dir, Entry::Dir { mode: 0o755 });
                 }
             }

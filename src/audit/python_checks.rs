@@ -17,6 +17,11 @@ use crate::wheel::requirements::{Distribution, Extras, Unmet, unmet};
 /// Longest requirement that is read. The time to read one grows faster than its length; true ones have 300 bytes.
 const MAX_REQUIREMENT: usize = 2048;
 
+/// Environments that are looked at; a package has one, or one of each of a few releases.
+const MAX_ENVIRONMENTS: usize = 16;
+/// Requirements of all distributions of an environment together.
+const MAX_REQUIREMENTS: usize = 50_000;
+
 /// Findings of the tree, and what could not be judged.
 pub(super) fn findings(tree: &Tree, machine: Option<Machine>) -> Aside {
     let mut aside = Aside { findings: shared(tree), inconclusive: Vec::new() };
@@ -24,7 +29,8 @@ pub(super) fn findings(tree: &Tree, machine: Option<Machine>) -> Aside {
     aside
         .findings
         .extend(tree.files().flat_map(|(path, content, _)| elsewhere(tree, path, content)));
-    for (path, content, _) in tree.files().filter(|(path, ..)| path.file_name() == "pyvenv.cfg") {
+    let configs = tree.files().filter(|(path, ..)| path.file_name() == "pyvenv.cfg");
+    for (path, content, _) in configs.take(MAX_ENVIRONMENTS) {
         let (Some(prefix), Ok(text)) = (path.parent(), text(content)) else { continue };
         for site in sites(tree, &prefix) {
             match requirements(tree, &site, &text, machine) {
@@ -178,7 +184,7 @@ fn finding(of: &Metadata, Unmet { requirement, found, .. }: Unmet) -> Finding {
 
 fn distributions(tree: &Tree, site: &PkgPath) -> Vec<(String, Version, Metadata)> {
     let mut all = Vec::new();
-    let mut names = BTreeSet::new();
+    let (mut names, mut requirements) = (BTreeSet::new(), 0);
     for (path, content, _) in tree.files() {
         let is_metadata = path.below(site).is_some_and(|below| {
             below.ends_with(".dist-info/METADATA") && below.matches('/').count() == 1
@@ -189,6 +195,8 @@ fn distributions(tree: &Tree, site: &PkgPath) -> Vec<(String, Version, Metadata)
         let metadata = text(content).ok().and_then(|text| Metadata::parse(&text).ok());
         let Some(mut metadata) = metadata else { continue };
         metadata.requires_dist.retain(|text| text.len() <= MAX_REQUIREMENT);
+        metadata.requires_dist.truncate(MAX_REQUIREMENTS.saturating_sub(requirements));
+        requirements += metadata.requires_dist.len();
         let name = normalize_name(&metadata.name);
         if let (Ok(name), Ok(version)) = (name, metadata.version.parse::<Version>())
             && names.insert(name.clone())

@@ -1,5 +1,7 @@
 //! Where files have the loader search for libraries (`DT_RUNPATH`, `DT_RPATH`), and which of that no package should.
 
+use std::collections::BTreeSet;
+
 use crate::audit::finding::{Finding, Severity};
 use crate::elf::{ElfFile, ElfReport};
 use crate::needs::paths::{hazard, is_system, normal, with_origin};
@@ -7,7 +9,7 @@ use crate::tree::{PkgPath, Tree};
 
 /// Findings of every file that names directories.
 pub(super) fn findings(elf: &ElfReport, tree: &Tree) -> Vec<Finding> {
-    let environments: Vec<_> = tree
+    let environments: BTreeSet<_> = tree
         .files()
         .filter(|(path, ..)| path.file_name() == "pyvenv.cfg")
         .filter_map(|(path, ..)| path.parent())
@@ -15,7 +17,7 @@ pub(super) fn findings(elf: &ElfReport, tree: &Tree) -> Vec<Finding> {
     elf.files.iter().flat_map(|file| of_file(file, tree, &environments)).collect()
 }
 
-fn of_file(file: &ElfFile, tree: &Tree, environments: &[PkgPath]) -> Vec<Finding> {
+fn of_file(file: &ElfFile, tree: &Tree, environments: &BTreeSet<PkgPath>) -> Vec<Finding> {
     let Ok(facts) = &file.facts else { return Vec::new() };
     let list = facts.dynamic.runpath.as_ref().or(facts.dynamic.rpath.as_ref());
     let elements = list.iter().flat_map(|list| list.split(':'));
@@ -26,7 +28,7 @@ fn of_element(
     element: &str,
     path: &PkgPath,
     tree: &Tree,
-    environments: &[PkgPath],
+    environments: &BTreeSet<PkgPath>,
 ) -> Option<Finding> {
     let found = |id, message| Finding::new(id, path.absolute(), message);
     let Some(dir) = normal(&with_origin(element, path)) else {
@@ -50,8 +52,9 @@ fn of_element(
 
 /// The directory that is the package's own around a file: its environment, else that of the second level, such as
 /// `/opt/acme`.
-fn home(path: &PkgPath, environments: &[PkgPath]) -> String {
-    match environments.iter().find(|dir| path.below(dir).is_some()) {
+fn home(path: &PkgPath, environments: &BTreeSet<PkgPath>) -> String {
+    let above = std::iter::successors(path.parent(), PkgPath::parent);
+    match above.into_iter().find(|dir| environments.contains(dir)) {
         Some(dir) => dir.absolute(),
         None => {
             let parts: Vec<_> = path.as_str().split('/').take(2).collect();
@@ -62,6 +65,8 @@ fn home(path: &PkgPath, environments: &[PkgPath]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use crate::audit::search_paths::of_element;
     use crate::tree::{Entry, PkgPath, Tree};
 
@@ -69,7 +74,7 @@ mod tests {
         let mut tree = Tree::new();
         let path = |text: &str| PkgPath::new(text).unwrap();
         tree.insert(path("usr/local/there"), Entry::Dir { mode: 0o755 }).unwrap();
-        let found = of_element(element, &path("opt/a/x/b.so"), &tree, &[]);
+        let found = of_element(element, &path("opt/a/x/b.so"), &tree, &BTreeSet::new());
         let told = found.map(|one| format!("{} {}", one.severity.name(), one.id));
         assert_eq!(told.as_deref(), expected, "{element}");
     }
@@ -95,7 +100,7 @@ mod tests {
     fn an_environment_is_all_its_own() {
         let path = |text: &str| PkgPath::new(text).unwrap();
         let verdict = |element: &str| {
-            let environments = [path("home/me/v")];
+            let environments = BTreeSet::from([path("home/me/v")]);
             let file = path("home/me/v/lib/x.so");
             of_element(element, &file, &Tree::new(), &environments).map(|one| one.id)
         };

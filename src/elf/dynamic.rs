@@ -24,6 +24,9 @@ use crate::elf::versions::{
 };
 use crate::elf::{Definition, Dynamic, Symbol};
 
+/// Far more libraries than any file needs; the programs of the largest applications need some two hundred.
+const MAX_NEEDED: usize = 1024;
+
 /// A file, and the entries of its dynamic section.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -53,8 +56,12 @@ pub(super) fn read(bytes: &[u8], headers: &Headers, troubles: &mut Vec<String>) 
         }
         found.into_iter().flatten().collect()
     };
-    let (needed, soname) = (names(DT_NEEDED), names(DT_SONAME).pop());
+    let (mut needed, soname) = (names(DT_NEEDED), names(DT_SONAME).pop());
     let (rpath, runpath) = (names(DT_RPATH).pop(), names(DT_RUNPATH).pop());
+    if needed.len() > MAX_NEEDED {
+        needed.truncate(MAX_NEEDED);
+        troubles.push(format!("it needs more than {MAX_NEEDED} libraries"));
+    }
     let mut dynamic = Dynamic { soname, needed, rpath, runpath, ..Dynamic::default() };
     dynamic.has_text_relocations =
         reader.tags.contains_key(&DT_TEXTREL) || reader.has_flag(DT_FLAGS, DF_TEXTREL);
@@ -183,7 +190,7 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let version = self.symbol_versions();
-        let mut found = Vec::new();
+        let (mut found, mut left) = (Vec::new(), self.bytes.len().saturating_mul(4));
         for (index, symbol) in symbols.iter().enumerate().skip(1) {
             let is_defined = symbol.st_shndx != SHN_UNDEF as usize;
             if symbol.st_bind() == STB_LOCAL || is_defined && !copied.symbols.contains(&index) {
@@ -195,6 +202,12 @@ impl<'a> Reader<'a> {
             };
             let version =
                 version(index).and_then(|version| indices.get(&(version & INDEX)).copied());
+            // Names may share their ends, but not so that they have more bytes together than the file by far.
+            let Some(rest) = left.checked_sub(name.len()) else {
+                troubles.push("the names of its symbols are too long".to_owned());
+                break;
+            };
+            left = rest;
             found.push(Symbol { name, version, is_weak: symbol.st_bind() == STB_WEAK });
         }
         found

@@ -21,6 +21,8 @@ pub(super) struct Table<'a> {
 
 /// More records than any linker writes; a cycle ends here.
 const MAX_RECORDS: u64 = 1 << 16;
+/// Mangled names of C++ templates have been seen with 20 KB.
+const MAX_TEXT: usize = 64 << 10;
 /// `VER_FLG_BASE`: the definition of the file itself.
 const BASE: u16 = 1;
 /// `VER_FLG_WEAK`: the version may be missing.
@@ -116,9 +118,11 @@ impl Table<'_> {
 
 /// The text that begins at `at` in a string table. What would change how it is shown, or begin a line, is U+FFFD in it,
 /// as is what is not UTF-8: no library has such a name.
+///
+/// Longer ones than [`MAX_TEXT`] are no names: a table can hold millions that all begin in one text and end far away.
 pub(super) fn text(strings: &[u8], at: usize) -> Option<String> {
     let rest = strings.get(at..)?;
-    let len = rest.iter().position(|byte| *byte == 0)?;
+    let len = rest.iter().take(MAX_TEXT).position(|byte| *byte == 0)?;
     let text = String::from_utf8_lossy(&rest[..len]);
     let is_odd = |at: char| at.is_control() || DIRECTIONS.contains(&at);
     Some(text.replace(is_odd, "\u{fffd}"))

@@ -168,6 +168,11 @@ struct Object<'t> {
     dirs: Vec<String>,
 }
 
+/// How long a chain of files may be that find each other through the one that loads them.
+const MAX_ROUNDS: usize = 64;
+/// How many files above another are asked for directories.
+const MAX_LOADERS: usize = 1024;
+
 /// All that is loaded, by path and by name.
 struct Inside<'t> {
     tree: &'t Tree,
@@ -224,18 +229,19 @@ impl<'t> Inside<'t> {
             }
         }
         // What is found through a loader makes new loaders; each round finds one at least, or is the last.
-        loop {
+        for _ in 0..MAX_ROUNDS {
             let found = self.through_loaders(&providers);
             if found.is_empty() {
-                let told = inherited.into_iter();
-                let told = told.map(|(index, name): (usize, &str)| {
-                    (self.objects[index].path.clone(), name.to_owned())
-                });
-                return (providers, told.collect());
+                break;
             }
             inherited.extend(found.keys().copied());
             providers.extend(found);
         }
+        let told = inherited.into_iter().map(|(index, name): (usize, &str)| {
+            (self.objects[index].path.clone(), name.to_owned())
+        });
+        let told = told.collect();
+        (providers, told)
     }
 
     /// ld.so(8): DT_RPATH, unlike DT_RUNPATH, holds for the libraries a file loads, too.
@@ -313,7 +319,7 @@ impl<'t> Inside<'t> {
 fn ancestors(index: usize, loaders: &BTreeMap<usize, BTreeSet<usize>>) -> Vec<usize> {
     let (mut seen, mut order) = (BTreeSet::from([index]), vec![index]);
     let mut at = 0;
-    while let Some(current) = order.get(at).copied() {
+    while let Some(current) = order.get(at).copied().filter(|_| at < MAX_LOADERS) {
         let above = loaders.get(&current).into_iter().flatten();
         order.extend(above.filter(|loader| seen.insert(**loader)).copied().collect::<Vec<_>>());
         at += 1;

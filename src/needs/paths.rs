@@ -5,6 +5,9 @@ use std::path::Path;
 use crate::package::Machine;
 use crate::tree::{Entry, PkgPath, Tree};
 
+/// Directories of a search path that are looked at; the longest seen have some thirty.
+const MAX_DIRS: usize = 256;
+
 /// The absolute directories of a search path, with the tokens of ld.so(8), "Dynamic string tokens".
 ///
 /// Relative ones would depend on where a process is started; they find nothing.
@@ -13,7 +16,7 @@ pub(super) fn expand(list: &str, file: &PkgPath, machine: Option<Machine>) -> Ve
     let libs = [format!("lib/{triplet}"), "lib64".to_owned(), "lib".to_owned()];
     let mut dirs: Vec<String> = Vec::new();
     // `;` separates in LD_LIBRARY_PATH only.
-    for dir in list.split(':') {
+    for dir in list.split(':').take(MAX_DIRS) {
         let dir = with_origin(dir, file);
         let dir = dir.replace("${PLATFORM}", platform).replace("$PLATFORM", platform);
         let dir = dir.replace("${LIB}", "$LIB");
