@@ -292,6 +292,38 @@ fn deflate_member(bytes: &[u8], level: GzipLevel) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory cannot fail")
 }
 
+/// A reader that fails when `inner` yields fewer or more bytes than `len`.
+pub fn exactly<'a>(inner: impl Read + 'a, len: u64) -> impl Read + 'a {
+    ExactReader { inner, left: len }
+}
+
+/// Fails when the inner reader yields fewer or more bytes than promised.
+struct ExactReader<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for ExactReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let count = self.inner.read(buffer)?;
+        match self.left.checked_sub(count as u64) {
+            None => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "content is longer than listed"))
+            }
+            Some(left) if count == 0 && left > 0 => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "content is shorter than listed"))
+            }
+            Some(left) => {
+                self.left = left;
+                Ok(count)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};

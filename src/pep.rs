@@ -149,6 +149,9 @@ impl Environment {
         if !is_shallow(marker) {
             return Err(fault(&"its parentheses are nested too deeply"));
         }
+        if !marker.is_ascii() {
+            return Err(fault(&NOT_ASCII));
+        }
         let tree = MarkerTree::parse_str::<PlainUrl>(marker).map_err(|error| fault(&error))?;
         let extras: Vec<_> = extras
             .iter()
@@ -209,6 +212,9 @@ fn is_shallow(text: &str) -> bool {
     })
 }
 
+/// The grammar of PEP 508 has ASCII alone, and the crate takes other characters for as many bytes as characters.
+const NOT_ASCII: &str = "it holds other characters than ASCII";
+
 /// One requirement (PEP 508).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
@@ -235,6 +241,9 @@ impl FromStr for Requirement {
         };
         if !is_shallow(text) {
             return Err(fault(&"its parentheses are nested too deeply").into());
+        }
+        if !text.is_ascii() {
+            return Err(fault(&NOT_ASCII).into());
         }
         let parsed = pep508_rs::Requirement::<PlainUrl>::from_str(text);
         let parsed = parsed.map_err(|error| fault(&error))?;
@@ -323,6 +332,9 @@ mod tests {
         assert!(
             format!("a ; {}os_name == 'x'", "(".repeat(100_000)).parse::<Requirement>().is_err()
         );
+        let odd = "y[z]>=1; python_version < '4'\u{fffd}";
+        assert!(odd.parse::<Requirement>().is_err());
+        assert!(environment().evaluate("python_version < '4'\u{fffd}", &[]).is_err());
         assert!("1.0.post1.dev2+abc.1".parse::<Version>().is_ok());
         assert!(satisfies(&"3.11.2".parse().unwrap(), ">=3.9,<3.12").unwrap());
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use crate::codec::inflate;
+use crate::codec::{exactly, inflate};
 use crate::error::UserError;
 
 /// Longest path component in bytes: dpkg appends `.dpkg-new` while it unpacks, and file systems stop at 255.
@@ -198,7 +198,7 @@ impl Content {
                 if *deflated { Box::new(inflate(span, *stored_len)) } else { Box::new(span) }
             }
         };
-        Ok(Box::new(ExactReader { inner: reader, left: self.len() }))
+        Ok(Box::new(exactly(reader, self.len())))
     }
 
     /// The whole content; for small files and one file at a time.
@@ -222,33 +222,6 @@ impl Read for SpanReader<'_> {
         self.offset += count as u64;
         self.left -= count as u64;
         Ok(count)
-    }
-}
-
-/// Fails when the inner reader yields fewer or more bytes than promised.
-struct ExactReader<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for ExactReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let count = self.inner.read(buffer)?;
-        match self.left.checked_sub(count as u64) {
-            None => {
-                Err(io::Error::new(io::ErrorKind::InvalidData, "content is longer than listed"))
-            }
-            Some(left) if count == 0 && left > 0 => {
-                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "content is shorter than listed"))
-            }
-            Some(left) => {
-                self.left = left;
-                Ok(count)
-            }
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod digest;
 mod docs;
 mod elf;
 mod golden;
+mod hostile;
 mod injection;
 mod interrupt;
 mod kinds;

@@ -363,3 +363,86 @@ fn scripts(header: &Header) -> Result<BTreeMap<String, String>> {
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Write;
+
+    use crate::backend::rpm::cpio::{CpioWriter, Member};
+    use crate::backend::rpm::header::{Region, Value, write};
+    use crate::backend::rpm::read::read;
+    use crate::backend::rpm::{LEAD, LEAD_MAGIC, tags};
+    use crate::error::exit_code;
+
+    /// A package of a directory, a file and a link, without the digests that would tell of every change.
+    fn package() -> Vec<u8> {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let texts = |all: &[&str]| Value::Texts(all.iter().map(|one| (*one).to_owned()).collect());
+        let header = BTreeMap::from([
+            (tags::NAME, text("acme")),
+            (tags::VERSION, text("1")),
+            (tags::RELEASE, text("1")),
+            (tags::FILE_SIZES, Value::Int32(vec![0, 3, 4])),
+            (tags::FILE_MODES, Value::Int16(vec![0o040_755, 0o100_644, 0o120_777])),
+            (tags::FILE_DIGESTS, texts(&["", "", ""])),
+            (tags::FILE_LINKS, texts(&["", "", "file"])),
+            (tags::FILE_FLAGS, Value::Int32(vec![0, 0, 0])),
+            (tags::FILE_DEVICES, Value::Int32(vec![1, 1, 1])),
+            (tags::FILE_INODES, Value::Int32(vec![1, 2, 3])),
+            (tags::DIR_INDEXES, Value::Int32(vec![0, 1, 1])),
+            (tags::BASE_NAMES, texts(&["a", "file", "link"])),
+            (tags::DIR_NAMES, texts(&["/opt/", "/opt/a/"])),
+        ]);
+        let mut cpio = CpioWriter::new(Vec::new(), 0, false);
+        let members = [
+            ("./opt/a", 0o040_755, ""),
+            ("./opt/a/file", 0o100_644, "xyz"),
+            ("./opt/a/link", 0o120_777, "file"),
+        ];
+        for (index, (name, mode, content)) in members.into_iter().enumerate() {
+            let member = Member { index: index as u32, name, mode };
+            cpio.append(member, content.len() as u64, &mut content.as_bytes()).unwrap();
+        }
+        let signature =
+            write(Region::Signature, &BTreeMap::from([(tags::SIG_SIZE, Value::Int32(vec![0]))]));
+        let mut bytes = LEAD_MAGIC.to_vec();
+        bytes.resize(LEAD, 0);
+        bytes.extend(signature);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes.extend(write(Region::Immutable, &header));
+        bytes.extend(cpio.finish().unwrap());
+        bytes
+    }
+
+    fn attempt(bytes: &[u8]) -> bool {
+        let mut input = tempfile::tempfile().unwrap();
+        input.write_all(bytes).unwrap();
+        match read(input, tempfile::tempfile().unwrap()) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(exit_code(&error), 3, "{error:#}");
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn damage_never_panics() {
+        let whole = package();
+        assert!(attempt(&whole));
+        let mut read = 0;
+        for at in 0..whole.len() {
+            if at % 8 == 0 {
+                attempt(&whole[..at]);
+            }
+            for value in [0, 0x7f, 0xff, whole[at] ^ 1 << (at % 8)] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                read += u32::from(attempt(&bytes));
+            }
+        }
+        // The lead, and what stands for owners and times, may be anything.
+        assert!(read > 100, "{read}");
+    }
+}
