@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::elf::{Abi, ElfFacts, ElfKind, ElfReport};
-use crate::needs::paths::{expand, follow, normal};
+use crate::needs::paths::{expand, follow, is_dir, normal};
 use crate::needs::verdicts::Verdicts;
 use crate::package::who;
 use crate::tree::{Entry, PkgPath, Tree};
@@ -166,6 +166,8 @@ struct Object<'t> {
     is_inert: bool,
     /// Directories it names, expanded.
     dirs: Vec<String>,
+    /// Those of them that the package has.
+    own: Vec<String>,
 }
 
 /// How long a chain of files may be that find each other through the one that loads them.
@@ -212,7 +214,8 @@ impl<'t> Inside<'t> {
         let list = facts.dynamic.runpath.as_ref().or(facts.dynamic.rpath.as_ref());
         let dirs = list.map(|list| expand(list, path, facts.machine)).unwrap_or_default();
         let is_inert = facts.interpreter.is_some() && mode & 0o111 == 0;
-        self.objects.push(Object { path, origin, facts, is_inert, dirs });
+        let own = dirs.iter().filter(|dir| is_dir(self.tree, dir)).cloned().collect();
+        self.objects.push(Object { path, origin, facts, is_inert, dirs, own });
     }
 
     /// Which names are served inside, and by what; and those of them that are found through a loader alone.
@@ -221,7 +224,7 @@ impl<'t> Inside<'t> {
         for (index, object) in self.objects.iter().enumerate() {
             for name in &object.facts.dynamic.needed {
                 let found = self
-                    .in_dirs(object, name, &object.dirs)
+                    .in_dirs(object, name, &object.own)
                     .or_else(|| self.in_own_libs(object, name));
                 if let Some(found) = found {
                     providers.insert((index, name.as_str()), found);
@@ -260,7 +263,7 @@ impl<'t> Inside<'t> {
                 let above = ancestors(index, &loaders).into_iter();
                 let above = above.map(|loader| &self.objects[loader]);
                 let mut above = above.filter(|loader| loader.facts.dynamic.runpath.is_none());
-                let provider = above.find_map(|loader| self.in_dirs(object, name, &loader.dirs));
+                let provider = above.find_map(|loader| self.in_dirs(object, name, &loader.own));
                 if let Some(provider) = provider {
                     found.insert((index, name.as_str()), provider);
                 }

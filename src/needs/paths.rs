@@ -100,12 +100,22 @@ const MAX_LINKS: usize = 40;
 
 /// The file of `tree` that `path` leads to, through links of the tree.
 pub(super) fn follow(tree: &Tree, path: &str) -> Option<PkgPath> {
+    let end = end(tree, path)?;
+    matches!(tree.get(&end), Some(Entry::File { .. })).then_some(end)
+}
+
+/// Whether `path` leads to a directory of `tree`.
+pub(super) fn is_dir(tree: &Tree, path: &str) -> bool {
+    let end = end(tree, path).and_then(|end| tree.get(&end).cloned());
+    path == "/" || matches!(end, Some(Entry::Dir { .. }))
+}
+
+/// Where `path` leads to, there or not.
+fn end(tree: &Tree, path: &str) -> Option<PkgPath> {
     let mut path = PkgPath::new(path).ok()?;
     for _ in 0..MAX_LINKS {
         match link_on(tree, &path) {
-            None => {
-                return matches!(tree.get(&path), Some(Entry::File { .. })).then_some(path);
-            }
+            None => return Some(path),
             Some(next) => path = PkgPath::new(&next?).ok()?,
         }
     }
