@@ -3,18 +3,19 @@
 //! Trees come from packages of unknown origin: what cannot be read is said among [`Report::inconclusive`], and the rest
 //! holds. Prints nothing, and knows no package format.
 
-mod components;
+pub mod components;
 mod contents;
 pub mod directory;
-mod distributions;
+pub mod distributions;
 mod elf_checks;
 mod file_checks;
 pub mod finding;
 mod leaks;
 pub mod libraries;
-mod loads;
+pub mod loads;
 mod name_checks;
 mod python_checks;
+pub mod sarif;
 mod search_paths;
 mod secrets;
 pub mod text;
@@ -49,8 +50,14 @@ pub struct Subject {
     pub kind: &'static str,
     /// Hexadecimal SHA-256 of the file; `None` for a directory.
     pub sha256: Option<String>,
-    /// What it says it needs.
+    /// The machine it is for, as its format calls it; `None` where it does not say.
+    pub machine: Option<String>,
+    /// When it was made: seconds since 1970; `None` where nothing says.
+    pub epoch: Option<u64>,
+    /// What it relates to.
     pub relations: Vec<String>,
+    /// Those relations that must hold where it is installed.
+    pub needs: Vec<String>,
 }
 
 /// What is known of a subject beside its tree, by whoever read it.
@@ -123,6 +130,25 @@ pub struct ElfRow {
     pub build_id: Option<String>,
 }
 
+/// What a package is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Python distributions.
+    pub distributions: Vec<Distribution>,
+    /// Native components that are copied into files.
+    pub components: Vec<Component>,
+    /// Files copied into wheels of which nothing is known.
+    pub unidentified: Vec<String>,
+}
+
+/// What a tree is made of, without comparing it with its RECORDs. Its files name who brought them.
+pub fn inventory(tree: &Tree, elf: &ElfReport, jobs: usize) -> Result<Inventory> {
+    let clues = contents::clues_of(tree, elf, jobs)?;
+    let (components, findings) = components::read(tree, elf, &clues);
+    let distributions = distributions::list(tree);
+    Ok(Inventory { distributions, components, unidentified: unidentified(&findings) })
+}
+
 /// Audits a tree; `scripts` are for the package manager: the digest of each by its name.
 pub fn audit(
     subject: Subject,
@@ -135,7 +161,7 @@ pub fn audit(
     let elf = &contents.elf;
     let needs = resolve(elf, &tree, &[]);
     let (distributions, mut findings) = distributions::read(&tree, &contents);
-    let (components, unknown) = components::read(&tree, &contents);
+    let (components, unknown) = components::read(&tree, elf, &contents.clues);
     findings.extend(unknown);
     findings.extend(elf_checks::findings(&contents, &tree, &needs));
     findings.extend(search_paths::findings(elf, &tree));
@@ -186,10 +212,24 @@ impl Report {
         self
     }
 
+    /// What the package is made of.
+    pub fn inventory(&self) -> Inventory {
+        Inventory {
+            distributions: self.distributions.clone(),
+            components: self.components.clone(),
+            unidentified: unidentified(&self.findings),
+        }
+    }
+
     /// Whether a gate failed.
     pub fn fails(&self) -> bool {
         self.gates.iter().any(|gate| gate.fails)
     }
+}
+
+fn unidentified(findings: &[Finding]) -> Vec<String> {
+    let unknown = findings.iter().filter(|finding| finding.id == components::UNIDENTIFIED);
+    unknown.map(|finding| finding.place.clone()).collect()
 }
 
 fn system(needs: &Needs) -> Vec<SystemLibrary> {

@@ -1,20 +1,29 @@
 //! `mkpkg audit`: what is inside a package, where it loads, and what is unsafe about it.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::artifact;
 use crate::audit::finding::{Severity, find};
 use crate::audit::libraries;
+use crate::audit::sarif::sarif;
 use crate::audit::text::text;
-use crate::audit::{Aside, audit};
+use crate::audit::{Aside, Report, audit};
 use crate::backend::deb;
 use crate::cli::AuditArgs;
+use crate::cli::format::ReportFormat;
 use crate::commands::subject::{Input, open};
 use crate::commands::{scratch, show};
 use crate::document::{nearest, to_json};
 use crate::error::UserError;
 use crate::report::print;
+use crate::sbom::Sbom;
+use crate::sbom::cyclonedx::cyclonedx;
+use crate::sbom::spdx::spdx;
 
 /// What decides the exit code.
 struct FailOn {
@@ -32,7 +41,7 @@ pub fn run(args: &AuditArgs) -> Result<()> {
     let findings = libraries::unknown(&report, &deb::has_library);
     let report = report.and(Aside { findings, ..Aside::default() });
     let report = report.gated(fail_on.least, &fail_on.ids);
-    print(&if args.json { to_json(&report)? } else { show::plain(&text(&report, args.all)) })?;
+    deliver(&rendered(&report, args)?, args.output.as_deref())?;
     if report.fails() {
         let failed: Vec<_> =
             report.gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();
@@ -45,6 +54,32 @@ pub fn run(args: &AuditArgs) -> Result<()> {
             .into());
     }
     Ok(())
+}
+
+/// The report as it is asked for.
+fn rendered(report: &Report, args: &AuditArgs) -> Result<String> {
+    match args.format() {
+        ReportFormat::Text => Ok(show::plain(&text(report, args.all))),
+        ReportFormat::Json => to_json(report),
+        ReportFormat::Sarif => sarif(report),
+        ReportFormat::Cyclonedx => cyclonedx(&Sbom::of(report)),
+        ReportFormat::Spdx => spdx(&Sbom::of(report)),
+    }
+}
+
+/// Prints a report, or writes it into a file.
+fn deliver(text: &str, output: Option<&Path>) -> Result<()> {
+    let Some(path) = output else { return print(text) };
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| UserError::usage(format!("`{}` is no name for a file", path.display())))?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = dir.unwrap_or(Path::new("."));
+    artifact::prepare(dir)?;
+    let write =
+        |file: &mut File| file.write_all(text.as_bytes()).context("cannot write the report");
+    artifact::write(dir, name, write).map(drop)
 }
 
 fn fail_on(words: &[String]) -> Result<FailOn> {

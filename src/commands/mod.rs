@@ -5,6 +5,7 @@ pub mod build;
 pub mod check;
 pub mod deb;
 pub mod format;
+pub mod parts;
 pub mod previous;
 pub mod rpm;
 pub mod show;

@@ -11,7 +11,9 @@ use crate::backend::{deb, rpm};
 use crate::commands::show;
 use crate::digest::{Hasher, hex, sha256};
 use crate::error::UserError;
+use crate::package::RelationKind;
 use crate::project::config::FormatName;
+use crate::project::epoch;
 use crate::scratch::Scratch;
 use crate::tree::{Content, Entry, PkgPath, Tree};
 use crate::wheel::Wheel;
@@ -56,21 +58,33 @@ pub fn open(path: &Path, scratch: &Scratch) -> Result<Input> {
     Err(UserError::input("this is neither a .deb, nor an .rpm, nor a .whl")).with_context(fault)
 }
 
+/// The time stamp of what is made of the subject, where `SOURCE_DATE_EPOCH` says one.
+fn stamp() -> Result<Option<u64>> {
+    std::env::var("SOURCE_DATE_EPOCH").ok().map(|text| epoch::parse(&text)).transpose()
+}
+
 fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
     let (package, format) = show::open(file, scratch.spool()?)?;
     let (kind, (name, version), relations) = match format {
         FormatName::Deb => ("deb", deb::identity(&package), deb::declared(&package)),
         FormatName::Rpm => ("rpm", rpm::identity(&package), rpm::declared(&package)),
     };
-    let relations = relations.into_iter().map(|relation| relation.text).collect();
+    let machine = package.fields.iter().find(|(field, _)| field == "Architecture");
+    let time = package.fields.iter().find(|(field, _)| field == "Build Time");
+    let needs = relations.iter().filter(|relation| relation.kind == RelationKind::Needs);
+    let subject = Subject {
+        name,
+        version,
+        kind,
+        sha256: Some(digest),
+        machine: machine.map(|(_, name)| name.trim().to_owned()),
+        epoch: stamp()?.or_else(|| time.and_then(|(_, time)| time.trim().parse().ok())),
+        needs: needs.map(|relation| relation.text.clone()).collect(),
+        relations: relations.into_iter().map(|relation| relation.text).collect(),
+    };
     let digests = package.scripts.iter();
     let scripts = digests.map(|(name, text)| (name.clone(), hex(&sha256(text.as_bytes()))));
-    Ok(Input {
-        subject: Subject { name, version, kind, sha256: Some(digest), relations },
-        scripts: scripts.collect(),
-        tree: package.tree,
-        aside: Aside::default(),
-    })
+    Ok(Input { subject, scripts: scripts.collect(), tree: package.tree, aside: Aside::default() })
 }
 
 /// A wheel as mkpkg would install it. Its content is not verified here: that is what is audited.
@@ -87,6 +101,9 @@ fn of_wheel(path: &Path, digest: String) -> Result<Input> {
         version: wheel.metadata.version.clone(),
         kind: "wheel",
         sha256: Some(digest),
+        machine: None,
+        epoch: stamp()?,
+        needs: Vec::new(),
         relations: wheel.metadata.requires_dist.clone(),
     };
     Ok(Input { subject, tree, scripts: BTreeMap::new(), aside: Aside::default() })
@@ -111,6 +128,9 @@ fn of_directory(path: &Path) -> Result<Input> {
         version: String::new(),
         kind: if found.is_environment { "environment" } else { "directory" },
         sha256: None,
+        machine: None,
+        epoch: stamp()?,
+        needs: Vec::new(),
         relations: Vec::new(),
     };
     Ok(Input { subject, tree: found.tree, scripts: BTreeMap::new(), aside: found.aside })

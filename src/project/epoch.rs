@@ -25,7 +25,8 @@ pub fn of_project(dir: &Path, files: &[SourceFile], variable: Option<&str>) -> R
     }
 }
 
-fn parse(text: &str) -> Result<u64> {
+/// Seconds since 1970 from the value of `SOURCE_DATE_EPOCH`.
+pub fn parse(text: &str) -> Result<u64> {
     let digits = text.bytes().all(|at| at.is_ascii_digit());
     match text.parse() {
         Ok(epoch) if epoch <= MAX && digits => Ok(epoch),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::backend::deb::version;
+use crate::calendar::civil;
 use crate::codec::gzip;
 use crate::package::{Bundled, PackageMeta};
 use crate::pep::normalize_name;
@@ -292,25 +293,6 @@ fn rfc2822(epoch: u64) -> String {
         second / 60 % 60,
         second % 60
     )
-}
-
-/// Year, month, day of the Gregorian calendar and the number of the day since 1970.
-///
-/// Years are counted from March, so that the day a leap year adds is the last of its year.
-fn civil(epoch: u64) -> (u64, u64, u64, u64) {
-    const ERA: u64 = 146_097; // days in 400 years
-    let days = epoch / 86_400;
-    let shifted = days + 719_468; // since 0000-03-01
-    let era = shifted / ERA;
-    let day_of_era = shifted % ERA;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day, days)
 }
 
 #[cfg(test)]
