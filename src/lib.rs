@@ -2,6 +2,7 @@
 //!
 //! ARCHITECTURE.md lists the layers; `tests/it/tidy.rs` enforces them.
 
+pub mod amount;
 pub mod app;
 pub mod artifact;
 pub mod audit;

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::amount::size;
 use crate::artifact::Artifact;
 use crate::document::to_json;
 use crate::package::{PackageMeta, Relation};
-use crate::report::{Talk, size};
+use crate::report::Talk;
 use crate::tree::{Entry, Tree};
 
 /// The package's path, one line.

@@ -10,6 +10,7 @@ pub mod distributions;
 mod elf_checks;
 mod file_checks;
 pub mod finding;
+pub mod html;
 mod leaks;
 pub mod libraries;
 pub mod loads;
@@ -32,7 +33,7 @@ use crate::audit::finding::{Finding, Gate, Severity};
 use crate::audit::loads::Loads;
 use crate::elf::{ElfFile, ElfReport};
 use crate::needs::{Needs, resolve};
-use crate::package::Machine;
+use crate::package::{Machine, distribution};
 use crate::tree::{Entry, Tree};
 use crate::wheel::installed::with_distributions;
 
@@ -84,6 +85,8 @@ pub struct Report {
     pub system: Vec<SystemLibrary>,
     /// Compiled files.
     pub elf: Vec<ElfRow>,
+    /// What files take, by who brought them.
+    pub sizes: Vec<Share>,
     /// Python distributions.
     pub distributions: Vec<Distribution>,
     /// Native components that are copied into files.
@@ -109,6 +112,17 @@ pub struct SystemLibrary {
     pub files: usize,
     /// One of them.
     pub example: String,
+}
+
+/// What the files of one distribution take.
+#[derive(Clone, Debug, Serialize)]
+pub struct Share {
+    /// The distribution, such as `numpy 2.4.6`; empty for files of none.
+    pub owner: String,
+    /// Their size.
+    pub bytes: u64,
+    /// How many there are.
+    pub files: usize,
 }
 
 /// A compiled file.
@@ -187,6 +201,7 @@ pub fn audit(
         loads_on,
         system: system(&needs),
         elf: rows(elf, &needs, &tree),
+        sizes: sizes(&tree),
         distributions,
         components,
         findings,
@@ -251,6 +266,19 @@ fn system(needs: &Needs) -> Vec<SystemLibrary> {
         }
     }
     libraries.into_values().collect()
+}
+
+fn sizes(tree: &Tree) -> Vec<Share> {
+    let mut shares: BTreeMap<&str, Share> = BTreeMap::new();
+    for (_, entry) in tree.iter() {
+        let Entry::File { content, origin, .. } = entry else { continue };
+        let owner = distribution(origin).unwrap_or_default();
+        let none = || Share { owner: owner.to_owned(), bytes: 0, files: 0 };
+        let share = shares.entry(owner).or_insert_with(none);
+        share.bytes += content.len();
+        share.files += 1;
+    }
+    shares.into_values().collect()
 }
 
 fn rows(elf: &ElfReport, needs: &Needs, tree: &Tree) -> Vec<ElfRow> {

@@ -9,6 +9,8 @@ pub enum ReportFormat {
     Text,
     /// For programs: all of it.
     Json,
+    /// For people, in a browser: one file that needs nothing else.
+    Html,
     /// SARIF 2.1.0, for tools that collect findings.
     Sarif,
     /// The parts list alone, as CycloneDX 1.6.

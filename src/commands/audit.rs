@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::artifact;
 use crate::audit::finding::{Severity, find};
+use crate::audit::html::html;
 use crate::audit::libraries;
 use crate::audit::sarif::sarif;
 use crate::audit::text::text;
@@ -61,6 +62,7 @@ fn rendered(report: &Report, args: &AuditArgs) -> Result<String> {
     match args.format() {
         ReportFormat::Text => Ok(show::plain(&text(report, args.all))),
         ReportFormat::Json => to_json(report),
+        ReportFormat::Html => html(report),
         ReportFormat::Sarif => sarif(report),
         ReportFormat::Cyclonedx => cyclonedx(&Sbom::of(report)),
         ReportFormat::Spdx => spdx(&Sbom::of(report)),

@@ -89,6 +89,31 @@ fn sarif() {
     snapshot::check("audit_sarif", &(text + "\n"));
 }
 
+/// The page of a package whose texts would end what they stand in.
+#[test]
+fn html() {
+    const OWN: &str = "<script>owned=1</script>";
+    let sandbox = Sandbox::new();
+    let acme = Wheel::acme().metadata(&format!("License: {OWN}\nAuthor: {OWN}\n"));
+    sandbox.wheel(
+        &acme
+            .file(&format!("acme/{}.py", OWN.replace('/', "&")), "x = 1\n")
+            .file("acme/'`<svg onload=owned=1>.pth", format!("import os # {OWN}\n")),
+    );
+    let page = audit(&sandbox, "deb", &["--format", "html"]).stdout;
+    assert!(page.contains("&lt;script&gt;owned&#x3D;1&lt;/script&gt;"), "the licence is not told");
+    assert!(!page.contains("<script>owned") && !page.contains("<svg onload"), "{page}");
+    // One element of each kind, which is ours; nothing is fetched.
+    for (tag, count) in [("<script", 1), ("</script", 1), ("<style", 1), ("</style", 1), ("<h1", 1)]
+    {
+        assert_eq!(page.matches(tag).count(), count, "{tag}");
+    }
+    for what in [" src=", "url(", "@import", "http:", "https:", "<link", "<iframe", " onclick"] {
+        assert!(!page.contains(what), "{what}");
+    }
+    assert!(page.contains("default-src 'none'"));
+}
+
 /// The gates decide alike whatever is written, and wherever.
 #[test]
 fn files() {
