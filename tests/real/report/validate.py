@@ -25,8 +25,10 @@ def cyclonedx(path):
         for component in components:
             references.add(component["bom-ref"])
             url = component.get("purl")
-            # URLs in lists of wheels are as their authors wrote them. This library leaves `/` as it is everywhere.
-            if url and is_ours and PackageURL.from_string(url).to_string() != url.replace("%2F", "/"):
+            # URLs in lists of wheels are as their authors wrote them. This library leaves `/` as it is everywhere, and
+            # has escapes in lower case.
+            normal = PackageURL.from_string(url).to_string().lower() if url and is_ours else None
+            if normal and normal != url.replace("%2F", "/").lower():
                 yield f"not in its normal form: {url}"
             yield from walk(component.get("components", []), False)
 
