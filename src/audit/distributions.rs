@@ -15,6 +15,7 @@ use crate::wheel::record::{self, Listed};
 
 /// One distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Distribution {
     /// Its name, as it says it.
     pub name: String,

@@ -42,6 +42,7 @@ const SCHEMA: u32 = 1;
 
 /// What is audited, beside its files.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Subject {
     /// Its name.
     pub name: String,
@@ -72,6 +73,7 @@ pub struct Aside {
 
 /// Everything there is to say of a package.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// Version of this shape.
     pub schema: u32,
@@ -101,6 +103,7 @@ pub struct Report {
 
 /// A library of the system, and who needs it.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SystemLibrary {
     /// Its name.
     pub soname: String,
@@ -116,6 +119,7 @@ pub struct SystemLibrary {
 
 /// What the files of one distribution take.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Share {
     /// The distribution, such as `numpy 2.4.6`; empty for files of none.
     pub owner: String,
@@ -127,6 +131,7 @@ pub struct Share {
 
 /// A compiled file.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ElfRow {
     /// Where it is.
     pub path: String,
@@ -316,4 +321,25 @@ fn machine(elf: &ElfReport) -> Option<Machine> {
         counts.entry(machine.uname()).or_insert((0, machine)).0 += 1;
     }
     counts.into_values().max_by_key(|(count, _)| *count).map(|(_, machine)| machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::generate::SchemaSettings;
+
+    use crate::audit::Report;
+
+    /// docs/audit.schema.json is made of the types; `UPDATE_SNAPSHOTS=1` writes it anew.
+    #[test]
+    fn the_schema_is_that_of_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit.schema.json");
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        let schema = settings.into_generator().into_root_schema_for::<Report>();
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(written, text, "write it anew with UPDATE_SNAPSHOTS=1");
+    }
 }

@@ -77,7 +77,7 @@ fn documents_are_valid() -> Result<()> {
     for package in packages(&dir)? {
         let mut judge = Command::new(validators()?);
         judge.arg(repository().join("tests/real/report/validate.py"));
-        for format in ["cyclonedx", "spdx", "sarif"] {
+        for format in ["cyclonedx", "spdx", "sarif", "json"] {
             judge.arg(format).arg(report(&package, format, dir.path())?);
         }
         output(&mut judge).with_context(|| package.display().to_string())?;

@@ -23,6 +23,7 @@ use crate::tree::{Entry, PkgPath, Tree};
 
 /// A component of which there is a copy inside.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Component {
     /// Its name.
     pub name: String,
@@ -42,6 +43,7 @@ pub struct Component {
 
 /// How a component is known, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Evidence {
     /// A list of components in the wheel (PEP 770).
