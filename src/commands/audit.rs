@@ -12,16 +12,17 @@ use crate::audit::finding::{Severity, find};
 use crate::audit::html::html;
 use crate::audit::libraries;
 use crate::audit::sarif::sarif;
+use crate::audit::screen::Look;
 use crate::audit::text::text;
 use crate::audit::{Aside, Report, audit};
 use crate::backend::deb;
 use crate::cli::AuditArgs;
 use crate::cli::format::ReportFormat;
+use crate::commands::scratch;
 use crate::commands::subject::{Input, open};
-use crate::commands::{scratch, show};
 use crate::document::{nearest, to_json};
 use crate::error::UserError;
-use crate::report::print;
+use crate::report::{Talk, print, width};
 use crate::sbom::Sbom;
 use crate::sbom::cyclonedx::cyclonedx;
 use crate::sbom::spdx::spdx;
@@ -33,7 +34,7 @@ struct FailOn {
 }
 
 /// Audits a package and prints the report; fails when a gate does.
-pub fn run(args: &AuditArgs) -> Result<()> {
+pub fn run(args: &AuditArgs, talk: &Talk) -> Result<()> {
     let fail_on = fail_on(&args.fail_on)?;
     let scratch = scratch()?;
     let Input { subject, tree, scripts, aside } = open(&args.package, &scratch)?;
@@ -42,7 +43,8 @@ pub fn run(args: &AuditArgs) -> Result<()> {
     let findings = libraries::unknown(&report, &deb::has_library);
     let report = report.and(Aside { findings, ..Aside::default() });
     let report = report.gated(fail_on.least, &fail_on.ids);
-    deliver(&rendered(&report, args)?, args.output.as_deref())?;
+    let look = look(args, talk);
+    deliver(&rendered(&report, args, look)?, args.output.as_deref())?;
     if report.fails() {
         let failed: Vec<_> =
             report.gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();
@@ -57,10 +59,16 @@ pub fn run(args: &AuditArgs) -> Result<()> {
     Ok(())
 }
 
+/// What text is written for: the terminal, or a file without colours that fits most of them.
+fn look(args: &AuditArgs, talk: &Talk) -> Look {
+    let is_printed = args.output.is_none();
+    Look { width: width(is_printed), is_coloured: is_printed && talk.colours_data() }
+}
+
 /// The report as it is asked for.
-fn rendered(report: &Report, args: &AuditArgs) -> Result<String> {
+fn rendered(report: &Report, args: &AuditArgs, look: Look) -> Result<String> {
     match args.format() {
-        ReportFormat::Text => Ok(show::plain(&text(report, args.all))),
+        ReportFormat::Text => Ok(text(report, args.all, look)),
         ReportFormat::Json => to_json(report),
         ReportFormat::Html => html(report),
         ReportFormat::Sarif => sarif(report),

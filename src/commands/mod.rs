@@ -28,7 +28,7 @@ pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Build(args) => format::all(args, talk),
         Command::Check(args) => check::run(args, talk),
         Command::Show(args) => show::run(args),
-        Command::Audit(args) => audit::run(args),
+        Command::Audit(args) => audit::run(args, talk),
         Command::Why(args) => why::run(args, talk),
         Command::Completions { shell } => print_bytes(cli::completions(*shell)),
         Command::Man => print_bytes(cli::man_page().context("cannot make the man page")?),

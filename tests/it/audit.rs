@@ -157,6 +157,59 @@ fn without_digests(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
+/// What a terminal gets: lines that fit, colours where they are wanted, and nothing of the package that it obeys.
+#[test]
+fn text() {
+    let sandbox = Sandbox::new();
+    let code = "import os # \u{1b}[2J\u{202e}evil\u{9b}31m\n";
+    sandbox.wheel(&Wheel::acme().file("acme.pth", code));
+    let package = sandbox.build(&["-q"]).display().to_string();
+    let run = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut command = sandbox.mkpkg(&[&["audit", &package], args].concat());
+        command.envs(variables.iter().copied());
+        sandbox.run(command).stdout
+    };
+    let plain = run(&[], &[]);
+    let is_inert = |at: char| at == '\n' || !at.is_control() && at != '\u{202e}';
+    assert!(plain.chars().all(is_inert) && plain.contains("\\u{1b}[2J\\u{202e}evil"), "{plain:?}");
+    for (width, columns) in [(80, ""), (60, "60"), (100, "100"), (40, "7")] {
+        let text = run(&[], &[("COLUMNS", columns)]);
+        // Paths and digests are words, and stay whole.
+        let is_long = |line: &&str| line.chars().count() > width && line.trim().contains(' ');
+        let long: Vec<_> = text.lines().filter(is_long).collect();
+        assert!(long.is_empty(), "{width}: {long:?}");
+    }
+    assert_eq!(run(&["--color", "auto"], &[]), plain);
+    let coloured = run(&["--color", "always"], &[("NO_COLOR", "1")]);
+    assert!(coloured.contains("\u{1b}[32mpassed\u{1b}[0m"), "{coloured:?}");
+    let mut bare = coloured;
+    for code in ["0", "1", "2", "32", "33", "1;31"] {
+        bare = bare.replace(&format!("\u{1b}[{code}m"), "");
+    }
+    assert_eq!(bare, plain);
+}
+
+/// The bytes of a report depend on the package alone.
+#[test]
+fn bytes_depend_on_the_package_alone() {
+    let sandbox = parts();
+    let package = sandbox.build(&["-q"]).display().to_string();
+    for format in ["text", "json", "html", "sarif", "cyclonedx", "spdx"] {
+        let run = |jobs: &str, dir: &str, variables: &[(&str, &str)]| {
+            let args = ["audit", &package, "--format", format, "--jobs", jobs];
+            let mut command = sandbox.mkpkg(&args);
+            command.current_dir(sandbox.path(dir)).envs(variables.iter().copied());
+            let found = sandbox.run(command);
+            assert_eq!((found.code(), found.stderr.as_str()), (0, ""));
+            found.stdout
+        };
+        let reference = run("1", "project", &[("TZ", "UTC"), ("LC_ALL", "C")]);
+        let again = run("4", "home", &[("TZ", "Asia/Kathmandu"), ("LC_ALL", "de_DE.UTF-8")]);
+        assert_eq!(reference, again, "{format}");
+        assert!(!reference.is_empty());
+    }
+}
+
 /// A project with an executable that is no ELF file but begins as one.
 fn damaged() -> Sandbox {
     let sandbox = Sandbox::new();

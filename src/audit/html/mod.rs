@@ -16,8 +16,9 @@ use crate::audit::Report;
 use crate::audit::components::Evidence;
 use crate::audit::distributions::Distribution;
 use crate::audit::finding::{Severity, find};
-use crate::audit::html::table::{Cell, Table, clean, number, path, text};
+use crate::audit::html::table::{Cell, Table, number, path, text};
 use crate::audit::html::treemap::{Map, treemap};
+use crate::audit::inert::inert;
 use crate::audit::loads::{Culprit, Loads};
 use crate::package::Machine;
 use crate::templates::render_html;
@@ -79,10 +80,10 @@ pub fn html(report: &Report) -> Result<String> {
     let page = Page {
         style: include_str!("../../../templates/report.css"),
         script: include_str!("../../../templates/report.js"),
-        name: clean(&subject.name),
-        version: clean(&subject.version),
+        name: inert(&subject.name),
+        version: inert(&subject.version),
         kind: subject.kind,
-        sha256: clean(subject.sha256.as_deref().unwrap_or_default()),
+        sha256: inert(subject.sha256.as_deref().unwrap_or_default()),
         fails: report.fails(),
         failed: failed.join(", "),
         figures: figures(report),
@@ -174,12 +175,12 @@ fn why(one: &Loads) -> String {
         Some(culprit) => {
             format!(
                 "does not load: no {}, which {} needs",
-                clean(&culprit.missing),
-                clean(&culprit.file)
+                inert(&culprit.missing),
+                inert(&culprit.file)
             )
         }
         None if one.provided.is_empty() => "loads".to_owned(),
-        None => format!("loads where {} is installed", clean(&one.provided)),
+        None => format!("loads where {} is installed", inert(&one.provided)),
     }
 }
 

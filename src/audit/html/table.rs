@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
+use crate::audit::inert::inert;
+
 /// Most that the rows of a table may take in the page, in bytes; what does not fit is counted.
 const LIMIT: usize = 480_000;
-/// Longest text of a cell in characters.
-const MAX_CELL: usize = 1000;
 /// What the tags around a cell take, at most.
 const TAGS: usize = 60;
 
@@ -68,7 +68,7 @@ impl Cell {
 
 /// A cell with a text.
 pub(super) fn text(text: &str) -> Cell {
-    Cell { text: clean(text), ..Cell::default() }
+    Cell { text: inert(text), ..Cell::default() }
 }
 
 /// A cell with a path, a digest, or another text without blanks.
@@ -81,35 +81,9 @@ pub(super) fn number(number: usize) -> Cell {
     Cell { class: "number", ..text(&number.to_string()) }
 }
 
-/// The text with what a browser obeys written out, and cut to what fits a cell.
-///
-/// Unicode's format characters can turn the rest of a line around, so that it reads as something else.
-pub(super) fn clean(text: &str) -> String {
-    let turns = |at: char| matches!(at, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}');
-    let mut clean = String::new();
-    for (number, at) in text.chars().enumerate() {
-        if number == MAX_CELL {
-            clean.push('…');
-            break;
-        }
-        if at.is_control() || turns(at) {
-            clean.extend(at.escape_unicode());
-        } else {
-            clean.push(at);
-        }
-    }
-    clean
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::audit::html::table::{LIMIT, MAX_CELL, Table, clean, text};
-
-    #[test]
-    fn texts_are_inert() {
-        assert_eq!(clean("a\u{1b}[31m\u{202e}b\n"), "a\\u{1b}[31m\\u{202e}b\\u{a}");
-        assert_eq!(clean(&"ä".repeat(MAX_CELL + 1)).chars().count(), MAX_CELL + 1);
-    }
+    use crate::audit::html::table::{LIMIT, Table, text};
 
     #[test]
     fn what_does_not_fit_is_counted() {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::amount::size;
 use crate::audit::Share;
-use crate::audit::html::table::clean;
+use crate::audit::inert::inert;
 
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 380.0;
@@ -47,7 +47,7 @@ pub(super) fn treemap(sizes: &[Share]) -> Map {
         .iter()
         .map(|share| {
             let name = if share.owner.is_empty() { "of no distribution" } else { &share.owner };
-            (clean(name), share.bytes)
+            (inert(name), share.bytes)
         })
         .filter(|(_, bytes)| *bytes > 0)
         .collect();
