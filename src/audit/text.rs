@@ -83,9 +83,10 @@ fn loads_on(screen: &mut Screen, report: &Report) {
         machines.entry(one.machine).or_default().push(one);
     }
     for (machine, all) in machines {
-        let (yes, no): (Vec<_>, Vec<_>) = all.iter().partition(|one| one.culprits.is_empty());
+        let (yes, no): (Vec<&Loads>, Vec<_>) =
+            all.iter().copied().partition(|one| one.culprits.is_empty());
         screen.heading("Loads on", &format!("({machine}: {} of {})", yes.len(), all.len()));
-        let (bare, with): (Vec<&Loads>, Vec<_>) =
+        let (bare, with): (Vec<&Loads>, Vec<&Loads>) =
             yes.iter().copied().partition(|one| one.provided.is_empty());
         if !bare.is_empty() {
             let releases = format!(" {}", names(&bare));
