@@ -20,6 +20,7 @@ tests=(
     createrepo-c busybox-static cpio libarchive-tools
     gnupg sq                                         # make a key, and sign with it
     faketime shellcheck
+    chromium chromium-driver python3-selenium        # a browser that reads reports
     binutils file tar xz-utils zstd
     g++ make pkgconf python3-dev                     # to build the sdists the tests package:
     libacl1-dev liblz4-dev libssl-dev libxxhash-dev libzstd-dev

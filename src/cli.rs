@@ -3,7 +3,9 @@
 //! The only module that knows clap. Nothing here looks at the project.
 
 pub mod diff;
+pub mod format;
 pub mod judge;
+pub mod why;
 
 use std::path::PathBuf;
 
@@ -11,7 +13,9 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::cli::diff::DiffArgs;
+use crate::cli::format::ReportFormat;
 use crate::cli::judge::JudgeArgs;
+use crate::cli::why::WhyArgs;
 use crate::codec::Compression;
 use crate::package::Floor;
 use crate::report::{Color, Verbosity};
@@ -232,44 +236,30 @@ pub struct AuditArgs {
     /// Tell every finding and every compiled file.
     #[arg(long)]
     pub all: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+    /// The same as `--format json`.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Write the report into FILE, whole or not at all; default: standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// How much to do at once; default: the number of processors.
     #[arg(long, value_name = "N", env = "MKPKG_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
 }
 
 impl AuditArgs {
+    /// How the report is written.
+    pub fn format(&self) -> ReportFormat {
+        if self.json { ReportFormat::Json } else { self.format }
+    }
+
     /// How much to do at once.
     pub fn jobs(&self) -> usize {
         jobs(self.jobs)
     }
-}
-
-/// Flags of `mkpkg why`: those that build, for a project, and what is asked.
-#[derive(Debug, Args)]
-#[command(
-    after_help = EXIT_CODES,
-    mut_arg("project", |arg| {
-        let help = "A package, or the directory of a project; of a package only --sysroot, --floor and --jobs are used";
-        arg.index(1).value_name("PACKAGE").default_value(None::<&str>).required(true).help(help)
-    }),
-    mut_arg("output", |arg| arg.hide(true)),
-    mut_arg("compression", |arg| arg.hide(true)),
-    mut_arg("previous", |arg| arg.hide(true)),
-    mut_arg("dry_run", |arg| arg.hide(true))
-)]
-pub struct WhyArgs {
-    /// The package or project, and how it is built.
-    #[command(flatten)]
-    pub build: BuildArgs,
-    /// Another package, a library, a symbol version, a distribution or a file.
-    #[arg(index = 2)]
-    pub name: String,
-    /// Show every chain, not only those that decide.
-    #[arg(long)]
-    pub all: bool,
 }
 
 /// Arguments of the hidden command that runs others in a mount namespace.

@@ -66,6 +66,12 @@ impl Date {
     }
 }
 
+/// A time in seconds since 1970 as RFC 3339 writes it: `2023-11-14T22:13:20Z`.
+pub fn rfc3339(epoch: u64) -> String {
+    let (hour, minute, second) = (epoch / 3600 % 24, epoch / 60 % 60, epoch % 60);
+    format!("{}T{hour:02}:{minute:02}:{second:02}Z", Date::of_epoch(epoch))
+}
+
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = self.civil();
@@ -96,7 +102,20 @@ impl FromStr for Date {
 
 #[cfg(test)]
 mod tests {
-    use crate::date::Date;
+    use crate::date::{Date, rfc3339};
+
+    #[test]
+    fn times() {
+        for (epoch, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_868_799, "2000-02-29T23:59:59Z"),
+            (1_700_000_000, "2023-11-14T22:13:20Z"),
+            (4_294_967_295, "2106-02-07T06:28:15Z"),
+        ] {
+            assert_eq!(rfc3339(epoch), expected);
+        }
+    }
 
     #[test]
     fn dates() {

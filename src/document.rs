@@ -48,6 +48,11 @@ pub fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).context("cannot write JSON")
 }
 
+/// Writes JSON for people: indented, and ended by a line break.
+pub fn to_indented_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").context("cannot write JSON")
+}
+
 /// The known name that looks most like `unknown`; `None` when none is more alike than `least`, from 0 to 1.
 pub fn nearest<'k>(
     unknown: &str,

@@ -29,6 +29,7 @@ pub mod project;
 pub mod redact;
 pub mod releases;
 pub mod report;
+pub mod sbom;
 pub mod scratch;
 pub mod services;
 pub mod signer;

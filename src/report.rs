@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use terminal_size::{Width, terminal_size_of};
 
 use crate::error::hint;
 
@@ -33,9 +34,21 @@ pub enum Color {
     Never,
 }
 
+impl Color {
+    fn is_used(self, is_terminal: bool) -> bool {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match self {
+            Self::Auto => is_terminal && !plain,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
 /// The voice of one run.
 #[derive(Debug)]
 pub struct Talk {
+    color: Color,
     verbosity: Verbosity,
     is_coloured: bool,
     is_terminal: bool,
@@ -56,19 +69,19 @@ impl Talk {
     /// A voice for stderr as it is.
     pub fn new(verbosity: Verbosity, color: Color) -> Self {
         let is_terminal = io::stderr().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let is_coloured = match color {
-            Color::Auto => is_terminal && !plain,
-            Color::Always => true,
-            Color::Never => false,
-        };
         Self {
+            color,
             verbosity,
-            is_coloured,
+            is_coloured: color.is_used(is_terminal),
             is_terminal,
             warnings: RefCell::new(Vec::new()),
             timings: RefCell::new(Vec::new()),
         }
+    }
+
+    /// Whether data on stdout may have colours.
+    pub fn colours_data(&self) -> bool {
+        self.color.is_used(io::stdout().is_terminal())
     }
 
     /// Runs `work` as a named stage: shows that it runs, and keeps how long it took.
@@ -145,6 +158,16 @@ impl Talk {
 fn line(text: &str) {
     // Nobody is left to tell when stderr is closed.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// How many characters fit into a line of data: those of the terminal, if it is printed to one, else `COLUMNS`, else 80.
+pub fn width(is_printed: bool) -> usize {
+    const NARROW: usize = 40;
+    let terminal =
+        terminal_size_of(io::stdout()).filter(|_| is_printed && io::stdout().is_terminal());
+    let terminal = terminal.map(|(Width(width), _)| usize::from(width));
+    let told = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.or_else(told).unwrap_or(80).max(NARROW)
 }
 
 /// Writes data to stdout; a reader that has gone away is no error.

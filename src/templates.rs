@@ -1,6 +1,6 @@
 //! Text made of a fixed template and values: scripts, units, account files.
 //!
-//! The only module that knows the template engine. Nothing is escaped by itself; a template says how each value is
+//! The only module that knows the template engine. HTML is escaped; elsewhere nothing is by itself, and a template says how each value is
 //! quoted, by the function it calls: `{{sh x}}` for a word of a shell, `{{words x}}` for those of a list, `{{unit x}}`
 //! for a value in a unit file, `{{lua x}}` for a string of Lua. Values are never templates.
 
@@ -16,6 +16,15 @@ const PARTS: [(&str, &str); 2] = [
     ("checks", include_str!("../templates/checks.hbs")),
     ("snippets", include_str!("../templates/snippets.hbs")),
 ];
+
+/// Fills a template of HTML: every value is escaped, unless the template says otherwise.
+pub fn render_html(name: &str, template: &str, values: &impl Serialize) -> Result<String> {
+    let mut engine = Handlebars::new();
+    engine.set_strict_mode(true);
+    let fault = || format!("cannot fill the template `{name}`");
+    engine.register_partial("table", include_str!("../templates/table.hbs")).with_context(fault)?;
+    engine.render_template(template, values).with_context(fault)
+}
 
 /// Fills `template`, which errors call `name`. A value the template names and `values` lack is a bug, and an error.
 pub fn render(name: &str, template: &str, values: &impl Serialize) -> Result<String> {
@@ -109,7 +118,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::process::Command;
 
-    use crate::templates::{render, unit_word};
+    use crate::templates::{render, render_html, unit_word};
 
     fn check(template: &str, value: &str, expected: &str) {
         let values = BTreeMap::from([("x", value)]);
@@ -126,6 +135,14 @@ mod tests {
         let values = BTreeMap::from([("x", "a\nExecStart=/bin/sh")]);
         let error = render("test", "A={{unit x}}", &values).unwrap_err();
         assert!(format!("{error:#}").contains("holds a control character"), "{error:#}");
+    }
+
+    #[test]
+    fn html_is_escaped() {
+        let values = BTreeMap::from([("x", "<a href=\"'`\">&</script>")]);
+        let text = render_html("test", "{{x}}", &values).unwrap();
+        assert_eq!(text, "&lt;a href&#x3D;&quot;&#x27;&#x60;&quot;&gt;&amp;&lt;/script&gt;");
+        assert!(render_html("test", "{{y}}", &values).is_err());
     }
 
     #[test]

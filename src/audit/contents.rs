@@ -11,7 +11,7 @@ use crate::audit::secrets::Secrets;
 use crate::digest::{Hasher, sha256};
 use crate::elf::{self, ElfFacts, ElfFile, ElfReport};
 use crate::parallel;
-use crate::tree::{Content, PkgPath, Tree};
+use crate::tree::{Content, Entry, PkgPath, Tree};
 
 /// What the bytes of the files tell.
 pub(super) struct Contents {
@@ -61,6 +61,15 @@ pub(super) fn read(tree: &Tree, jobs: usize) -> Result<Contents> {
         }
     }
     Ok(Contents { digests, elf, clues: all, findings })
+}
+
+/// What the compiled files of `elf` tell of components, in their order.
+pub(super) fn clues_of(tree: &Tree, elf: &ElfReport, jobs: usize) -> Result<Vec<Clues>> {
+    parallel::map(&elf.files, jobs, |file| {
+        let Some(Entry::File { content, .. }) = tree.get(&file.path) else { return Ok(clues(&[])) };
+        let bytes = content.read().with_context(|| format!("cannot read `{}`", file.path))?;
+        Ok(clues(&bytes))
+    })
 }
 
 fn tell(searches: &Searches, tree: &Tree, path: &PkgPath, content: &Content) -> Result<Told> {

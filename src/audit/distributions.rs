@@ -1,10 +1,13 @@
 //! The Python distributions of a tree, and whether their files are what their RECORDs say.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::audit::contents::Contents;
 use crate::audit::finding::Finding;
 use crate::digest::base64url;
+use crate::pep::Requirement;
 use crate::tree::{Content, Entry, PkgPath, Tree};
 use crate::wheel::installed::{below, text};
 use crate::wheel::metadata::Metadata;
@@ -12,6 +15,7 @@ use crate::wheel::record::{self, Listed};
 
 /// One distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Distribution {
     /// Its name, as it says it.
     pub name: String,
@@ -21,6 +25,8 @@ pub struct Distribution {
     pub licence: String,
     /// Its directory of metadata.
     pub path: String,
+    /// Normalised names of the distributions it always needs or needs on some systems; none of those for extras.
+    pub requires: BTreeSet<String>,
     /// Who installed it.
     pub installer: String,
     /// How many files it lists.
@@ -31,6 +37,9 @@ pub struct Distribution {
     pub missing: usize,
 }
 
+/// How the path of core metadata ends.
+const METADATA: &str = ".dist-info/METADATA";
+
 /// A file that a RECORD lists with a digest, as base64url.
 struct Promise {
     owner: usize,
@@ -38,12 +47,21 @@ struct Promise {
     sha256: String,
 }
 
+/// Distributions sorted by path, with nothing compared.
+pub(super) fn list(tree: &Tree) -> Vec<Distribution> {
+    let infos = tree.files().filter(|(path, ..)| path.as_str().ends_with(METADATA));
+    let all = infos.filter_map(|(path, content, _)| {
+        distribution(tree, &path.parent()?, content, 0).map(|(one, _)| one)
+    });
+    all.collect()
+}
+
 /// Distributions sorted by path, and what is wrong with them.
 pub(super) fn read(tree: &Tree, contents: &Contents) -> (Vec<Distribution>, Vec<Finding>) {
     let (mut all, mut findings, mut promises) = (Vec::new(), Vec::new(), Vec::new());
     for (path, content, _) in tree.files() {
         let name = path.as_str();
-        if name.ends_with(".dist-info/METADATA") {
+        if name.ends_with(METADATA) {
             let Some(dir) = path.parent() else { continue };
             if let Some((one, listed)) = distribution(tree, &dir, content, all.len()) {
                 findings.extend(of_metadata(&one, tree, &dir));
@@ -94,6 +112,7 @@ fn distribution(
         }
     }
     let one = Distribution {
+        requires: requires(&metadata),
         licence: licence(&metadata),
         name: metadata.name,
         version: metadata.version,
@@ -104,6 +123,11 @@ fn distribution(
         missing,
     };
     Some((one, promises))
+}
+
+fn requires(metadata: &Metadata) -> BTreeSet<String> {
+    let all = metadata.requires_dist.iter().filter_map(|text| text.parse::<Requirement>().ok());
+    all.filter(|one| !one.marker.contains("extra")).map(|one| one.name).collect()
 }
 
 /// An SPDX expression, else a name, else a classifier, else the beginning of a text (PEP 639).

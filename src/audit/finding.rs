@@ -10,6 +10,7 @@ use crate::audit::vulnerabilities::Advisory;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
@@ -105,6 +106,7 @@ pub fn find(id: &str) -> Option<&'static Check> {
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The check.
     pub id: &'static str,
@@ -151,6 +153,7 @@ impl PartialOrd for Finding {
 
 /// A check that found something, and whether it decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gate {
     /// The check.
     pub id: &'static str,
@@ -162,6 +165,7 @@ pub struct Gate {
     pub waived: usize,
     /// Whether the audit fails by it: `failed` or `passed`.
     #[serde(rename = "outcome", serialize_with = "outcome")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub fails: bool,
 }
 

@@ -17,6 +17,7 @@ const REFUSES_EXECUTABLE_STACK: (u32, u32) = (2, 41);
 
 /// Whether a package loads on one release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Loads {
     /// `distribution:version`.
     pub release: &'static str,
@@ -30,6 +31,7 @@ pub struct Loads {
 
 /// Something a release lacks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Culprit {
     /// What is missing, such as `GLIBC_2.38` or `python3.11`.
     pub missing: String,

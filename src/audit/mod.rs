@@ -3,20 +3,24 @@
 //! Trees come from packages of unknown origin: what cannot be read is said among [`Report::inconclusive`], and the rest
 //! holds. Prints nothing, and knows no package format.
 
-mod components;
+pub mod components;
 mod contents;
 pub mod diff;
 pub mod directory;
-mod distributions;
+pub mod distributions;
 mod elf_checks;
 mod file_checks;
 pub mod finding;
+pub mod html;
+mod inert;
 mod leaks;
 pub mod libraries;
-mod loads;
+pub mod loads;
 mod name_checks;
 pub mod policy;
 mod python_checks;
+pub mod sarif;
+pub mod screen;
 mod search_paths;
 mod secrets;
 pub mod text;
@@ -36,7 +40,7 @@ use crate::audit::policy::{Policy, Shown};
 use crate::audit::vulnerabilities::{Matches, Vulnerabilities};
 use crate::elf::{ElfFile, ElfReport};
 use crate::needs::{Needs, resolve};
-use crate::package::Machine;
+use crate::package::{Machine, distribution};
 use crate::tree::{Entry, Tree};
 use crate::wheel::installed::with_distributions;
 
@@ -44,7 +48,8 @@ use crate::wheel::installed::with_distributions;
 const SCHEMA: u32 = 1;
 
 /// What is audited, beside its files.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Subject {
     /// Its name.
     pub name: String,
@@ -54,8 +59,14 @@ pub struct Subject {
     pub kind: &'static str,
     /// Hexadecimal SHA-256 of the file; `None` for a directory.
     pub sha256: Option<String>,
-    /// What it says it needs.
+    /// The machine it is for, as its format calls it; `None` where it does not say.
+    pub machine: Option<String>,
+    /// When it was made: seconds since 1970; `None` where nothing says.
+    pub epoch: Option<u64>,
+    /// What it relates to.
     pub relations: Vec<String>,
+    /// Those relations that must hold where it is installed.
+    pub needs: Vec<String>,
 }
 
 /// What is known of a subject beside its tree, by whoever read it.
@@ -69,6 +80,7 @@ pub struct Aside {
 
 /// Everything there is to say of a package.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// Version of this shape.
     pub schema: u32,
@@ -84,6 +96,8 @@ pub struct Report {
     pub system: Vec<SystemLibrary>,
     /// Compiled files.
     pub elf: Vec<ElfRow>,
+    /// What files take, by who brought them.
+    pub sizes: Vec<Share>,
     /// Python distributions.
     pub distributions: Vec<Distribution>,
     /// Native components that are copied into files.
@@ -100,6 +114,7 @@ pub struct Report {
 
 /// A library of the system, and who needs it.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SystemLibrary {
     /// Its name.
     pub soname: String,
@@ -115,8 +130,21 @@ pub struct SystemLibrary {
     pub users: BTreeMap<String, String>,
 }
 
+/// What the files of one distribution take.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Share {
+    /// The distribution, such as `numpy 2.4.6`; empty for files of none.
+    pub owner: String,
+    /// Their size.
+    pub bytes: u64,
+    /// How many there are.
+    pub files: usize,
+}
+
 /// A compiled file.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ElfRow {
     /// Where it is.
     pub path: String,
@@ -134,6 +162,25 @@ pub struct ElfRow {
     pub build_id: Option<String>,
 }
 
+/// What a package is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Python distributions.
+    pub distributions: Vec<Distribution>,
+    /// Native components that are copied into files.
+    pub components: Vec<Component>,
+    /// Files copied into wheels of which nothing is known.
+    pub unidentified: Vec<String>,
+}
+
+/// What a tree is made of, without comparing it with its RECORDs. Its files name who brought them.
+pub fn inventory(tree: &Tree, elf: &ElfReport, jobs: usize) -> Result<Inventory> {
+    let clues = contents::clues_of(tree, elf, jobs)?;
+    let (components, findings) = components::read(tree, elf, &clues);
+    let distributions = distributions::list(tree);
+    Ok(Inventory { distributions, components, unidentified: unidentified(&findings) })
+}
+
 /// Audits a tree; `scripts` are for the package manager: the digest of each by its name.
 pub fn audit(
     subject: Subject,
@@ -146,7 +193,7 @@ pub fn audit(
     let elf = &contents.elf;
     let needs = resolve(elf, &tree, &[]);
     let (distributions, mut findings) = distributions::read(&tree, &contents);
-    let (components, unknown) = components::read(&tree, &contents);
+    let (components, unknown) = components::read(&tree, elf, &contents.clues);
     findings.extend(unknown);
     findings.extend(elf_checks::findings(&contents, &tree, &needs));
     findings.extend(search_paths::findings(elf, &tree));
@@ -173,6 +220,7 @@ pub fn audit(
         loads_on,
         system: system(&needs),
         elf: rows(elf, &needs, &tree),
+        sizes: sizes(&tree),
         distributions,
         components,
         vulnerabilities: None,
@@ -209,10 +257,24 @@ impl Report {
         self
     }
 
+    /// What the package is made of.
+    pub fn inventory(&self) -> Inventory {
+        Inventory {
+            distributions: self.distributions.clone(),
+            components: self.components.clone(),
+            unidentified: unidentified(&self.findings),
+        }
+    }
+
     /// Whether a gate failed.
     pub fn fails(&self) -> bool {
         self.gates.iter().any(|gate| gate.fails)
     }
+}
+
+fn unidentified(findings: &[Finding]) -> Vec<String> {
+    let unknown = findings.iter().filter(|finding| finding.id == components::UNIDENTIFIED);
+    unknown.map(|finding| finding.place.clone()).collect()
 }
 
 fn system(needs: &Needs) -> Vec<SystemLibrary> {
@@ -238,6 +300,19 @@ fn system(needs: &Needs) -> Vec<SystemLibrary> {
         }
     }
     libraries.into_values().collect()
+}
+
+fn sizes(tree: &Tree) -> Vec<Share> {
+    let mut shares: BTreeMap<&str, Share> = BTreeMap::new();
+    for (_, entry) in tree.iter() {
+        let Entry::File { content, origin, .. } = entry else { continue };
+        let owner = distribution(origin).unwrap_or_default();
+        let none = || Share { owner: owner.to_owned(), bytes: 0, files: 0 };
+        let share = shares.entry(owner).or_insert_with(none);
+        share.bytes += content.len();
+        share.files += 1;
+    }
+    shares.into_values().collect()
 }
 
 fn rows(elf: &ElfReport, needs: &Needs, tree: &Tree) -> Vec<ElfRow> {
@@ -275,4 +350,25 @@ fn machine(elf: &ElfReport) -> Option<Machine> {
         counts.entry(machine.uname()).or_insert((0, machine)).0 += 1;
     }
     counts.into_values().max_by_key(|(count, _)| *count).map(|(_, machine)| machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::generate::SchemaSettings;
+
+    use crate::audit::Report;
+
+    /// docs/audit.schema.json is made of the types; `UPDATE_SNAPSHOTS=1` writes it anew.
+    #[test]
+    fn the_schema_is_that_of_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit.schema.json");
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        let schema = settings.into_generator().into_root_schema_for::<Report>();
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(written, text, "write it anew with UPDATE_SNAPSHOTS=1");
+    }
 }

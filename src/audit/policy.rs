@@ -42,6 +42,7 @@ pub struct Policy {
 
 /// What a report says of the policy it was judged by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Shown {
     /// The file it is from; `None` when there is none.
     pub file: Option<String>,
@@ -62,6 +63,7 @@ struct Waiver {
 
 /// Why a finding is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Waived {
     /// In the user's words.
     pub reason: String,

@@ -1,88 +1,167 @@
 //! A report as text, to be read from the top: the verdict, where it loads, what is wrong, then what is inside.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use crate::audit::Report;
-use crate::audit::components::Evidence;
+use crate::audit::components::{Component, Evidence};
 use crate::audit::finding::{Severity, find};
-use crate::audit::loads::Loads;
+use crate::audit::loads::{Culprit, Loads};
+use crate::audit::screen::{JOINED, Look, Paint, Screen};
 
 /// How many findings of one check are told one by one.
 const SHOWN: usize = 5;
 
 /// The text; `all` tells every finding and every compiled file.
-pub fn text(report: &Report, all: bool) -> String {
-    let mut text = String::new();
-    head(&mut text, report);
-    loads_on(&mut text, report);
-    findings(&mut text, report, all);
-    vulnerabilities(&mut text, report);
-    system(&mut text, report);
-    distributions(&mut text, report);
-    components(&mut text, report, all);
+pub fn text(report: &Report, all: bool, look: Look) -> String {
+    let mut screen = Screen::new(look);
+    head(&mut screen, report);
+    gates(&mut screen, report);
+    loads_on(&mut screen, report);
+    findings(&mut screen, report, all);
+    vulnerabilities(&mut screen, report);
+    system(&mut screen, report);
+    distributions(&mut screen, report);
+    components(&mut screen, report, all);
     if all {
-        files(&mut text, report);
+        files(&mut screen, report);
     }
     if !report.inconclusive.is_empty() {
-        text.push_str("\nNot known\n");
+        screen.heading("Not known", "");
         for what in &report.inconclusive {
-            let _ = writeln!(text, "  {what}");
+            screen.put(2, 6, &[(Paint::Plain, what)]);
         }
     }
-    text
+    screen.text()
 }
 
-fn head(text: &mut String, report: &Report) {
+fn head(screen: &mut Screen, report: &Report) {
     let subject = &report.subject;
-    let _ = writeln!(text, "{} {}", subject.name, subject.version);
+    screen.put(0, 2, &[(Paint::Strong, &subject.name), (Paint::Plain, &subject.version)]);
     if let Some(sha256) = &subject.sha256 {
-        let _ = writeln!(text, "sha256 {sha256}");
+        screen.put(0, 2, &[(Paint::Dim, "sha256"), (Paint::Dim, sha256)]);
     }
     let failed: Vec<_> =
         report.gates.iter().filter(|gate| gate.fails).map(|gate| gate.id).collect();
-    let verdict = if failed.is_empty() {
-        "passed".to_owned()
-    } else {
-        format!("FAILED: {}", failed.join(", "))
+    let verdict = match failed.is_empty() {
+        true => (Paint::Good, "passed".to_owned()),
+        false => (Paint::Bad, format!("FAILED: {}", failed.join(", "))),
     };
-    let _ = writeln!(text, "verdict: {verdict}");
+    screen.put(0, 2, &[(Paint::Strong, "verdict:"), (verdict.0, &verdict.1)]);
     if let Some(file) = &report.policy.file {
-        let _ = writeln!(text, "judged by {file}");
+        screen.put(0, 2, &[(Paint::Dim, "judged by"), (Paint::Dim, file)]);
     }
 }
 
-fn loads_on(text: &mut String, report: &Report) {
-    text.push_str("\nLoads on\n");
-    let width = report.loads_on.iter().map(|one| one.release.len()).max().unwrap_or(0);
-    for one in &report.loads_on {
-        let _ = write!(text, "  {:<width$}  {:<7}  ", one.release, one.machine);
-        let _ = writeln!(text, "{}", verdict(one));
+fn of_severity(severity: Severity) -> Paint {
+    match severity {
+        Severity::Error => Paint::Bad,
+        Severity::Warn => Paint::Doubtful,
+        Severity::Info => Paint::Dim,
     }
 }
 
-fn verdict(one: &Loads) -> String {
-    let Some(first) = one.culprits.first() else {
-        return match one.provided.is_empty() {
-            true => "yes".to_owned(),
-            false => format!("yes, where {} is installed", one.provided),
+fn gates(screen: &mut Screen, report: &Report) {
+    if report.gates.is_empty() {
+        return;
+    }
+    screen.heading("Gates", "");
+    for gate in &report.gates {
+        let title = find(gate.id).map_or("", |check| check.title);
+        let outcome = if gate.fails { (Paint::Bad, "FAILED") } else { (Paint::Good, "passed") };
+        let accepted = match gate.waived {
+            0 => String::new(),
+            count => format!("({count} accepted)"),
         };
-    };
-    let symbol = first.symbol.as_ref().map(|name| format!(" for `{name}`")).unwrap_or_default();
-    let more = match one.culprits.len() - 1 {
-        0 => String::new(),
-        count => format!(", and {count} more"),
-    };
-    format!("NO: no {}, which {} needs{symbol}{more}", first.missing, first.file)
+        let row = [
+            (Paint::Plain, &*format!("{:<7}", gate.id)),
+            (of_severity(gate.severity), &format!("{:<5}", gate.severity.name())),
+            (Paint::Plain, &format!("{:>5}", gate.count)),
+            (Paint::Plain, ""),
+            outcome,
+            (Paint::Plain, title),
+            (Paint::Dim, &accepted),
+        ];
+        screen.put(2, 31, &row);
+    }
 }
 
-fn findings(text: &mut String, report: &Report, all: bool) {
-    text.push_str("\nFindings\n");
+/// Releases on which it loads in one line; the others by what is missing there.
+fn loads_on(screen: &mut Screen, report: &Report) {
+    let mut machines: BTreeMap<&str, Vec<&Loads>> = BTreeMap::new();
+    for one in &report.loads_on {
+        machines.entry(one.machine).or_default().push(one);
+    }
+    for (machine, all) in machines {
+        let (yes, no): (Vec<&Loads>, Vec<_>) =
+            all.iter().copied().partition(|one| one.culprits.is_empty());
+        screen.heading("Loads on", &format!("({machine}: {} of {})", yes.len(), all.len()));
+        let (bare, with): (Vec<&Loads>, Vec<&Loads>) =
+            yes.iter().copied().partition(|one| one.provided.is_empty());
+        if !bare.is_empty() {
+            let releases = format!(" {}", names(&bare));
+            screen.put(2, 7, &[(Paint::Good, "yes"), (Paint::Plain, &releases)]);
+        }
+        if let Some(first) = with.first() {
+            let releases = format!(" where {} is installed: {}", first.provided, names(&with));
+            screen.put(2, 7, &[(Paint::Good, "yes"), (Paint::Plain, &releases)]);
+        }
+        let mut groups: Vec<(Vec<&str>, Vec<&Loads>)> = Vec::new();
+        for one in &no {
+            let missing: Vec<_> = one.culprits.iter().map(|one| &*one.missing).collect();
+            match groups.iter_mut().find(|(known, _)| *known == missing) {
+                Some((_, releases)) => releases.push(one),
+                None => groups.push((missing, vec![one])),
+            }
+        }
+        for (missing, releases) in groups {
+            let releases = format!("  {}: no", names(&releases));
+            let missing = missing.join(", ");
+            let row = [(Paint::Bad, "NO"), (Paint::Plain, &*releases), (Paint::Strong, &*missing)];
+            screen.put(2, 7, &row);
+        }
+        lacking(screen, &no);
+    }
+}
+
+/// `debian 11, 12, ubuntu 24.04`.
+fn names(all: &[&Loads]) -> String {
+    let mut last = "";
+    let names = all.iter().map(|one| match one.release.split_once(':') {
+        Some((name, version)) if name == last => version.to_owned(),
+        Some((name, version)) => {
+            last = name;
+            format!("{name}{JOINED}{version}")
+        }
+        None => one.release.to_owned(),
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// Who needs what is missing somewhere: one file for each version.
+fn lacking(screen: &mut Screen, all: &[&Loads]) {
+    let culprits: BTreeMap<_, _> =
+        all.iter().flat_map(|one| &one.culprits).map(|one| (&one.missing, one)).collect();
+    for one in culprits.into_values() {
+        let Culprit { missing, file, symbol, files } = one;
+        let symbol = symbol.as_ref().map(|name| format!(" for `{name}`")).unwrap_or_default();
+        let more = match files - 1 {
+            0 => String::new(),
+            1 => ", and by 1 more file".to_owned(),
+            count => format!(", and by {count} more files"),
+        };
+        let text = format!("is needed{symbol} by {file}{more}");
+        screen.put(2, 6, &[(Paint::Strong, missing), (Paint::Plain, &text)]);
+    }
+}
+
+fn findings(screen: &mut Screen, report: &Report, all: bool) {
+    screen.heading("Findings", "");
     if report.findings.is_empty() {
-        text.push_str("  none\n");
+        screen.put(2, 2, &[(Paint::Plain, "none")]);
     }
     for (id, count) in &report.policy.off {
-        let _ = writeln!(text, "  {count} of {id} are not told: it is switched off");
+        let text = format!("{count} of {id} are not told: it is switched off");
+        screen.put(2, 6, &[(Paint::Dim, &text)]);
     }
     let mut rest = &report.findings[..];
     while let Some(first) = rest.first() {
@@ -90,28 +169,32 @@ fn findings(text: &mut String, report: &Report, all: bool) {
         let (group, others) = rest.split_at(count);
         rest = others;
         let title = find(first.id).map_or("", |check| check.title);
-        let _ = writeln!(text, "  {:<5} {} {title} ({count})", first.severity.name(), first.id);
+        let severity = format!("{:<5}", first.severity.name());
+        let title = format!("{} {title} ({count})", first.id);
+        screen.put(2, 8, &[(of_severity(first.severity), &severity), (Paint::Plain, &title)]);
         let shown = match (all, first.severity) {
             (true, _) => count,
             (false, Severity::Info) => 0,
             (false, Severity::Warn | Severity::Error) => SHOWN,
         };
         for finding in group.iter().take(shown) {
-            let _ = write!(text, "        {}: {}", finding.place, finding.message);
+            let place = format!("{}:", finding.place);
             let waived = finding.waived.as_ref();
-            let waived = waived.map(|it| format!(" [accepted until {}: {}]", it.until, it.reason));
-            let _ = writeln!(text, "{}", waived.unwrap_or_default());
+            let waived = waived.map(|it| format!("[accepted until {}: {}]", it.until, it.reason));
+            let mut row = vec![(Paint::Plain, &*place), (Paint::Plain, &*finding.message)];
+            row.extend(waived.iter().map(|text| (Paint::Dim, &**text)));
+            screen.put(8, 10, &row);
         }
         if count > shown && shown > 0 {
-            let _ = writeln!(text, "        and {} more", count - shown);
+            screen.put(8, 8, &[(Paint::Dim, &format!("and {} more", count - shown))]);
         }
     }
 }
 
-fn vulnerabilities(text: &mut String, report: &Report) {
-    text.push_str("\nVulnerabilities\n");
+fn vulnerabilities(screen: &mut Screen, report: &Report) {
+    screen.heading("Vulnerabilities", "");
     let Some(asked) = &report.vulnerabilities else {
-        text.push_str("  not checked: no database was given\n");
+        screen.put(2, 6, &[(Paint::Doubtful, "not checked: no database was given")]);
         return;
     };
     for database in &asked.databases {
@@ -119,86 +202,103 @@ fn vulnerabilities(text: &mut String, report: &Report) {
             (Some(date), Some(age)) => format!("of {date}, {age} days old"),
             (Some(_) | None, _) => "of unknown age".to_owned(),
         };
-        let _ = writeln!(text, "  {}, {age}, {} entries", database.name, database.entries);
+        let text = format!("{}, {age}, {} entries", database.name, database.entries);
+        screen.put(2, 6, &[(Paint::Plain, &text)]);
     }
-    let found: Vec<_> =
-        report.findings.iter().filter_map(|finding| finding.advisory.as_ref()).collect();
-    let _ =
-        writeln!(text, "  {} in {} distributions that were looked up", found.len(), asked.checked);
+    let count = report.findings.iter().filter(|finding| finding.advisory.is_some()).count();
+    let text = format!("{count} in {} distributions that were looked up", asked.checked);
+    screen.put(2, 6, &[(if count > 0 { Paint::Bad } else { Paint::Good }, &text)]);
     for what in &asked.not_checked {
-        let _ = writeln!(text, "  not checked: {what}");
+        screen.put(2, 6, &[(Paint::Doubtful, "not checked:"), (Paint::Plain, what)]);
     }
 }
 
-fn system(text: &mut String, report: &Report) {
-    text.push_str("\nLibraries of the system\n");
+fn system(screen: &mut Screen, report: &Report) {
+    screen.heading("Libraries of the system", "");
     if report.system.is_empty() {
-        text.push_str("  none\n");
+        screen.put(2, 2, &[(Paint::Plain, "none")]);
     }
     for library in &report.system {
+        let files = match library.files {
+            1 => format!("  1 file: {}", library.example),
+            count => format!("  {count} files, such as {}", library.example),
+        };
+        screen.put(2, 6, &[(Paint::Strong, &library.soname), (Paint::Plain, &files)]);
         let versions: Vec<_> = library.versions.iter().map(String::as_str).collect();
-        let _ = writeln!(
-            text,
-            "  {}  {} file{}, such as {}",
-            library.soname,
-            library.files,
-            if library.files == 1 { "" } else { "s" },
-            library.example
-        );
         if !versions.is_empty() {
-            let _ = writeln!(text, "      {}", versions.join(" "));
+            screen.put(6, 6, &[(Paint::Plain, &versions.join(" "))]);
         }
     }
 }
 
-fn distributions(text: &mut String, report: &Report) {
-    text.push_str("\nPython distributions\n");
+fn distributions(screen: &mut Screen, report: &Report) {
+    screen.heading("Python distributions", "");
     if report.distributions.is_empty() {
-        text.push_str("  none\n");
+        screen.put(2, 2, &[(Paint::Plain, "none")]);
     }
     for one in &report.distributions {
-        let licence = if one.licence.is_empty() { "no licence stated" } else { &one.licence };
+        let licence = match one.licence.as_str() {
+            "" => (Paint::Doubtful, "no licence stated"),
+            licence => (Paint::Plain, licence),
+        };
         let record = match (one.files, one.modified, one.missing) {
-            (0, ..) => "no RECORD".to_owned(),
-            (files, 0, 0) => format!("{files} files as recorded"),
+            (0, ..) => (Paint::Doubtful, "no RECORD".to_owned()),
+            (files, 0, 0) => (Paint::Dim, format!("{files} files as recorded")),
             (files, modified, missing) => {
-                format!("{files} files, {modified} modified, {missing} missing")
+                (Paint::Bad, format!("{files} files, {modified} modified, {missing} missing"))
             }
         };
-        let _ = writeln!(text, "  {} {}  {licence}  {record}", one.name, one.version);
+        let row = [
+            (Paint::Strong, &*one.name),
+            (Paint::Plain, &one.version),
+            (licence.0, &format!(" {}", licence.1)),
+            (record.0, &format!(" {}", record.1)),
+        ];
+        screen.put(2, 6, &row);
     }
 }
 
-fn components(text: &mut String, report: &Report, all: bool) {
-    text.push_str("\nNative components inside\n");
+fn components(screen: &mut Screen, report: &Report, all: bool) {
+    screen.heading("Native components inside", "");
     if report.components.is_empty() {
-        text.push_str("  none is known\n");
+        screen.put(2, 2, &[(Paint::Plain, "none is known")]);
     }
     let mut listed: BTreeMap<&str, usize> = BTreeMap::new();
     for one in &report.components {
         let how = match one.evidence {
-            Evidence::Sbom if !all => {
+            Evidence::Sbom if !all && is_list(one) => {
                 *listed.entry(&one.path).or_default() += 1;
                 continue;
             }
-            Evidence::Sbom => "listed in",
-            Evidence::Note => "noted in",
-            Evidence::Symbol | Evidence::Text | Evidence::Family => "in",
+            Evidence::Sbom => " listed in",
+            Evidence::Note => " noted in",
+            Evidence::Symbol | Evidence::Text | Evidence::Family => " in",
         };
-        let _ = writeln!(text, "  {} {}  {how} {}", one.name, one.version, one.path);
+        let row = [
+            (Paint::Strong, &*one.name),
+            (Paint::Plain, &one.version),
+            (Paint::Plain, how),
+            (Paint::Plain, &one.path),
+        ];
+        screen.put(2, 6, &row);
     }
     for (path, count) in listed {
-        let _ = writeln!(text, "  {count} listed in {path}");
+        screen.put(2, 6, &[(Paint::Plain, &format!("{count} listed in {path}"))]);
     }
 }
 
-fn files(text: &mut String, report: &Report) {
-    text.push_str("\nCompiled files\n");
+/// Whether it is only known where a list lies, not which file it is in.
+fn is_list(one: &Component) -> bool {
+    one.evidence == Evidence::Sbom && one.path.ends_with(".json")
+}
+
+fn files(screen: &mut Screen, report: &Report) {
+    screen.heading("Compiled files", "");
     for row in &report.elf {
-        let _ = writeln!(text, "  {}", row.path);
-        for (what, names) in [("inside", &row.inside), ("system", &row.outside)] {
+        screen.put(2, 6, &[(Paint::Plain, &row.path)]);
+        for (what, names) in [("inside:", &row.inside), ("system:", &row.outside)] {
             if !names.is_empty() {
-                let _ = writeln!(text, "      {what}: {}", names.join(" "));
+                screen.put(6, 8, &[(Paint::Dim, what), (Paint::Plain, &names.join(" "))]);
             }
         }
     }

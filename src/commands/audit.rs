@@ -1,34 +1,44 @@
 //! `mkpkg audit`: what is inside a package, where it loads, and what is unsafe about it.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
+use crate::artifact;
 use crate::audit::finding::Gate;
+use crate::audit::html::html;
 use crate::audit::libraries;
 use crate::audit::policy::Policy;
+use crate::audit::sarif::sarif;
+use crate::audit::screen::Look;
 use crate::audit::text::text;
 use crate::audit::vulnerabilities::{Freshness, look_up};
 use crate::audit::{Aside, Report, audit};
 use crate::backend::deb;
 use crate::cli::AuditArgs;
+use crate::cli::format::ReportFormat;
 use crate::cli::judge::JudgeArgs;
+use crate::commands::scratch;
 use crate::commands::subject::{Input, open};
-use crate::commands::{scratch, show};
 use crate::date::Date;
 use crate::document::to_json;
 use crate::error::UserError;
 use crate::project::{self, epoch};
-use crate::report::print;
+use crate::report::{Talk, print, width};
+use crate::sbom::Sbom;
+use crate::sbom::cyclonedx::cyclonedx;
+use crate::sbom::spdx::spdx;
 
 /// Audits a package and prints the report; fails when a gate does.
-pub fn run(args: &AuditArgs) -> Result<()> {
+pub fn run(args: &AuditArgs, talk: &Talk) -> Result<()> {
     let settings = Settings::new(&args.judge)?;
     let scratch = scratch()?;
     let input = open(&args.package, &scratch)?;
     let report = settings.report(&args.package, &input, args.jobs())?;
-    print(&if args.json { to_json(&report)? } else { show::plain(&text(&report, args.all)) })?;
+    deliver(&rendered(&report, args, look(args, talk))?, args.output.as_deref())?;
     fail("audit", &report.gates, args.strict && !report.inconclusive.is_empty())
 }
 
@@ -45,6 +55,39 @@ pub fn fail(what: &str, gates: &[Gate], is_inconclusive: bool) -> Result<()> {
             .into());
     }
     Ok(())
+}
+
+/// What text is written for: the terminal, or a file without colours that fits most of them.
+fn look(args: &AuditArgs, talk: &Talk) -> Look {
+    let is_printed = args.output.is_none();
+    Look { width: width(is_printed), is_coloured: is_printed && talk.colours_data() }
+}
+
+/// The report as it is asked for.
+fn rendered(report: &Report, args: &AuditArgs, look: Look) -> Result<String> {
+    match args.format() {
+        ReportFormat::Text => Ok(text(report, args.all, look)),
+        ReportFormat::Json => to_json(report),
+        ReportFormat::Html => html(report),
+        ReportFormat::Sarif => sarif(report),
+        ReportFormat::Cyclonedx => cyclonedx(&Sbom::of(report)),
+        ReportFormat::Spdx => spdx(&Sbom::of(report)),
+    }
+}
+
+/// Prints a report, or writes it into a file.
+fn deliver(text: &str, output: Option<&Path>) -> Result<()> {
+    let Some(path) = output else { return print(text) };
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| UserError::usage(format!("`{}` is no name for a file", path.display())))?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = dir.unwrap_or(Path::new("."));
+    artifact::prepare(dir)?;
+    let write =
+        |file: &mut File| file.write_all(text.as_bytes()).context("cannot write the report");
+    artifact::write(dir, name, write).map(drop)
 }
 
 /// What flags and the configuration decide.

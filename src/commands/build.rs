@@ -1,5 +1,6 @@
 //! What every build shares: from a project to the description and the tree of a package.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -20,6 +21,7 @@ use crate::project::config::{Config, Dependencies};
 use crate::project::sources::{SourceFile, list};
 use crate::project::{self, Project, epoch};
 use crate::report::Talk;
+use crate::sbom::origin::{Origin, origins};
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::venv::leaks::BuildPaths;
@@ -76,6 +78,8 @@ pub struct Built {
     pub elf: ElfReport,
     /// The distributions inside.
     pub bundled: Vec<Bundled>,
+    /// Where they came from, by normalised name.
+    pub origins: BTreeMap<String, Origin>,
 }
 
 /// Reads everything a build depends on.
@@ -231,7 +235,7 @@ fn demand_lock(args: &BuildArgs, lock: Option<&Lock>, talk: &Talk) -> Result<()>
 /// Collects, installs and checks; the result is ready to be written.
 pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     let scratch = scratch()?;
-    let (wheels, own) = wheels(inputs, args, &scratch, talk)?;
+    let Collected { wheels, own, origins } = wheels(inputs, args, &scratch, talk)?;
     let app = identify(&inputs.project, &wheels, own.as_deref())?;
     let environment = &inputs.interpreter.environment;
     let lock = inputs.lock.as_ref();
@@ -258,15 +262,18 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     let (machine, elf) = gates(inputs, args, &scratch, (&app, &staged), talk)?;
     let machine = machine.or(bound(&wheels, inputs, talk));
     let Staged { tree, interpreter, bundled, .. } = staged;
-    Ok(Built { app, tree, machine, interpreter, elf, bundled })
+    Ok(Built { app, tree, machine, interpreter, elf, bundled, origins })
 }
 
-fn wheels(
-    inputs: &Inputs,
-    args: &BuildArgs,
-    scratch: &Scratch,
-    talk: &Talk,
-) -> Result<(Vec<Wheel>, Option<String>)> {
+/// The wheels of an application, and what is known of them.
+struct Collected {
+    wheels: Vec<Wheel>,
+    /// Normalised name of the project's own distribution.
+    own: Option<String>,
+    origins: BTreeMap<String, Origin>,
+}
+
+fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> Result<Collected> {
     let cache = if args.no_cache { None } else { cache_dir() };
     let listen = |line: &str| talk.note(line);
     let request = wheelhouse::Request {
@@ -290,7 +297,9 @@ fn wheels(
         talk.say(&format!("built from sources: {}", wheelhouse.built.join(", ")));
     }
     let wheels = talk.stage("verified wheels", || venv::open(&wheelhouse.wheels, args.jobs()))?;
-    Ok((wheels, wheelhouse.own))
+    let are_given = args.wheelhouse.is_some();
+    let origins = origins(&wheelhouse.wheels, inputs.lock.as_ref(), are_given, args.jobs())?;
+    Ok(Collected { wheels, own: wheelhouse.own, origins })
 }
 
 /// The machine of a package without compiled files, when a wheel says of itself that it is for one.

@@ -28,6 +28,14 @@ impl Format for Deb {
         FormatName::Deb
     }
 
+    fn kind(&self) -> &'static str {
+        "deb"
+    }
+
+    fn identity(&self, meta: &PackageMeta) -> (String, &'static str) {
+        (deb::version(meta), deb::architecture(meta.machine))
+    }
+
     fn suffix(&self) -> &'static str {
         ".deb"
     }

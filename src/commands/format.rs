@@ -10,6 +10,7 @@ use crate::artifact;
 use crate::cli::{BuildArgs, RpmArgs};
 use crate::commands::build::{Built, Inputs, build, inputs};
 use crate::commands::deb::Deb;
+use crate::commands::parts::{listed, with_parts};
 use crate::commands::previous::{self, Previous, changes_since};
 use crate::commands::rpm::Rpm;
 use crate::error::UserError;
@@ -27,6 +28,10 @@ use crate::tree::Tree;
 pub trait Format {
     /// What the configuration calls it.
     fn name(&self) -> FormatName;
+    /// What package URLs call it.
+    fn kind(&self) -> &'static str;
+    /// The version and the machine of a package, as the format writes them.
+    fn identity(&self, meta: &PackageMeta) -> (String, &'static str);
     /// The end of a file name.
     fn suffix(&self) -> &'static str;
     /// Whether the release called `target` installs packages of it.
@@ -166,10 +171,15 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
         artifact::prepare(&args.output)?;
     }
     let built = build(inputs, args, talk)?;
+    let inventory = listed(&built, args, talk)?;
     // Every error that relations can make comes before the first package is written.
     let mut all = Vec::new();
     for format in formats {
         let mut packages = packages(format.as_ref(), inputs, &built, args, talk)?;
+        for (meta, tree) in &mut packages {
+            let (inside, package) = ((&built, &inventory), (&*meta, std::mem::take(tree)));
+            *tree = with_parts(format.as_ref(), inputs, inside, package, args.target.as_deref())?;
+        }
         // The last one is what an upgrade is asked for by name.
         if let Some((meta, tree)) = packages.last_mut() {
             let previous = previous::of(&previous, format.name());

@@ -6,6 +6,7 @@ pub mod check;
 pub mod deb;
 pub mod diff;
 pub mod format;
+pub mod parts;
 pub mod previous;
 pub mod rpm;
 pub mod show;
@@ -28,7 +29,7 @@ pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Build(args) => format::all(args, talk),
         Command::Check(args) => check::run(args, talk),
         Command::Show(args) => show::run(args),
-        Command::Audit(args) => audit::run(args),
+        Command::Audit(args) => audit::run(args, talk),
         Command::Diff(args) => diff::run(args),
         Command::Why(args) => why::run(args, talk),
         Command::Completions { shell } => print_bytes(cli::completions(*shell)),

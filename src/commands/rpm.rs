@@ -32,6 +32,14 @@ impl Format for Rpm {
         FormatName::Rpm
     }
 
+    fn kind(&self) -> &'static str {
+        "rpm"
+    }
+
+    fn identity(&self, meta: &PackageMeta) -> (String, &'static str) {
+        (rpm::version(meta), rpm::architecture(meta.machine))
+    }
+
     fn suffix(&self) -> &'static str {
         ".rpm"
     }

@@ -11,8 +11,9 @@ use crate::backend::{deb, rpm};
 use crate::commands::show;
 use crate::digest::{Hasher, hex, sha256};
 use crate::error::UserError;
-use crate::package::Relation;
+use crate::package::{Relation, RelationKind};
 use crate::project::config::FormatName;
+use crate::project::epoch;
 use crate::scratch::Scratch;
 use crate::tree::{Content, Entry, PkgPath, Tree};
 use crate::wheel::Wheel;
@@ -67,20 +68,32 @@ pub fn open(path: &Path, scratch: &Scratch) -> Result<Input> {
     Err(UserError::input("this is neither a .deb, nor an .rpm, nor a .whl")).with_context(fault)
 }
 
+/// The time stamp of what is made of the subject, where `SOURCE_DATE_EPOCH` says one.
+fn stamp() -> Result<Option<u64>> {
+    std::env::var("SOURCE_DATE_EPOCH").ok().map(|text| epoch::parse(&text)).transpose()
+}
+
 fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
     let (package, format) = show::open(file, scratch.spool()?)?;
     let (kind, (name, version), relations) = match format {
         FormatName::Deb => ("deb", deb::identity(&package), deb::declared(&package)),
         FormatName::Rpm => ("rpm", rpm::identity(&package), rpm::declared(&package)),
     };
-    let texts = relations.iter().map(|relation| relation.text.clone()).collect();
-    Ok(Input {
-        subject: Subject { name, version, kind, sha256: Some(digest), relations: texts },
-        relations,
-        scripts: package.scripts,
-        tree: package.tree,
-        aside: Aside::default(),
-    })
+    let machine = package.fields.iter().find(|(field, _)| field == "Architecture");
+    let time = package.fields.iter().find(|(field, _)| field == "Build Time");
+    let needs = relations.iter().filter(|relation| relation.kind == RelationKind::Needs);
+    let subject = Subject {
+        name,
+        version,
+        kind,
+        sha256: Some(digest),
+        machine: machine.map(|(_, name)| name.trim().to_owned()),
+        epoch: stamp()?.or_else(|| time.and_then(|(_, time)| time.trim().parse().ok())),
+        needs: needs.map(|relation| relation.text.clone()).collect(),
+        relations: relations.iter().map(|relation| relation.text.clone()).collect(),
+    };
+    let (scripts, tree) = (package.scripts, package.tree);
+    Ok(Input { subject, relations, scripts, tree, aside: Aside::default() })
 }
 
 /// A wheel as mkpkg would install it. Its content is not verified here: that is what is audited.
@@ -97,6 +110,9 @@ fn of_wheel(path: &Path, digest: String) -> Result<Input> {
         version: wheel.metadata.version.clone(),
         kind: "wheel",
         sha256: Some(digest),
+        machine: None,
+        epoch: stamp()?,
+        needs: Vec::new(),
         relations: wheel.metadata.requires_dist.clone(),
     };
     Ok(Input {
@@ -127,6 +143,9 @@ fn of_directory(path: &Path) -> Result<Input> {
         version: String::new(),
         kind: if found.is_environment { "environment" } else { "directory" },
         sha256: None,
+        machine: None,
+        epoch: stamp()?,
+        needs: Vec::new(),
         relations: Vec::new(),
     };
     Ok(Input {

@@ -1,6 +1,11 @@
 //! The report of an audit, and what makes it fail.
 
+use std::fs::File;
+use std::path::Path;
+
 use mkpkg::audit::finding::CATALOGUE;
+use mkpkg::backend::{deb, rpm};
+use mkpkg::tree::{Entry, PkgPath};
 
 use crate::golden::everything;
 use crate::sandbox::{Outcome, Sandbox};
@@ -38,6 +43,171 @@ fn json() {
     assert_eq!(json["subject"]["name"], "acme");
     assert_eq!(json["distributions"][0]["name"], "acme");
     assert!(json["loads_on"].as_array().is_some_and(|all| all.len() > 40), "{json}");
+}
+
+/// A project with a wheel that lists its parts, and a lock with a password.
+fn parts() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.wheel(&Wheel::acme().metadata("Requires-Dist: rocket\n"));
+    sandbox.file("requirements.txt", "rocket @ https://user:secret@x.example/rocket-2.0.zip\n");
+    let list = r#"{"components": [{"name": "rocket", "version": "2.0", "purl": "pkg:pypi/rocket@2.0"},
+        {"name": "fuel", "version": "9", "purl": "pkg:generic/fuel@9"}]}"#;
+    let rocket = Wheel::new("rocket", "2.0").metadata("License-Expression: mit or bsd-2-clause\n");
+    sandbox.wheel(&rocket.file("rocket-2.0.dist-info/sboms/x.cdx.json", list));
+    sandbox
+}
+
+#[test]
+fn parts_lists() {
+    for format in ["cyclonedx", "spdx"] {
+        let found = audit(&parts(), "deb", &["--format", format]);
+        assert_eq!((found.code(), found.stderr.as_str()), (0, ""));
+        snapshot::check(&format!("audit_{format}"), &without_digests(&found.stdout));
+    }
+    for format in ["deb", "rpm"] {
+        let sandbox = parts();
+        let shipped = shipped(&sandbox.built(sandbox.package(format, &["-q"])));
+        assert!(!shipped.contains("secret"), "{shipped}");
+        snapshot::check(&format!("parts_{format}"), &without_digests(&shipped));
+    }
+}
+
+#[test]
+fn sarif() {
+    let sandbox = damaged();
+    let found = audit(&sandbox, "deb", &["--format", "sarif"]);
+    assert_eq!(found.code(), 1);
+    let mut log: serde_json::Value = serde_json::from_str(&found.stdout).expect("it is JSON");
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].take();
+    assert_eq!(rules.as_array().map(Vec::len), Some(CATALOGUE.len()));
+    // Its number grows with the catalogue.
+    for result in log["runs"][0]["results"].as_array_mut().expect("results are a list") {
+        let index = result["ruleIndex"].take().as_u64().expect("it is a number");
+        assert_eq!(rules[index as usize]["id"], result["ruleId"]);
+    }
+    let text = serde_json::to_string_pretty(&log).expect("it was JSON before");
+    snapshot::check("audit_sarif", &(text + "\n"));
+}
+
+/// The page of a package whose texts would end what they stand in.
+#[test]
+fn html() {
+    const OWN: &str = "<script>owned=1</script>";
+    let sandbox = Sandbox::new();
+    let acme = Wheel::acme().metadata(&format!("License: {OWN}\nAuthor: {OWN}\n"));
+    sandbox.wheel(
+        &acme
+            .file(&format!("acme/{}.py", OWN.replace('/', "&")), "x = 1\n")
+            .file("acme/'`<svg onload=owned=1>.pth", format!("import os # {OWN}\n")),
+    );
+    let page = audit(&sandbox, "deb", &["--format", "html"]).stdout;
+    assert!(page.contains("&lt;script&gt;owned&#x3D;1&lt;/script&gt;"), "the licence is not told");
+    assert!(!page.contains("<script>owned") && !page.contains("<svg onload"), "{page}");
+    // One element of each kind, which is ours; nothing is fetched.
+    for (tag, count) in [("<script", 1), ("</script", 1), ("<style", 1), ("</style", 1), ("<h1", 1)]
+    {
+        assert_eq!(page.matches(tag).count(), count, "{tag}");
+    }
+    for what in [" src=", "url(", "@import", "http:", "https:", "<link", "<iframe", " onclick"] {
+        assert!(!page.contains(what), "{what}");
+    }
+    assert!(page.contains("default-src 'none'"));
+}
+
+/// The gates decide alike whatever is written, and wherever.
+#[test]
+fn files() {
+    let sandbox = damaged();
+    let printed = audit(&sandbox, "deb", &["--format", "sarif"]);
+    let package = sandbox.path("out/acme_1.0-1_amd64.deb").display().to_string();
+    for (file, code) in [("report.sarif", 1), ("new/report.sarif", 1), (".", 2), ("..", 2)] {
+        let args = ["audit", &package, "--format", "sarif", "-o", file];
+        let found = sandbox.run(sandbox.mkpkg(&args));
+        assert_eq!((found.code(), found.stdout.as_str()), (code, ""), "{}", found.stderr);
+        if code == 1 {
+            let written = sandbox.path(&format!("project/{file}"));
+            let written = std::fs::read_to_string(written).expect("it was written");
+            assert_eq!(written, printed.stdout);
+        }
+    }
+}
+
+/// The parts list in a package.
+fn shipped(package: &Path) -> String {
+    let file = || File::open(package).expect("it was written");
+    let spool = tempfile::tempfile().expect("a file can be made");
+    let read = if deb::recognises(&file()) { deb::read } else { rpm::read };
+    let package = read(file(), spool).expect("it is a package");
+    let path = PkgPath::new("usr/share/doc/acme/acme.cdx.json").expect("it is a path");
+    let Some(Entry::File { content, .. }) = package.tree.get(&path) else { panic!("it has none") };
+    String::from_utf8(content.read().expect("it can be read")).expect("it is UTF-8")
+}
+
+/// Digests of wheels and packages, and the numbers made of them, change with the compiler of a test.
+fn without_digests(text: &str) -> String {
+    let line = |line: &str| {
+        let changes = ["\"content\"", "\"checksumValue\"", "urn:uuid:"];
+        match line.split_once(": ") {
+            Some((key, _)) if changes.iter().any(|what| line.contains(what)) => {
+                format!("{key}: X\n")
+            }
+            Some(_) | None => format!("{line}\n"),
+        }
+    };
+    text.lines().map(line).collect()
+}
+
+/// What a terminal gets: lines that fit, colours where they are wanted, and nothing of the package that it obeys.
+#[test]
+fn text() {
+    let sandbox = Sandbox::new();
+    let code = "import os # \u{1b}[2J\u{202e}evil\u{9b}31m\n";
+    sandbox.wheel(&Wheel::acme().file("acme.pth", code));
+    let package = sandbox.build(&["-q"]).display().to_string();
+    let run = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut command = sandbox.mkpkg(&[&["audit", &package], args].concat());
+        command.envs(variables.iter().copied());
+        sandbox.run(command).stdout
+    };
+    let plain = run(&[], &[]);
+    let is_inert = |at: char| at == '\n' || !at.is_control() && at != '\u{202e}';
+    assert!(plain.chars().all(is_inert) && plain.contains("\\u{1b}[2J\\u{202e}evil"), "{plain:?}");
+    for (width, columns) in [(80, ""), (60, "60"), (100, "100"), (40, "7")] {
+        let text = run(&[], &[("COLUMNS", columns)]);
+        // Paths and digests are words, and stay whole.
+        let is_long = |line: &&str| line.chars().count() > width && line.trim().contains(' ');
+        let long: Vec<_> = text.lines().filter(is_long).collect();
+        assert!(long.is_empty(), "{width}: {long:?}");
+    }
+    assert_eq!(run(&["--color", "auto"], &[]), plain);
+    let coloured = run(&["--color", "always"], &[("NO_COLOR", "1")]);
+    assert!(coloured.contains("\u{1b}[32mpassed\u{1b}[0m"), "{coloured:?}");
+    let mut bare = coloured;
+    for code in ["0", "1", "2", "32", "33", "1;31"] {
+        bare = bare.replace(&format!("\u{1b}[{code}m"), "");
+    }
+    assert_eq!(bare, plain);
+}
+
+/// The bytes of a report depend on the package alone.
+#[test]
+fn bytes_depend_on_the_package_alone() {
+    let sandbox = parts();
+    let package = sandbox.build(&["-q"]).display().to_string();
+    for format in ["text", "json", "html", "sarif", "cyclonedx", "spdx"] {
+        let run = |jobs: &str, dir: &str, variables: &[(&str, &str)]| {
+            let args = ["audit", &package, "--format", format, "--jobs", jobs];
+            let mut command = sandbox.mkpkg(&args);
+            command.current_dir(sandbox.path(dir)).envs(variables.iter().copied());
+            let found = sandbox.run(command);
+            assert_eq!((found.code(), found.stderr.as_str()), (0, ""));
+            found.stdout
+        };
+        let reference = run("1", "project", &[("TZ", "UTC"), ("LC_ALL", "C")]);
+        let again = run("4", "home", &[("TZ", "Asia/Kathmandu"), ("LC_ALL", "de_DE.UTF-8")]);
+        assert_eq!(reference, again, "{format}");
+        assert!(!reference.is_empty());
+    }
 }
 
 /// A project with an executable that is no ELF file but begins as one.

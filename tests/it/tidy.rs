@@ -19,7 +19,7 @@ const ALLOWED: [&str; 0] = [];
 /// Longest file, tests aside.
 const MAX_LINES: usize = 400;
 /// Most direct dependencies.
-const MAX_DEPENDENCIES: usize = 27;
+const MAX_DEPENDENCIES: usize = 29;
 /// Words of one package format, which stay in its backend.
 const FORMAT_WORDS: [&str; 10] = [
     "Depends",
@@ -392,9 +392,9 @@ fn planted_gaps_of_the_tables_are_found() -> Result<()> {
     let expected =
         ["`x` has no module in ARCHITECTURE.md", "`zstd` has a module and is no dependency"];
     assert_eq!(complete_crates(&table(PLANTED, "crates")?, &found), expected);
-    let many = (0..28).map(|number| number.to_string()).collect();
+    let many = (0..30).map(|number| number.to_string()).collect();
     let first = complete_crates(&Table::new(), &many).remove(0);
-    assert_eq!(first, "Cargo.toml: 28 direct dependencies, at most 27");
+    assert_eq!(first, "Cargo.toml: 30 direct dependencies, at most 29");
     let map = code_map("`left.rs`, `top/` and `gone/` but `a / b/`", &product);
     assert_eq!(map, ["ARCHITECTURE.md: there is no `gone/`"]);
     assert!(layers("no table").is_err());

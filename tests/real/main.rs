@@ -20,6 +20,7 @@ mod native;
 mod previous;
 mod pypi;
 mod releases;
+mod report;
 mod reproducible;
 mod rpm;
 mod rpm_file;

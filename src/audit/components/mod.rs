@@ -17,12 +17,13 @@ use serde::Serialize;
 use crate::audit::components::functions::Told;
 use crate::audit::components::lists::{Copies, is_list, listed, noted};
 use crate::audit::components::marks::{Named, of_texts};
-use crate::audit::contents::Contents;
 use crate::audit::finding::Finding;
+use crate::elf::ElfReport;
 use crate::tree::{Entry, PkgPath, Tree};
 
 /// A component of which there is a copy inside.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Component {
     /// Its name.
     pub name: String,
@@ -42,6 +43,7 @@ pub struct Component {
 
 /// How a component is known, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Evidence {
     /// A list of components in the wheel (PEP 770).
@@ -57,7 +59,7 @@ pub enum Evidence {
 }
 
 /// The check that finds what is not known.
-const UNIDENTIFIED: &str = "LIB002";
+pub(super) const UNIDENTIFIED: &str = "LIB002";
 
 /// Directories that tools which graft libraries into wheels put them in (auditwheel, delvewheel).
 const GRAFTED: &str = ".libs/";
@@ -74,16 +76,20 @@ pub(super) fn clues(bytes: &[u8]) -> Clues {
 }
 
 /// Components, sorted, each once a file; and grafted libraries nothing is known of.
-pub(super) fn read(tree: &Tree, contents: &Contents) -> (Vec<Component>, Vec<Finding>) {
+pub(super) fn read(
+    tree: &Tree,
+    elf: &ElfReport,
+    clues: &[Clues],
+) -> (Vec<Component>, Vec<Finding>) {
     let is_grafted = |path: &&PkgPath| path.as_str().contains(GRAFTED);
-    let compiled = || contents.elf.files.iter().map(|file| &file.path);
+    let compiled = || elf.files.iter().map(|file| &file.path);
     let copies = Copies::new(compiled().filter(is_grafted));
     let mut all: Vec<_> = tree
         .files()
         .filter(|(path, ..)| is_list(path))
         .flat_map(|(path, content, _)| listed(path, content, &copies))
         .collect();
-    for (file, clues) in contents.elf.files.iter().zip(&contents.clues) {
+    for (file, clues) in elf.files.iter().zip(clues) {
         let Ok(facts) = &file.facts else { continue };
         let note = facts.notes.package.as_deref();
         all.extend(note.and_then(|note| noted(note, &file.path)));
@@ -92,7 +98,7 @@ pub(super) fn read(tree: &Tree, contents: &Contents) -> (Vec<Component>, Vec<Fin
         texts.retain(|text| told.iter().all(|told| told.name != text.name));
         all.extend(told.into_iter().chain(texts));
     }
-    all.extend(family::related(&contents.elf, &all));
+    all.extend(family::related(elf, &all));
     let known: BTreeSet<_> = all.iter().map(|one| &one.path).collect();
     let unknown = compiled().filter(is_grafted).map(PkgPath::absolute);
     let unknown = unknown.filter(|path| !known.contains(path));

@@ -340,7 +340,7 @@ mod tests {
 
     fn report(tree: &Tree) -> Report {
         let (name, version) = ("demo".to_owned(), "1".to_owned());
-        let subject = Subject { name, version, kind: "deb", sha256: None, relations: Vec::new() };
+        let subject = Subject { name, version, kind: "deb", ..Subject::default() };
         audit(subject, tree.clone(), BTreeMap::new(), 1).unwrap()
     }
 

@@ -29,6 +29,7 @@ pub const MAX_AGE: u64 = 5;
 
 /// What was asked for vulnerabilities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Vulnerabilities {
     /// The databases.
     pub databases: Vec<Database>,
@@ -40,6 +41,7 @@ pub struct Vulnerabilities {
 
 /// A database that was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Database {
     /// Its path, as the user named it.
     pub name: String,
@@ -53,6 +55,7 @@ pub struct Database {
 
 /// A vulnerability that something inside has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Advisory {
     /// Its id, that of one entry.
     pub id: String,

@@ -5,6 +5,7 @@ use serde::Serialize;
 /// The qualitative scale of CVSS (3.1 specification, section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Rating {
     /// Nobody said, or in words that are not known: it may be anything.
     Unknown,
