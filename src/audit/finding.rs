@@ -48,7 +48,7 @@ const fn check(id: &'static str, title: &'static str, severity: Severity) -> Che
 }
 
 /// Every check there is, by id. docs/audit.md says what each means.
-pub const CATALOGUE: [Check; 48] = [
+pub const CATALOGUE: [Check; 49] = [
     check("ELF001", "a library that nobody has", Severity::Error),
     check("ELF002", "a library is found by accident", Severity::Warn),
     check("ELF003", "a search path for libraries leaves the package", Severity::Warn),
@@ -60,6 +60,7 @@ pub const CATALOGUE: [Check; 48] = [
     check("ELF009", "nothing is read-only once it is loaded", Severity::Warn),
     check("ELF010", "functions are bound when they are first called", Severity::Info),
     check("ELF011", "a program at a fixed address", Severity::Warn),
+    check("ELF012", "a file does not load on a release it must load on", Severity::Error),
     check("ELF013", "a private symbol of glibc is used", Severity::Error),
     check("ELF014", "code for newer processors than the baseline", Severity::Warn),
     check("ELF015", "a file for another C library than glibc", Severity::Error),

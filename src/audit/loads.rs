@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::audit::finding::Finding;
 use crate::audit::machine;
 use crate::elf::ElfReport;
 use crate::host::abi::{SymbolVersions, releases_of};
@@ -65,6 +66,24 @@ pub(super) fn on(needs: &Needs, elf: &ElfReport, tree: &Tree) -> Vec<Loads> {
         }
     }
     all
+}
+
+/// What keeps a package from loading on `targets`, which are names in `all`.
+pub fn refusals(all: &[Loads], targets: &[&str]) -> Vec<Finding> {
+    let asked = all.iter().filter(|one| targets.contains(&one.release));
+    let refused = asked.flat_map(|one| one.culprits.iter().map(move |culprit| (one, culprit)));
+    let finding = |(one, culprit): (&Loads, &Culprit)| {
+        let symbol = culprit.symbol.as_ref().map(|name| format!(" for `{name}`"));
+        let message = format!(
+            "{} has no {}, which it needs{}",
+            one.release,
+            culprit.missing,
+            symbol.unwrap_or_default()
+        );
+        Finding::new("ELF012", culprit.file.clone(), message)
+    };
+    // Both machines of a package without compiled files lack the same.
+    refused.map(finding).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Versions of symbols that are not `offered`, each with the first file that needs it.

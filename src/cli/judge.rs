@@ -12,6 +12,11 @@ pub struct JudgeArgs {
     /// May be given several times; default: what the configuration says, else `error`.
     #[arg(long, value_name = "LEVEL|ID", value_delimiter = ',')]
     pub fail_on: Vec<String>,
+    /// Release that the package must load on, such as `debian:12`.
+    ///
+    /// May be given several times.
+    #[arg(long, value_name = "RELEASE", value_delimiter = ',')]
+    pub target: Vec<String>,
     /// Database of vulnerabilities: a dump in the OSV format, a directory of entries, or what pip-audit found.
     ///
     /// May be given several times.

@@ -11,6 +11,7 @@ use crate::artifact;
 use crate::audit::finding::Gate;
 use crate::audit::html::html;
 use crate::audit::libraries;
+use crate::audit::loads::refusals;
 use crate::audit::policy::Policy;
 use crate::audit::sarif::sarif;
 use crate::audit::screen::Look;
@@ -26,6 +27,7 @@ use crate::commands::subject::{Input, open};
 use crate::date::Date;
 use crate::document::to_json;
 use crate::error::UserError;
+use crate::host::release;
 use crate::project::{self, epoch};
 use crate::report::{Talk, print, width};
 use crate::sbom::Sbom;
@@ -95,6 +97,8 @@ fn deliver(text: &str, output: Option<&Path>) -> Result<()> {
 pub struct Settings {
     /// How findings are judged.
     pub policy: Policy,
+    /// Releases that it must load on.
+    targets: Vec<&'static str>,
     databases: Vec<PathBuf>,
     freshness: Freshness,
 }
@@ -111,10 +115,13 @@ impl Settings {
             given => given.to_vec(),
         };
         let max_age = args.max_db_age.or(config.max_db_age).map(u64::from);
+        let targets = if args.target.is_empty() { &config.target } else { &args.target };
+        let targets = targets.iter().map(|name| release::find(name).map(|release| release.name));
+        let targets = targets.collect::<Result<Vec<_>>>()?;
         let today = today()?;
         let file = file.map(|file| file.display().to_string());
         let policy = Policy::new(&config, file, &args.fail_on, today)?;
-        Ok(Self { policy, databases, freshness: Freshness { today, max_age } })
+        Ok(Self { policy, targets, databases, freshness: Freshness { today, max_age } })
     }
 
     /// The report of `input`, which is at `path`, with vulnerabilities, if there is a database, and its gates.
@@ -123,7 +130,8 @@ impl Settings {
         let report = audit(subject, tree, input.digests(), jobs)
             .with_context(|| format!("cannot read `{}`", path.display()))?
             .and(input.aside.clone());
-        let findings = libraries::unknown(&report, &deb::has_library);
+        let mut findings = libraries::unknown(&report, &deb::has_library);
+        findings.extend(refusals(&report.loads_on, &self.targets));
         let report = report.and(Aside { findings, ..Aside::default() });
         if self.databases.is_empty() {
             return Ok(report.judged(&self.policy));

@@ -17,6 +17,8 @@ pub struct Audit {
     pub severity: BTreeMap<String, LevelName>,
     /// Findings that are known and accepted.
     pub ignore: Vec<Waiver>,
+    /// Releases that the package must load on.
+    pub target: Vec<String>,
     /// Databases of vulnerabilities, relative to the file of the configuration.
     pub database: Vec<PathBuf>,
     /// Days after which a database is too old; default: 5.
@@ -29,6 +31,7 @@ impl Default for Audit {
             fail_on: vec!["error".to_owned()],
             severity: BTreeMap::new(),
             ignore: Vec::new(),
+            target: Vec::new(),
             database: Vec::new(),
             max_db_age: None,
         }

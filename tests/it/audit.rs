@@ -242,6 +242,28 @@ fn what_fails() {
     );
 }
 
+#[test]
+fn releases_it_must_load_on() {
+    let sandbox = Sandbox::new();
+    let newer = include_bytes!("../../fixtures/elf/newer.so").as_slice();
+    let wheel = Wheel::acme().tag("cp311-cp311-linux_x86_64").file("acme/newer.so", newer);
+    let path = sandbox.wheel(&wheel).display().to_string();
+    let check = |args: &[&str], code: i32, error: &str, told: &str| {
+        let found = sandbox.run(sandbox.mkpkg(&[&["audit", &path], args].concat()));
+        assert_eq!((found.code(), found.error().trim_end()), (code, error), "{args:?}");
+        assert!(found.stdout.split_whitespace().collect::<Vec<_>>().join(" ").contains(told));
+    };
+    let failed = "error: the audit failed: ELF012";
+    check(&[], 0, "", "verdict: passed");
+    check(&["--target", "debian:13"], 0, "", "verdict: passed");
+    let why = "newer.so: debian:12 has no GLIBC_2.38, which it needs for `";
+    check(&["--target", "debian:13,debian:12"], 1, failed, why);
+    sandbox.file("mkpkg.toml", "[audit]\ntarget = ['el:9']\n");
+    check(&[], 1, failed, "newer.so: rhel:9 has no GLIBC_2.38");
+    let unknown = sandbox.run(sandbox.mkpkg(&["audit", &path, "--target", "debian:99"]));
+    assert_eq!(unknown.code(), 2, "{}", unknown.stderr);
+}
+
 /// Audits what is at `path` of the sandbox, as JSON.
 fn told(sandbox: &Sandbox, path: &str) -> serde_json::Value {
     let found = sandbox.run(sandbox.mkpkg(&["audit", path, "--json", "--fail-on", "never"]));
