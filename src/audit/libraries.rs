@@ -6,20 +6,10 @@ use crate::needs::abi::is_basic;
 use crate::needs::paths::is_system;
 use crate::needs::{Library, Needs};
 
-/// Libraries of glibc and gcc all of whose symbols have versions: a file that names none uses none.
-const VERSIONED: [&str; 11] = [
-    "libanl.so.1",
-    "libc.so.6",
-    "libdl.so.2",
-    "libgcc_s.so.1",
-    "libm.so.6",
-    "libmvec.so.1",
-    "libpthread.so.0",
-    "libresolv.so.2",
-    "librt.so.1",
-    "libstdc++.so.6",
-    "libutil.so.1",
-];
+/// Whether it is a library of glibc or gcc, all of whose symbols have versions: a file that names none uses none.
+fn is_versioned(soname: &str) -> bool {
+    is_basic(soname) && soname != "libz.so.1" && !soname.starts_with("ld-linux")
+}
 
 /// Findings of everything that is needed from outside.
 pub(super) fn findings(needs: &Needs) -> Vec<Finding> {
@@ -53,7 +43,7 @@ fn of_library(library: &Library) -> Option<(&'static str, String)> {
     if soname.starts_with('/') && !is_system(soname) {
         return Some(("ELF001", format!("it needs the file `{soname}`")));
     }
-    if library.versions.is_empty() && VERSIONED.contains(&soname.as_str()) {
+    if library.versions.is_empty() && is_versioned(soname) {
         return Some(("ELF016", format!("it needs `{soname}`, and uses no symbol of it")));
     }
     None
