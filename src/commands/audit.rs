@@ -132,7 +132,13 @@ impl Settings {
             .and(input.aside.clone());
         let mut findings = libraries::unknown(&report, &deb::has_library);
         findings.extend(refusals(&report.loads_on, &self.targets));
-        let report = report.and(Aside { findings, ..Aside::default() });
+        let is_judged = |name: &&&str| report.loads_on.iter().any(|one| one.release == **name);
+        let unknown = self.targets.iter().filter(|name| !is_judged(name));
+        let unknown = unknown.map(|name| {
+            format!("whether it loads on {name}, whose libraries or machine are not known")
+        });
+        let aside = Aside { findings, inconclusive: unknown.collect() };
+        let report = report.and(aside);
         if self.databases.is_empty() {
             return Ok(report.judged(&self.policy));
         }

@@ -242,6 +242,9 @@ fn what_fails() {
     );
 }
 
+/// The error of what could not be read.
+const STRICT: &str = "error: not all of the package could be read\nhint: the report of `mkpkg audit` lists what, at its end";
+
 #[test]
 fn releases_it_must_load_on() {
     let sandbox = Sandbox::new();
@@ -260,6 +263,7 @@ fn releases_it_must_load_on() {
     check(&["--target", "debian:13,debian:12"], 1, failed, why);
     sandbox.file("mkpkg.toml", "[audit]\ntarget = ['el:9']\n");
     check(&[], 1, failed, "newer.so: rhel:9 has no GLIBC_2.38");
+    check(&["--target", "ubuntu:24.10", "--strict"], 4, STRICT, "whether it loads on ubuntu:24.10");
     let unknown = sandbox.run(sandbox.mkpkg(&["audit", &path, "--target", "debian:99"]));
     assert_eq!(unknown.code(), 2, "{}", unknown.stderr);
 }
