@@ -2,11 +2,14 @@
 //!
 //! The only module that knows the TOML and JSON crates; shapes live with those who read them.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::UserError;
+use crate::inert::is_obeyed;
 
 /// A TOML table whose shape is not known yet.
 pub type Table = toml::Table;
@@ -45,12 +48,28 @@ pub fn from_json<T: DeserializeOwned>(text: &[u8], name: &str) -> Result<T> {
 
 /// Writes JSON on one line.
 pub fn to_json<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).context("cannot write JSON")
+    serde_json::to_string(value).map(|text| inert_json(&text)).context("cannot write JSON")
 }
 
 /// Writes JSON for people: indented, and ended by a line break.
 pub fn to_indented_json<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string_pretty(value).map(|text| text + "\n").context("cannot write JSON")
+    let text = serde_json::to_string_pretty(value).context("cannot write JSON")?;
+    Ok(inert_json(&text) + "\n")
+}
+
+/// JSON that says the same, with what terminals would obey escaped: it can only stand in strings.
+fn inert_json(text: &str) -> String {
+    let mut inert = String::with_capacity(text.len());
+    for at in text.chars() {
+        if at == '\n' || !is_obeyed(at) {
+            inert.push(at);
+            continue;
+        }
+        for unit in at.encode_utf16(&mut [0; 2]) {
+            let _ = write!(inert, "\\u{unit:04x}");
+        }
+    }
+    inert
 }
 
 /// The known name that looks most like `unknown`; `None` when none is more alike than `least`, from 0 to 1.

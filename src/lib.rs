@@ -18,6 +18,7 @@ pub mod elf;
 pub mod error;
 pub mod exec;
 pub mod host;
+pub mod inert;
 pub mod inside;
 pub mod lifecycle;
 pub mod lock;

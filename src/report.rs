@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use terminal_size::{Width, terminal_size_of};
 
 use crate::error::hint;
+use crate::inert::inert_lines;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,7 +114,7 @@ impl Talk {
     pub fn warn(&self, message: impl Into<String>) {
         let message = message.into();
         if self.verbosity >= Verbosity::Normal {
-            line(&format!("{} {message}", self.paint("1;33", "warning:")));
+            line(&format!("{} {}", self.paint("1;33", "warning:"), inert_lines(&message)));
         }
         self.warnings.borrow_mut().push(message);
     }
@@ -144,9 +145,10 @@ impl Talk {
 
     /// The error that ended the run, and its hint.
     pub fn fail(&self, error: &anyhow::Error) {
-        line(&format!("{} {error:#}", self.paint("1;31", "error:")));
+        let text = inert_lines(&format!("{error:#}"));
+        line(&format!("{} {text}", self.paint("1;31", "error:")));
         if let Some(hint) = hint(error) {
-            line(&format!("{} {hint}", self.paint("1;36", "hint:")));
+            line(&format!("{} {}", self.paint("1;36", "hint:"), inert_lines(hint)));
         }
     }
 

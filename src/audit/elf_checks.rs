@@ -46,8 +46,10 @@ pub(super) fn findings(contents: &Contents, tree: &Tree, needs: &Needs) -> Vec<F
 fn of_file(facts: &ElfFacts, found: &mut impl FnMut(&'static str, String)) {
     match facts.has_executable_stack {
         Some(true) => found("ELF007", "it asks for a stack that can be executed".to_owned()),
-        None => found("ELF007", "it does not say that its stack need not be executed".to_owned()),
-        Some(false) => {}
+        None if facts.gets_executable_stack() => {
+            found("ELF007", "it does not say that its stack need not be executed".to_owned());
+        }
+        Some(false) | None => {}
     }
     if facts.dynamic.has_text_relocations {
         found("ELF008", "it has relocations in its code".to_owned());
@@ -135,6 +137,7 @@ mod tests {
 
     use crate::audit::elf_checks::{modes, of_file};
     use crate::elf::{Dynamic, ElfFacts, facts};
+    use crate::package::Machine;
     use crate::tree::{Content, Entry, PkgPath, Tree};
 
     /// A sound library of this machine.
@@ -148,6 +151,7 @@ mod tests {
             has_executable_stack: Some(false),
             has_relro: true,
             is_movable: true,
+            machine: Some(Machine::X86_64),
             interpreter: None,
             dynamic: Dynamic { binds_now: true, ..Dynamic::default() },
             notes: crate::elf::Notes::default(),
@@ -168,6 +172,10 @@ mod tests {
         check(|_| {}, &[]);
         check(|facts| facts.has_executable_stack = Some(true), &["ELF007"]);
         check(|facts| facts.has_executable_stack = None, &["ELF007"]);
+        let silent = |facts: &mut ElfFacts| {
+            (facts.machine, facts.has_executable_stack) = (Some(Machine::Aarch64), None);
+        };
+        check(silent, &[]);
         check(|facts| facts.dynamic.has_text_relocations = true, &["ELF008"]);
         check(|facts| facts.has_relro = false, &["ELF009"]);
         check(|facts| facts.dynamic.binds_now = false, &["ELF010"]);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::audit::finding::Finding;
 use crate::audit::machine;
-use crate::elf::ElfReport;
+use crate::elf::{ElfFacts, ElfReport};
 use crate::host::abi::{SymbolVersions, releases_of};
 use crate::host::release::{self, Release};
 use crate::needs::Needs;
@@ -142,7 +142,7 @@ fn interpreter(python: Option<&(String, String)>, release: &Release) -> (Option<
 
 fn stack(elf: &ElfReport, release: &Release) -> Option<Culprit> {
     let asks = |file: &&crate::elf::ElfFile| {
-        file.facts.as_ref().is_ok_and(|facts| facts.has_executable_stack == Some(true))
+        file.facts.as_ref().is_ok_and(ElfFacts::gets_executable_stack)
     };
     let mut asking = elf.files.iter().filter(asks);
     let first = asking.next().filter(|_| release.glibc >= REFUSES_EXECUTABLE_STACK)?;

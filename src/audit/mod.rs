@@ -12,7 +12,6 @@ mod elf_checks;
 mod file_checks;
 pub mod finding;
 pub mod html;
-mod inert;
 mod leaks;
 pub mod libraries;
 pub mod loads;

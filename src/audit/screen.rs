@@ -2,7 +2,7 @@
 //!
 //! Every text goes through here and loses what a terminal would obey.
 
-use crate::audit::inert::inert;
+use crate::inert::inert;
 
 /// What the lines are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,9 +11,10 @@ use crate::audit::diff::{Side, diff};
 use crate::backend::{deb, rpm};
 use crate::cli::diff::{DiffArgs, DiffFormat};
 use crate::commands::audit::{Settings, fail};
+use crate::commands::scratch;
 use crate::commands::subject::{Input, open};
-use crate::commands::{scratch, show};
 use crate::document::to_json;
+use crate::inert::inert_lines;
 use crate::report::print;
 use crate::scratch::Scratch;
 use crate::wheel::installed::with_distributions;
@@ -38,7 +39,7 @@ pub fn run(args: &DiffArgs) -> Result<()> {
     let fail_on = &settings.policy.fail_on;
     let diff = diff(old.side(), new.side(), fail_on, replaces_dirs, args.jobs())?;
     let whole = match args.format {
-        DiffFormat::Text => show::plain(&text(&diff, args.all)),
+        DiffFormat::Text => inert_lines(&text(&diff, args.all)),
         DiffFormat::Json => format!("{}\n", to_json(&diff)?),
         DiffFormat::Markdown => markdown(&diff),
     };

@@ -13,6 +13,7 @@ use crate::commands::scratch;
 use crate::digest::{Hasher, hex};
 use crate::document::to_json;
 use crate::error::UserError;
+use crate::inert::inert_lines;
 use crate::package::Package;
 use crate::project::config::FormatName;
 use crate::report::print;
@@ -27,7 +28,7 @@ pub fn run(args: &ShowArgs) -> Result<()> {
     let (package, _) = open(input, scratch.spool()?)
         .with_context(|| format!("cannot read `{}`", args.package.display()))?;
     let files = files(&package.tree)?;
-    print(&if args.json { json(&package, &files)? } else { plain(&text(&package, &files)) })
+    print(&if args.json { json(&package, &files)? } else { inert_lines(&text(&package, &files)) })
 }
 
 /// Reads a package of any format that is known.
@@ -94,14 +95,6 @@ fn files(tree: &Tree) -> Result<Vec<Shown>> {
                 }
             })
         })
-        .collect()
-}
-
-/// The text without control characters, which a terminal would obey.
-pub fn plain(text: &str) -> String {
-    let is_plain = |at: char| !at.is_control() || matches!(at, '\n' | '\t');
-    text.chars()
-        .map(|at| if is_plain(at) { at.to_string() } else { at.escape_debug().to_string() })
         .collect()
 }
 

@@ -15,6 +15,7 @@ use crate::commands::format::{configured, packages, validate};
 use crate::commands::{deb as flow, scratch, show};
 use crate::elf;
 use crate::error::UserError;
+use crate::inert::inert_lines;
 use crate::needs::{FileNeeds, Needs, resolve};
 use crate::package::{Cause, InterpreterNeed, Package, Relation};
 use crate::project::config::FormatName;
@@ -41,7 +42,7 @@ pub fn run(args: &WhyArgs, talk: &Talk) -> Result<()> {
         let error = UserError::negative(message);
         return Err(match similar(&case, &args.name) {
             Some(similar) => {
-                error.hint(format!("did you mean `{}`?", show::plain(&similar))).into()
+                error.hint(format!("did you mean `{}`?", inert_lines(&similar))).into()
             }
             None => error.into(),
         });
@@ -49,7 +50,7 @@ pub fn run(args: &WhyArgs, talk: &Talk) -> Result<()> {
     print(&if args.build.json {
         json(&answers, args.all)?
     } else {
-        show::plain(&text(&answers, args.all))
+        inert_lines(&text(&answers, args.all))
     })
 }
 

@@ -182,6 +182,13 @@ impl ElfFacts {
         self.is_program() && self.interpreter.is_none() && self.dynamic.needed.is_empty()
     }
 
+    /// Whether it is given a stack that can be executed: it asks for one, or says nothing on a machine where the loader
+    /// takes that for asking (`DEFAULT_STACK_PERMS` of glibc).
+    pub fn gets_executable_stack(&self) -> bool {
+        let is_default = matches!(self.machine, Some(Machine::X86_64 | Machine::I686));
+        self.kind == ElfKind::Loadable && self.has_executable_stack.unwrap_or(is_default)
+    }
+
     /// How much of it is read-only once it is loaded.
     pub fn relro(&self) -> Relro {
         match (self.has_relro, self.dynamic.binds_now) {

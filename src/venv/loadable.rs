@@ -103,7 +103,7 @@ fn judge(name: &str, facts: &ElfFacts, target: Option<Machine>) -> Result<(), Fa
                 )));
             }
             // glibc 2.41, NEWS: "dlopen and dlmopen no longer make the stack executable if a shared library requires it".
-            if facts.has_executable_stack == Some(true) {
+            if facts.gets_executable_stack() {
                 let reason = "asks for a stack that can be executed, which glibc 2.41 refuses";
                 return Err(Fault::Unsafe(reason.to_owned()));
             }
@@ -141,13 +141,18 @@ mod tests {
         found.map_err(|error| (exit_code(&error), error.to_string()))
     }
 
-    /// [`USER`] with `PF_X` in the flags of `PT_GNU_STACK`.
-    fn with_executable_stack() -> Vec<u8> {
+    /// [`USER`], changed where the header `PT_GNU_STACK` is.
+    fn with_stack(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
         let mut bytes = USER.to_vec();
         let stack = 0x6474_e551_u32.to_le_bytes();
         let at = (64..512).find(|at| bytes[*at..].starts_with(&stack)).unwrap();
-        bytes[at + 4] |= 1;
+        change(&mut bytes[at..]);
         bytes
+    }
+
+    /// With `PF_X` in its flags.
+    fn with_executable_stack() -> Vec<u8> {
+        with_stack(|header| header[4] |= 1)
     }
 
     #[test]
@@ -197,6 +202,9 @@ mod tests {
         }
         let message = "`/x.so` of `rocket 2.0` asks for a stack that can be executed, which glibc 2.41 refuses";
         assert_eq!(verdict("x.so", &with_executable_stack()), Err((3, message.to_owned())));
+        // A file that says nothing gets one on this machine.
+        let silent = with_stack(|header| header[..4].fill(0));
+        assert_eq!(verdict("x.so", &silent), Err((3, message.to_owned())));
         let nothing = check(&ElfReport::default(), &Tree::new(), Some(Machine::X86_64));
         assert_eq!(nothing.unwrap(), None);
     }

@@ -146,11 +146,13 @@ fn elf_files_the_loader_refuses() {
             ("cut in the program header", so(&sound[..80])),
             ("without program headers", so(&with(56, 0))),
             ("program headers far away", so(&with(35, 0x7f))),
+            ("nothing said of its stack", so(&sound)),
         ],
     );
     let sandbox = Sandbox::new();
+    let whole = include_bytes!("../../fixtures/elf/libbase.so.1").as_slice();
     sandbox.wheel(
-        &rocket().file("rocket/_native.so", &sound).file("rocket/not_elf.so", "GROUP ( x )\n"),
+        &rocket().file("rocket/_native.so", whole).file("rocket/not_elf.so", "GROUP ( x )\n"),
     );
     let package = sandbox.build(&[]);
     assert!(package.display().to_string().ends_with("acme_1.0-1_amd64.deb"), "{package:?}");

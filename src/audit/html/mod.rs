@@ -18,8 +18,8 @@ use crate::audit::distributions::Distribution;
 use crate::audit::finding::{Finding, Severity, find};
 use crate::audit::html::table::{Cell, Table, number, path, text};
 use crate::audit::html::treemap::{Map, treemap};
-use crate::audit::inert::inert;
 use crate::audit::loads::{Culprit, Loads};
+use crate::inert::inert;
 use crate::package::Machine;
 use crate::templates::render_html;
 

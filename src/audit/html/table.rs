@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::audit::inert::inert;
+use crate::inert::inert;
 
 /// Most that the rows of a table may take in the page, in bytes; what does not fit is counted.
 const LIMIT: usize = 480_000;

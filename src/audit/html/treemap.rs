@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::amount::size;
 use crate::audit::Share;
-use crate::audit::inert::inert;
+use crate::inert::inert;
 
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 380.0;

@@ -229,6 +229,11 @@ impl<R: Read> TarReader<R> {
         if let Some(size) = ahead.size {
             self.expect_content(size)?;
         }
+        // dpkg reads nothing behind these, and takes what stands there for the next members.
+        if kind != MemberKind::File && self.left > 0 {
+            let name = printable(&full_name);
+            return Err(self.fault(&format!("`{name}` is no file and has content")));
+        }
         let name = relative(&full_name).to_owned();
         Ok(Member { name, kind, mode: mode & 0o7777, len: self.left })
     }
@@ -414,6 +419,13 @@ mod tests {
             &[pax("size=18446744073709551615"), entry(b'0', "n", b"")],
             Err("more than a package"),
         );
+        // dpkg would find other members in these.
+        for kind in [b'1', b'2', b'5'] {
+            let hidden = entry(b'0', "hidden", b"x");
+            check(&[entry(kind, "a", &hidden)], Err("`a` is no file and has content"));
+            check(&[pax("size=512"), entry(kind, "a", b"")], Err("`a` is no file and has content"));
+        }
+        check(&[entry(b'0', "a/", &[0; 512])], Err("`a/` is no file and has content"));
         check(&[entry(b'S', "s", b"")], Err("`s` has type `S`"));
         check(&[entry(b'3', "c", b"")], Err("`c` has type `3`"));
         check(&[entry(b'0', "/a", b"")], Err("is absolute"));

@@ -5,20 +5,40 @@ const MAX: usize = 1000;
 
 /// The text without control characters, nor those of Unicode that turn the rest of a line around or hide in it, so that it
 /// reads as something else; and cut where it gets too long to be read.
-pub(super) fn inert(text: &str) -> String {
+pub fn inert(text: &str) -> String {
     let mut inert = String::new();
     for (number, at) in text.chars().enumerate() {
         if number == MAX {
             inert.push('…');
             break;
         }
-        if at.is_control() || is_format(at) {
-            inert.extend(at.escape_unicode());
-        } else {
-            inert.push(at);
+        push(&mut inert, at);
+    }
+    inert
+}
+
+/// The same of several lines, with tabs, and as long as it is.
+pub fn inert_lines(text: &str) -> String {
+    let mut inert = String::with_capacity(text.len());
+    for at in text.chars() {
+        match at {
+            '\n' | '\t' => inert.push(at),
+            at => push(&mut inert, at),
         }
     }
     inert
+}
+
+fn push(inert: &mut String, at: char) {
+    match is_obeyed(at) {
+        true => inert.extend(at.escape_unicode()),
+        false => inert.push(at),
+    }
+}
+
+/// Whether a terminal or a browser would obey a character rather than show it.
+pub fn is_obeyed(at: char) -> bool {
+    at.is_control() || is_format(at)
 }
 
 /// The characters without a shape that direct the shape of others (Unicode, category Cf, and the separators of lines).
@@ -38,7 +58,7 @@ fn is_format(at: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::inert::{MAX, inert};
+    use crate::inert::{MAX, inert, inert_lines};
 
     #[test]
     fn texts_are_inert() {
@@ -49,6 +69,7 @@ mod tests {
         ] {
             assert_eq!(inert(text), expected);
         }
+        assert_eq!(inert_lines("a\tb\n\u{9b}\u{202e}\r\n"), "a\tb\n\\u{9b}\\u{202e}\\u{d}\n");
         assert_eq!(inert(&"ä".repeat(MAX + 1)).chars().count(), MAX + 1);
     }
 }
