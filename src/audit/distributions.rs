@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::audit::contents::Contents;
-use crate::audit::finding::Finding;
+use crate::audit::finding::{Finding, Severity};
 use crate::digest::base64url;
 use crate::pep::Requirement;
 use crate::tree::{Content, Entry, PkgPath, Tree};
@@ -68,7 +68,9 @@ pub(super) fn read(tree: &Tree, contents: &Contents) -> (Vec<Distribution>, Vec<
                 all.push(one);
                 promises.extend(listed);
             }
-        } else if name.ends_with(".pth") && name.contains("-packages/") {
+        } else if is_egg(path) {
+            all.extend(egg(path, content));
+        } else if is_read_at_start(path) {
             findings.extend(of_start(path, content));
         }
     }
@@ -80,7 +82,42 @@ pub(super) fn read(tree: &Tree, contents: &Contents) -> (Vec<Distribution>, Vec<
             findings.push(Finding::new("PY003", path.absolute(), message));
         }
     }
+    let is_torn = |one: &&Distribution| one.missing > 0;
+    findings.extend(all.iter().filter(is_torn).map(|one| {
+        let place = format!("{} {}", one.name, one.version);
+        let message = match one.missing {
+            1 => "a file that its RECORD lists is not there".to_owned(),
+            count => format!("{count} files that its RECORD lists are not there"),
+        };
+        Finding::new("PY003", place, message).at(Severity::Warn)
+    }));
     (all, findings)
+}
+
+/// Whether site reads a file when Python starts.
+fn is_read_at_start(path: &PkgPath) -> bool {
+    let is_site = |dir: PkgPath| dir.file_name().ends_with("-packages");
+    path.as_str().ends_with(".pth") && path.parent().is_some_and(is_site)
+}
+
+/// Whether a file is the metadata of a distribution in the way of before PEP 376, which has no RECORD.
+fn is_egg(path: &PkgPath) -> bool {
+    path.as_str().ends_with(".egg-info/PKG-INFO") || path.file_name().ends_with(".egg-info")
+}
+
+fn egg(path: &PkgPath, content: &Content) -> Option<Distribution> {
+    let metadata = Metadata::parse(&text(content).ok()?).ok()?;
+    Some(Distribution {
+        requires: requires(&metadata),
+        licence: licence(&metadata),
+        name: metadata.name,
+        version: metadata.version,
+        path: path.absolute(),
+        installer: String::new(),
+        files: 0,
+        modified: 0,
+        missing: 0,
+    })
 }
 
 /// The distribution with its metadata in `dir`, and what its RECORD promises.
@@ -108,6 +145,8 @@ fn distribution(
                 promises.push(Promise { owner, path, sha256 });
             }
             (Some(_), _) => {}
+            // Byte code is made anew where it is missing.
+            (None, _) if name.ends_with(".pyc") => {}
             (None, _) => missing += 1,
         }
     }
@@ -199,6 +238,8 @@ mod tests {
             ("a.py", "x"),
             ("b.py", "y"),
             ("x.pth", "/path\nimport a; a.run()\n"),
+            ("inside/x.pth", "import nothing\n"),
+            ("c-3.egg-info/PKG-INFO", "Name: c\nVersion: 3\nLicense: MIT\n"),
             (
                 "a-1.0.dist-info/METADATA",
                 "Name: A\nVersion: 1.0\nClassifier: License :: OSI Approved :: MIT License\n",
@@ -208,7 +249,7 @@ mod tests {
                 "a-1.0.dist-info/RECORD",
                 "a.py,sha256=LXEWQrcmsEQBYnyp-6wy9chTD7GQPMTbAiWHF5IaSIE,1\n\
                  b.py,sha256=LXEWQrcmsEQBYnyp-6wy9chTD7GQPMTbAiWHF5IaSIE,1\ngone.py,,\n\
-                 a-1.0.dist-info/RECORD,,\n",
+                 inside/__pycache__/x.cpython-311.pyc,,\na-1.0.dist-info/RECORD,,\n",
             ),
             ("b-2.dist-info/METADATA", "Name: b\nVersion: 2\n"),
             ("b-2.dist-info/direct_url.json", "{\"dir_info\": {\"editable\": true}}"),
@@ -220,8 +261,11 @@ mod tests {
                 (one.name.as_str(), one.licence.as_str(), one.files, one.modified, one.missing)
             })
             .collect();
-        assert_eq!(told, [("A", "MIT License", 4, 1, 1), ("b", "", 0, 0, 0)]);
+        assert_eq!(
+            told,
+            [("A", "MIT License", 5, 1, 1), ("b", "", 0, 0, 0), ("c", "MIT", 0, 0, 0)]
+        );
         let ids: Vec<_> = findings.iter().map(|finding| finding.id).collect();
-        assert_eq!(ids, ["PY005", "PY006", "PY007", "PY003"]);
+        assert_eq!(ids, ["PY005", "PY006", "PY007", "PY003", "PY003"]);
     }
 }

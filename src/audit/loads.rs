@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::audit::finding::Finding;
-use crate::audit::machine;
-use crate::elf::{ElfFacts, ElfReport};
+use crate::audit::{Report, machine};
+use crate::elf::{ElfFacts, ElfFile, ElfReport};
 use crate::host::abi::{SymbolVersions, releases_of};
 use crate::host::release::{self, Release};
 use crate::needs::Needs;
 use crate::package::Machine;
-use crate::tree::{Entry, Tree};
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// The first glibc whose loader refuses files that ask for an executable stack (`glibc.rtld.execstack`).
 const REFUSES_EXECUTABLE_STACK: (u32, u32) = (2, 41);
@@ -58,10 +58,11 @@ pub(super) fn on(needs: &Needs, elf: &ElfReport, tree: &Tree) -> Vec<Loads> {
             else {
                 continue;
             };
-            let mut culprits = versions(needs, &offered);
+            let mut culprits = versions(needs, &of_machine(elf, machine), &offered);
             let (missing, provided) = interpreter(python.as_ref(), &release);
             culprits.extend(missing);
             culprits.extend(stack(elf, &release));
+            culprits.extend(c_library(elf));
             all.push(Loads { release: name, machine: machine.uname(), culprits, provided });
         }
     }
@@ -86,10 +87,32 @@ pub fn refusals(all: &[Loads], targets: &[&str]) -> Vec<Finding> {
     refused.map(finding).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Versions of symbols that are not `offered`, each with the first file that needs it.
-fn versions(needs: &Needs, offered: &SymbolVersions) -> Vec<Culprit> {
+/// The same with the libraries of the system that a release `lacks`; of most releases only those of C and C++ are known.
+pub fn with_libraries(report: Report, lacks: &dyn Fn(&str, &str) -> bool) -> Report {
+    let Report { mut loads_on, system, .. } = report;
+    for one in &mut loads_on {
+        let missing = system.iter().filter(|library| lacks(one.release, &library.soname));
+        one.culprits.extend(missing.map(|library| Culprit {
+            missing: library.soname.clone(),
+            file: library.example.clone(),
+            symbol: None,
+            files: library.files,
+        }));
+    }
+    Report { loads_on, system, ..report }
+}
+
+/// The files that are loaded on a machine.
+fn of_machine(elf: &ElfReport, machine: Machine) -> BTreeSet<&PkgPath> {
+    let is_its =
+        |file: &&ElfFile| file.facts.as_ref().is_ok_and(|facts| facts.machine == Some(machine));
+    elf.files.iter().filter(is_its).map(|file| &file.path).collect()
+}
+
+/// Versions of symbols that are not `offered`, each with the first of the files of `own` that needs it.
+fn versions(needs: &Needs, own: &BTreeSet<&PkgPath>, offered: &SymbolVersions) -> Vec<Culprit> {
     let mut culprits: Vec<Culprit> = Vec::new();
-    for file in &needs.files {
+    for file in needs.files.iter().filter(|file| own.contains(&file.path)) {
         let versions = file.libraries.iter().flat_map(|library| &library.versions);
         let must: BTreeSet<_> =
             versions.filter(|(_, may_lack)| !may_lack).map(|(version, _)| version).collect();
@@ -140,16 +163,68 @@ fn interpreter(python: Option<&(String, String)>, release: &Release) -> (Option<
     (Some(Culprit { missing, file: link.clone(), symbol: None, files: 1 }), String::new())
 }
 
+/// Libraries that ask for an executable stack; a program is given one by the kernel.
 fn stack(elf: &ElfReport, release: &Release) -> Option<Culprit> {
-    let asks = |file: &&crate::elf::ElfFile| {
-        file.facts.as_ref().is_ok_and(ElfFacts::gets_executable_stack)
-    };
-    let mut asking = elf.files.iter().filter(asks);
-    let first = asking.next().filter(|_| release.glibc >= REFUSES_EXECUTABLE_STACK)?;
-    Some(Culprit {
-        missing: "executable stacks".to_owned(),
-        file: first.path.absolute(),
-        symbol: None,
-        files: 1 + asking.count(),
-    })
+    let asks = |facts: &ElfFacts| facts.gets_executable_stack() && !facts.is_program();
+    (release.glibc >= REFUSES_EXECUTABLE_STACK).then(|| first(elf, "executable stacks", asks))?
+}
+
+/// Files for another C library than that of every release here.
+fn c_library(elf: &ElfReport) -> Option<Culprit> {
+    first(elf, "musl", |facts| facts.musl().is_some())
+}
+
+/// The first file of those that ask for something, and how many there are.
+fn first(elf: &ElfReport, missing: &str, asks: impl Fn(&ElfFacts) -> bool) -> Option<Culprit> {
+    let mut asking = elf.files.iter().filter(|file| file.facts.as_ref().is_ok_and(&asks));
+    let first = asking.next()?;
+    let (missing, file) = (missing.to_owned(), first.path.absolute());
+    Some(Culprit { missing, file, symbol: None, files: 1 + asking.count() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::audit::loads::on;
+    use crate::elf;
+    use crate::needs::resolve;
+    use crate::tree::{Content, Entry, PkgPath, Tree};
+
+    /// What keeps these files of the ELF fixtures from loading on Debian 11 and 13, on x86-64.
+    fn check(files: &[(&str, &[u8])], old: &[&str], new: &[&str]) {
+        let mut tree = Tree::new();
+        for (name, bytes) in files {
+            let entry = Entry::file(Content::bytes(*bytes), 0o755, &Arc::from(""));
+            tree.insert(PkgPath::new(name).unwrap(), entry).unwrap();
+        }
+        let elf = elf::scan(&tree, 1).unwrap();
+        let all = on(&resolve(&elf, &tree, &[]), &elf, &tree);
+        for (release, expected) in [("debian:11", old), ("debian:13", new)] {
+            let one = all.iter().find(|one| one.release == release).unwrap();
+            let missing: Vec<_> = one.culprits.iter().map(|one| one.missing.as_str()).collect();
+            assert_eq!(missing, expected, "{release}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_files_from_loading() {
+        let newer = include_bytes!("../../fixtures/elf/newer.so").as_slice();
+        let musl = include_bytes!("../../fixtures/elf/musl.so").as_slice();
+        let base = include_bytes!("../../fixtures/elf/libbase.so.1").as_slice();
+        // It asks for an executable stack, which programs are given everywhere.
+        let program = include_bytes!("../../fixtures/elf/program").as_slice();
+        check(&[("opt/a/newer.so", newer)], &["GLIBC_2.38"], &[]);
+        check(&[("opt/a/musl.so", musl)], &["musl"], &["musl"]);
+        check(&[("opt/a/program", program), ("opt/a/libbase.so.1", base)], &[], &[]);
+        let mut library = base.to_vec();
+        let stack = 0x6474_e551_u32.to_le_bytes();
+        let at = (64..512).find(|at| library[*at..].starts_with(&stack)).unwrap();
+        library[at + 4] |= 1;
+        check(&[("opt/a/library.so", &library)], &[], &["executable stacks"]);
+        // Another machine's files are judged by its own releases.
+        let mut foreign = newer.to_vec();
+        foreign[18] = 183;
+        check(&[("a.so", base), ("b.so", base), ("c.so", &foreign)], &[], &[]);
+    }
 }

@@ -106,6 +106,14 @@ impl FailOn {
         Ok(chosen)
     }
 
+    /// The same for a package that is compared with none: where nothing but changes would fail, errors do.
+    pub fn without_changes(self) -> Self {
+        let is_only_changes = self.least.is_none() && self.ids.is_empty() && !self.is_on_fixable;
+        let least =
+            self.least.or((is_only_changes && !self.changes.is_empty()).then_some(Severity::Error));
+        Self { least, ..self }
+    }
+
     /// Whether `finding` is one that fails, waivers aside.
     pub fn takes(&self, finding: &Finding) -> bool {
         let is_fixable = finding.advisory.as_ref().is_some_and(|found| found.fixed.is_some());

@@ -11,7 +11,7 @@ use crate::artifact;
 use crate::audit::finding::Gate;
 use crate::audit::html::html;
 use crate::audit::libraries;
-use crate::audit::loads::refusals;
+use crate::audit::loads::{refusals, with_libraries};
 use crate::audit::policy::Policy;
 use crate::audit::sarif::sarif;
 use crate::audit::screen::Look;
@@ -36,7 +36,7 @@ use crate::sbom::spdx::spdx;
 
 /// Audits a package and prints the report; fails when a gate does.
 pub fn run(args: &AuditArgs, talk: &Talk) -> Result<()> {
-    let settings = Settings::new(&args.judge)?;
+    let settings = Settings::new(&args.judge)?.without_changes();
     let scratch = scratch()?;
     let input = open(&args.package, &scratch)?;
     let report = settings.report(&args.package, &input, args.jobs())?;
@@ -112,7 +112,7 @@ impl Settings {
         let dir = file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let databases = match &args.vulnerabilities[..] {
             [] => config.database.iter().map(|path| dir.join(path)).collect(),
-            given => given.to_vec(),
+            given => given.iter().filter(|path| !path.as_os_str().is_empty()).cloned().collect(),
         };
         let max_age = args.max_db_age.or(config.max_db_age).map(u64::from);
         let targets = if args.target.is_empty() { &config.target } else { &args.target };
@@ -124,12 +124,19 @@ impl Settings {
         Ok(Self { policy, targets, databases, freshness: Freshness { today, max_age } })
     }
 
+    /// For a package that is compared with none.
+    fn without_changes(mut self) -> Self {
+        self.policy.fail_on = self.policy.fail_on.without_changes();
+        self
+    }
+
     /// The report of `input`, which is at `path`, with vulnerabilities, if there is a database, and its gates.
     pub fn report(&self, path: &Path, input: &Input, jobs: usize) -> Result<Report> {
         let (subject, tree) = (input.subject.clone(), input.tree.clone());
         let report = audit(subject, tree, input.digests(), jobs)
             .with_context(|| format!("cannot read `{}`", path.display()))?
             .and(input.aside.clone());
+        let report = with_libraries(report, &deb::lacks_library);
         let mut findings = libraries::unknown(&report, &deb::has_library);
         findings.extend(refusals(&report.loads_on, &self.targets));
         let is_judged = |name: &&&str| report.loads_on.iter().any(|one| one.release == **name);

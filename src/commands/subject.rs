@@ -99,6 +99,12 @@ fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
 /// A wheel as mkpkg would install it. Its content is not verified here: that is what is audited.
 fn of_wheel(path: &Path, digest: String) -> Result<Input> {
     let wheel = Wheel::open(path)?;
+    let is_ours = |platform: &str| platform == "any" || platform.contains("linux");
+    if !wheel.name.tags.iter().any(|tag| is_ours(&tag.platform)) {
+        let platform = wheel.name.tags.first().map_or("", |tag| &tag.platform);
+        let message = format!("this wheel is for `{platform}`: nothing of it loads on Linux");
+        return Err(UserError::input(message).into());
+    }
     let prefix = PkgPath::new("opt")?.join(&wheel.name.name)?;
     let installed = install(&wheel, &Layout { prefix, minor: minor(&wheel) })?;
     let mut tree = installed.tree;

@@ -234,12 +234,23 @@ fn what_fails() {
     check(&[], 1, "error: the audit failed: ELF017");
     check(&["--fail-on", "never"], 0, "");
     check(&["--fail-on", "ELF010,FS001"], 0, "");
+    // A package that is compared with none has no changes to fail by.
+    check(&["--fail-on", "downgrade"], 1, "error: the audit failed: ELF017");
     check(&["--fail-on", "never,ELF017"], 1, "error: the audit failed: ELF017");
     check(
         &["--fail-on", "erorr"],
         2,
         "error: `--fail-on` does not know `erorr`\nhint: did you mean `error`?",
     );
+}
+
+#[test]
+fn wheels_for_other_systems() {
+    let sandbox = Sandbox::empty();
+    let path = sandbox.wheel(&Wheel::acme().tag("cp311-cp311-win_amd64")).display().to_string();
+    let found = sandbox.run(sandbox.mkpkg(&["audit", &path]));
+    let error = "this wheel is for `win_amd64`: nothing of it loads on Linux";
+    assert!(found.code() == 3 && found.stderr.contains(error), "{}", found.stderr);
 }
 
 /// The error of what could not be read.

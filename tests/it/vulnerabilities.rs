@@ -81,6 +81,15 @@ fn the_same_from_every_form() {
 }
 
 #[test]
+fn pip_audit_found_nothing_because_it_looked_at_nothing() {
+    let sandbox = sandbox();
+    sandbox.file("found.json", r#"{"dependencies": [], "fixes": []}"#);
+    let found = audit(&sandbox, &["--vulnerabilities", "found.json"]);
+    assert_eq!(found.code(), 5, "{}", found.stderr);
+    assert!(found.stderr.contains("pip-audit looked at no distribution"), "{}", found.stderr);
+}
+
+#[test]
 fn what_pip_audit_found() {
     let sandbox = sandbox();
     sandbox.file(

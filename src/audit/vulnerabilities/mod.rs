@@ -11,7 +11,7 @@ pub mod rating;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use serde::Serialize;
 
 use crate::audit::Report;
@@ -229,6 +229,9 @@ impl Search<'_> {
                 Ok((database, hits, (0..self.subjects.len()).collect()))
             }
             Opened::PipAudit(audited) => {
+                if audited.is_empty() {
+                    bail!("pip-audit looked at no distribution");
+                }
                 let (name, entries) = (self.name.clone(), audited.len());
                 let (hits, known) = self.audited(audited);
                 Ok((Database { name, entries, date: None, age: None }, hits, known))

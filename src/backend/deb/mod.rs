@@ -139,6 +139,11 @@ pub fn has_library(soname: &str) -> bool {
     libraries::has_library(soname)
 }
 
+/// Whether a release whose libraries are known has no `soname`, though another one has.
+pub fn lacks_library(release: &str, soname: &str) -> bool {
+    libraries::lacks(release, soname)
+}
+
 /// What a package needs to have the libraries of `needs`.
 ///
 /// Where no packages of this format are installed nobody knows which package has a library: the C library then stands

@@ -75,6 +75,11 @@ pub(super) fn has_library(soname: &str) -> bool {
     table::has_library(soname)
 }
 
+/// Whether `release` has no `soname` where others have.
+pub(super) fn lacks(release: &str, soname: &str) -> bool {
+    table::lacks(release, soname)
+}
+
 /// What `needs` means in packages; `None` when the root has no database, or the release is not known.
 pub(super) fn derive(needs: &Needs, request: &Request<'_>) -> Result<Option<Derived>> {
     match request.packages {

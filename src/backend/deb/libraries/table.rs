@@ -47,8 +47,19 @@ pub(super) fn knows(release: &Release, machine: Machine) -> bool {
 
 /// Whether any release that has a table has `soname`, on any machine.
 pub(super) fn has_library(soname: &str) -> bool {
+    TEXTS.iter().any(|(_, text)| has(text, soname))
+}
+
+/// Whether `release` has no `soname`: it has a table without, and another release has one with it. What no table has may
+/// be a library nothing is linked with.
+pub(super) fn lacks(release: &str, soname: &str) -> bool {
+    let own = TEXTS.iter().find(|(name, _)| *name == release);
+    own.is_some_and(|(_, text)| !has(text, soname)) && has_library(soname)
+}
+
+fn has(text: &str, soname: &str) -> bool {
     let is_named = |line: &str| line.split(' ').skip(1).any(|name| name == soname);
-    let mut sections = TEXTS.iter().flat_map(|(_, text)| text.split("\n["));
+    let mut sections = text.split("\n[");
     sections.any(|section| section.starts_with("names ") && section.lines().skip(1).any(is_named))
 }
 
@@ -235,7 +246,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::backend::deb::libraries::source::Source;
-    use crate::backend::deb::libraries::table::{TEXTS, Table, has_library, knows, long};
+    use crate::backend::deb::libraries::table::{TEXTS, Table, has_library, knows, lacks, long};
     use crate::elf::Abi;
     use crate::host::release::find;
     use crate::package::Machine;
@@ -254,6 +265,13 @@ mod tests {
         let object = table.symbols(&candidate.owners[0], soname).unwrap();
         let line = object.symbol(name, version).or_else(|| object.node(name, version)).unwrap();
         assert_eq!((candidate.owners[0].as_str(), line.minimal.as_str()), expected, "{soname}");
+    }
+
+    #[test]
+    fn libraries_that_come_and_go() {
+        assert!(lacks("debian:13", "libicuuc.so.72") && !lacks("debian:12", "libicuuc.so.72"));
+        assert!(lacks("debian:12", "libicuuc.so.76") && !lacks("debian:13", "libicuuc.so.76"));
+        assert!(!lacks("debian:13", "libnobody.so.1") && !lacks("rhel:9", "libicuuc.so.72"));
     }
 
     #[test]
