@@ -205,7 +205,8 @@ fn faults() {
     sandbox.file("list.json", "[]");
     case("other JSON", &["--vulnerabilities", "list.json"]);
     case("too old", &["--vulnerabilities", "../osv", "--max-db-age", "1"]);
-    sandbox.file("found.json", r#"{"dependencies": []}"#);
+    let acme = r#"{"dependencies": [{"name": "acme", "version": "1.0", "vulns": []}]}"#;
+    sandbox.file("found.json", acme);
     case("without a date", &["--vulnerabilities", "found.json", "--max-db-age", "9"]);
     case("one of two", &["--vulnerabilities", "../osv", "--vulnerabilities", "gone"]);
     case("no configuration", &["--config", "gone.toml"]);
