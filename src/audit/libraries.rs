@@ -3,6 +3,7 @@
 use crate::audit::Report;
 use crate::audit::finding::{Finding, Severity};
 use crate::needs::abi::is_basic;
+use crate::needs::grafted::is_grafted;
 use crate::needs::paths::is_system;
 use crate::needs::{Library, Needs};
 
@@ -49,16 +50,6 @@ fn of_library(library: &Library) -> Option<(&'static str, String)> {
     None
 }
 
-/// Whether auditwheel made the name: eight digits of a hash stand before the suffix, as in `libpq-9b38f5e3.so.5.17`.
-/// No distribution has such a library.
-fn is_grafted(soname: &str) -> bool {
-    let Some((stem, _)) = soname.split_once(".so") else { return false };
-    let Some((_, hash)) = stem.rsplit_once('-') else { return false };
-    let is_hash = hash.len() == 8 && hash.bytes().all(|at| matches!(at, b'0'..=b'9' | b'a'..=b'f'));
-    // Dates have eight digits, too.
-    is_hash && hash.bytes().any(|at| at.is_ascii_alphabetic())
-}
-
 /// Libraries that no release `is_known` to have: the relations of the package, or its user, have to bring them.
 pub fn unknown(report: &Report, is_known: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     let is_inside = |soname: &str| {
@@ -80,7 +71,7 @@ pub fn unknown(report: &Report, is_known: &dyn Fn(&str) -> bool) -> Vec<Finding>
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::libraries::{is_grafted, of_library};
+    use crate::audit::libraries::of_library;
     use crate::needs::Library;
     use crate::tree::PkgPath;
 
@@ -107,16 +98,5 @@ mod tests {
         check("/usr/lib/libx.so", None, None, None);
         check("libcudart.so.12", None, Some("opt/a/libcudart.so.12"), Some("ELF002"));
         check("libz.so.1", None, Some("opt/a/libz.so.1"), None);
-    }
-
-    #[test]
-    fn names_of_copies() {
-        assert!(is_grafted("libgfortran-040039e1.so.5.0.0"));
-        assert!(is_grafted("libssl-81ffa89e.so"));
-        for other in
-            ["libfoo-20240101.so.1", "libbfd-2.40-system.so", "libpq.so.5", "libabsl-deadbeef1.so"]
-        {
-            assert!(!is_grafted(other), "{other}");
-        }
     }
 }

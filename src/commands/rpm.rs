@@ -12,7 +12,7 @@ use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, rules};
 use crate::commands::format::{Format, SELECTS, check_renames, relations_of};
-use crate::needs::{Rules, abi, resolve};
+use crate::needs::{Rules, abi, grafted, resolve};
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config::{self, FormatName};
 use crate::report::Talk;
@@ -74,6 +74,7 @@ impl Format for Rpm {
         let config::Rpm { ignore, weak, rename, .. } = &config.rpm;
         let own = Rules { table: "rpm", ignore, weak, rename };
         let needs = resolve(&built.elf, &built.tree, &[own, rules(config)]);
+        grafted::check(&needs)?;
         // Without a name the target is this host, which may be of another kind.
         let release = inputs.target.release.filter(|_| args.target.is_some());
         if let (Some(release), Some(machine)) = (release, built.machine) {

@@ -4,6 +4,7 @@
 //! system. Knows no package format and does not look at the host.
 
 pub mod abi;
+pub mod grafted;
 pub mod paths;
 mod verdicts;
 

@@ -188,6 +188,9 @@ fn refusals() {
     let escapes = sandbox(rocket().file("rocket/odd.so", &bytes));
     failures.deb("a name that would write to the terminal", &escapes, &args);
     failures.command("the same, for the other format", &escapes, escapes.rpm(&[]));
+    bytes[name..name + 12].copy_from_slice(b"-9b38f5e3.so");
+    let copied = sandbox(rocket().file("rocket/copied.so", &bytes));
+    failures.command("a copy that is not there", &copied, copied.rpm(&[]));
     failures.check("bad_libraries");
 }
 
