@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use crate::backend::deb::architecture;
 use crate::backend::deb::libraries::shlibs;
@@ -45,22 +46,25 @@ pub(super) fn knows(release: &Release, machine: Machine) -> bool {
     text(release, machine).is_some()
 }
 
+/// The libraries of each release that has a table, on any machine.
+static NAMES: LazyLock<BTreeMap<&str, BTreeSet<&str>>> =
+    LazyLock::new(|| TEXTS.iter().map(|(release, text)| (*release, names(text))).collect());
+
+fn names(text: &'static str) -> BTreeSet<&'static str> {
+    let sections = text.split("\n[").filter(|section| section.starts_with("names "));
+    let lines = sections.flat_map(|section| section.lines().skip(1));
+    lines.flat_map(|line| line.split(' ').skip(1)).collect()
+}
+
 /// Whether any release that has a table has `soname`, on any machine.
 pub(super) fn has_library(soname: &str) -> bool {
-    TEXTS.iter().any(|(_, text)| has(text, soname))
+    NAMES.values().any(|names| names.contains(soname))
 }
 
 /// Whether `release` has no `soname`: it has a table without, and another release has one with it. What no table has may
 /// be a library nothing is linked with.
 pub(super) fn lacks(release: &str, soname: &str) -> bool {
-    let own = TEXTS.iter().find(|(name, _)| *name == release);
-    own.is_some_and(|(_, text)| !has(text, soname)) && has_library(soname)
-}
-
-fn has(text: &str, soname: &str) -> bool {
-    let is_named = |line: &str| line.split(' ').skip(1).any(|name| name == soname);
-    let mut sections = text.split("\n[");
-    sections.any(|section| section.starts_with("names ") && section.lines().skip(1).any(is_named))
+    NAMES.get(release).is_some_and(|names| !names.contains(soname)) && has_library(soname)
 }
 
 /// The table for `release`, and the versions that count beside it.
