@@ -2,28 +2,30 @@
 //!
 //! Pure, but for reading the files of both. Each is judged by the same policy; what is waived gates nothing.
 
+mod declared;
 mod files;
 mod findings;
 mod lines;
 pub mod markdown;
 pub mod text;
+mod versions;
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::audit::diff::declared::relations;
 use crate::audit::diff::files::{Files, accounts, distribution, texts};
 use crate::audit::diff::findings::{findings, vulnerabilities};
 use crate::audit::diff::lines::TextChange;
+use crate::audit::diff::versions::{Versions, changes, joined, of_versions};
 use crate::audit::finding::{Finding, Gate, Severity, gates};
 use crate::audit::loads::{Culprit, Loads};
 use crate::audit::policy::FailOn;
 use crate::audit::vulnerabilities::Database;
 use crate::audit::{Report, Subject, SystemLibrary};
-use crate::package::{Relation, RelationKind};
-use crate::pep::Version;
+use crate::package::Relation;
 use crate::tree::{PkgPath, Tree};
 
 /// Version of the shape of the JSON; it rises when a field goes or changes its meaning.
@@ -242,18 +244,6 @@ impl Diff {
     }
 }
 
-/// Versions by name; of a name with several, all of them.
-type Versions = BTreeMap<String, String>;
-
-fn joined(pairs: impl Iterator<Item = (String, String)>) -> Versions {
-    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (name, version) in pairs {
-        all.entry(name).or_default().insert(version);
-    }
-    let join = |versions: BTreeSet<String>| versions.into_iter().collect::<Vec<_>>().join(", ");
-    all.into_iter().map(|(name, versions)| (name, join(versions))).collect()
-}
-
 fn distributions(report: &Report) -> Versions {
     joined(report.distributions.iter().map(|one| (one.name.clone(), one.version.clone())))
 }
@@ -269,75 +259,6 @@ fn components(side: Side<'_>) -> Versions {
             Some(_) | None => (one.name.clone(), one.version.clone()),
         }
     }))
-}
-
-/// Relations by the package they are about, those that must hold or all others; alternatives and rpm's names of
-/// libraries stand for themselves.
-fn relations(side: Side<'_>, are_needs: bool) -> Versions {
-    let pair = |relation: &Relation| {
-        let Relation { kind, text, .. } = relation;
-        let name = match text.split_once(' ') {
-            Some((name, _)) if !text.contains(" | ") && !text.starts_with('(') => name,
-            Some(_) | None => text,
-        };
-        match kind {
-            RelationKind::Needs => are_needs.then(|| (name.to_owned(), text.clone())),
-            RelationKind::Recommends
-            | RelationKind::Suggests
-            | RelationKind::Conflicts
-            | RelationKind::Replaces => {
-                let verb = kind.verb();
-                (!are_needs).then(|| (format!("{verb} {name}"), format!("{verb} {text}")))
-            }
-            RelationKind::Provides => None,
-        }
-    };
-    // That it goes with its own version is no change.
-    let own = format!("= {}", side.report.subject.version);
-    let pairs = side.relations.iter().filter_map(pair);
-    joined(pairs.map(|(name, text)| (name, text.replace(&own, "= its own version"))))
-}
-
-fn changes(old: &Versions, new: &Versions, way: impl Fn(&str, &str) -> Way) -> Vec<Change> {
-    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
-    let change = |name: &String| {
-        let (was, is) = (old.get(name), new.get(name));
-        let way = match (was, is) {
-            (Some(was), Some(is)) if was == is => return None,
-            (Some(was), Some(is)) => way(was, is),
-            (None, _) => Way::New,
-            (Some(_), None) => Way::Gone,
-        };
-        Some(Change { name: name.clone(), old: was.cloned(), new: is.cloned(), way })
-    };
-    names.into_iter().filter_map(change).collect()
-}
-
-/// By PEP 440 where both are versions of it; else, as those of native components often are not (`1.1.1w`), by the
-/// numbers they begin with.
-fn of_versions(was: &str, is: &str) -> Way {
-    let order = match (was.parse::<Version>(), is.parse::<Version>()) {
-        (Ok(was), Ok(is)) => is.cmp(&was),
-        (Ok(_) | Err(_), _) => numbers(is).cmp(&numbers(was)),
-    };
-    match order {
-        Ordering::Greater => Way::Up,
-        Ordering::Less => Way::Down,
-        Ordering::Equal => Way::Other,
-    }
-}
-
-/// The numbers between dots that a version begins with.
-fn numbers(version: &str) -> Vec<u64> {
-    let mut numbers = Vec::new();
-    for part in version.split('.') {
-        let digits = part.trim_end_matches(|at: char| !at.is_ascii_digit());
-        match digits.parse() {
-            Ok(number) => numbers.push(number),
-            Err(_) => break,
-        }
-    }
-    numbers
 }
 
 fn floors(old: &Report, new: &Report) -> Vec<Floor> {
@@ -394,29 +315,8 @@ fn size(old: &Tree, new: &Tree) -> Size {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use crate::audit::diff::{Way, changes, of_versions, releases};
+    use crate::audit::diff::releases;
     use crate::audit::loads::{Culprit, Loads};
-
-    fn check(old: &str, new: &str, expected: &[(&str, Way)]) {
-        let versions = |text: &str| -> BTreeMap<_, _> {
-            let pairs = text.split_whitespace().filter_map(|word| word.split_once('='));
-            pairs.map(|(name, version)| (name.to_owned(), version.to_owned())).collect()
-        };
-        let found = changes(&versions(old), &versions(new), of_versions);
-        let found: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.way)).collect();
-        assert_eq!(found, expected, "{old} / {new}");
-    }
-
-    #[test]
-    fn ways() {
-        check("a=1 b=1", "a=1 b=1", &[]);
-        check("a=1.9 b=2", "a=1.10 c=1", &[("a", Way::Up), ("b", Way::Gone), ("c", Way::New)]);
-        check("a=2 b=1.1.1w", "a=2rc1 b=3.0", &[("a", Way::Down), ("b", Way::Up)]);
-        check("a=1.1.1w b=3.0", "a=1.1.1v b=1.1.1w", &[("a", Way::Other), ("b", Way::Down)]);
-        check("a=1.0", "a=1", &[("a", Way::Other)]);
-    }
 
     #[test]
     fn releases_are_lost_and_gained() {
