@@ -193,6 +193,34 @@ fn wheels_and_directories() {
     assert!(directories.contains("\n  ~ /opt/acme.py\n"), "{directories}");
 }
 
+/// A distribution that spells its name in another way is the same one; its licence is another, that is told.
+#[test]
+fn names_and_licences() {
+    let sandbox = Sandbox::empty();
+    let rows =
+        [("Pic_Ture", "10.0", "Lib_Tiff", "MIT"), ("pic_ture", "9.0", "lib-tiff", "BSD-2-Clause")];
+    for (name, version, part, licence) in rows {
+        let wheel = Wheel::new(name, version).metadata(&format!("License-Expression: {licence}\n"));
+        let list = wheel.info("sboms/x.cdx.json");
+        let parts = format!(
+            r#"{{"bomFormat":"CycloneDX","components":[{{"name":"{part}","version":"{version}"}}]}}"#
+        );
+        sandbox.wheel(&wheel.file("pic_ture.py", "").file(&list, parts));
+    }
+    let [old, new] =
+        rows.map(|(name, version, ..)| format!("../wheels/{name}-{version}-py3-none-any.whl"));
+    let found = sandbox.run(sandbox.mkpkg(&["diff", &old, &new, "--fail-on", "downgrade"]));
+    assert_eq!(found.error(), "error: the comparison failed: downgrade\n");
+    for expected in [
+        "\nPython distributions\n  v pic-ture 10.0 -> 9.0\n",
+        "\nNative components\n  v lib-tiff in pic-ture 10.0 -> 9.0\n",
+        "\n  pic-ture: 5 added, 5 removed, 0 changed\n",
+        "\nLicences\n  ~ pic-ture MIT -> BSD-2-Clause\n",
+    ] {
+        assert!(found.stdout.contains(expected), "{expected}{}", found.stdout);
+    }
+}
+
 #[test]
 fn faults() {
     let sandbox = packages("deb");

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::audit::diff::Side;
 use crate::audit::diff::lines::{TextChange, TextKind, hunks};
+use crate::audit::diff::versions::normal;
 use crate::changes::{UNIT_DIRS, changes};
 use crate::parallel;
 use crate::tree::{Content, Entry, PkgPath, Role, Tree};
@@ -152,11 +153,11 @@ fn change(path: &PkgPath, entry: &Entry) -> FileChange {
     FileChange { path: path.absolute(), distribution: distribution(entry) }
 }
 
-/// The name of the distribution that brought an entry, without its version.
+/// The normal name of the distribution that brought an entry, without its version.
 pub(super) fn distribution(entry: &Entry) -> String {
     match entry {
         Entry::File { origin, .. } => {
-            origin.rsplit_once(' ').map_or("", |(name, _)| name).to_owned()
+            origin.rsplit_once(' ').map(|(name, _)| normal(name)).unwrap_or_default()
         }
         Entry::Dir { .. } | Entry::Symlink { .. } => String::new(),
     }

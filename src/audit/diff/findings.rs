@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::audit::Report;
 use crate::audit::diff::Vulnerabilities;
+use crate::audit::diff::versions::normal;
 use crate::audit::finding::Finding;
 
 /// What tells a finding from others of its check, in both packages: versions change with every upgrade.
 fn place(report: &Report, finding: &Finding) -> String {
     let of = report.distributions.iter();
     let mut named = of.filter(|one| finding.place == format!("{} {}", one.name, one.version));
-    named.next().map_or_else(|| unversioned(&finding.place), |one| one.name.clone())
+    named.next().map_or_else(|| unversioned(&finding.place), |one| normal(&one.name))
 }
 
 /// A path without the version of Python, and the name of a library without its own and without the digest that
@@ -60,7 +61,7 @@ pub(super) fn vulnerabilities(old: &Report, new: &Report) -> Option<Vulnerabilit
     let is_same = |one: &Finding, other: &Finding| match (&one.advisory, &other.advisory) {
         (Some(one), Some(other)) => {
             let mut ids = std::iter::once(&other.id).chain(&other.aliases);
-            one.component == other.component && ids.any(|id| one.is_called(id))
+            normal(&one.component) == normal(&other.component) && ids.any(|id| one.is_called(id))
         }
         (None, _) | (_, None) => false,
     };

@@ -19,7 +19,8 @@ use crate::audit::diff::declared::relations;
 use crate::audit::diff::files::{Files, accounts, distribution, texts};
 use crate::audit::diff::findings::{findings, vulnerabilities};
 use crate::audit::diff::lines::TextChange;
-use crate::audit::diff::versions::{Versions, changes, joined, of_versions};
+use crate::audit::diff::versions::{Versions, changes, joined, normal, of_versions};
+use crate::audit::distributions::Distribution;
 use crate::audit::finding::{Finding, Gate, Severity, gates};
 use crate::audit::loads::{Culprit, Loads};
 use crate::audit::policy::FailOn;
@@ -66,6 +67,8 @@ pub struct Diff {
     pub gates: Vec<Gate>,
     /// Python distributions.
     pub distributions: Vec<Change>,
+    /// Licences of distributions that are in both.
+    pub licences: Vec<Change>,
     /// Native components, by name.
     pub components: Vec<Change>,
     /// Packages that must be there.
@@ -97,7 +100,7 @@ pub struct Diff {
 /// Something that has a name and a version, or a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Change {
-    /// What it is called.
+    /// What it is called; of a distribution or component in its normal form (PEP 503).
     pub name: String,
     /// What it was; `None` when it was not there.
     pub old: Option<String>,
@@ -189,6 +192,7 @@ pub fn diff(
         new: is.subject.clone(),
         gates: Vec::new(),
         distributions: changes(&distributions(was), &distributions(is), of_versions),
+        licences: licences(was, is),
         components: changes(&components(old), &components(new), of_versions),
         relations: changes(&relations(old, true), &relations(new, true), |_, _| Way::Other),
         other_relations: changes(&relations(old, false), &relations(new, false), |_, _| Way::Other),
@@ -245,7 +249,21 @@ impl Diff {
 }
 
 fn distributions(report: &Report) -> Versions {
-    joined(report.distributions.iter().map(|one| (one.name.clone(), one.version.clone())))
+    joined(report.distributions.iter().map(|one| (normal(&one.name), one.version.clone())))
+}
+
+/// Licences that differ, of distributions that are in both.
+fn licences(old: &Report, new: &Report) -> Vec<Change> {
+    let of = |report: &Report, other: &Report| {
+        let others = distributions(other);
+        let told = report.distributions.iter().map(|one| (normal(&one.name), licence(one)));
+        joined(told.filter(|(name, _)| others.contains_key(name)))
+    };
+    changes(&of(old, new), &of(new, old), |_, _| Way::Other)
+}
+
+fn licence(one: &Distribution) -> String {
+    if one.licence.is_empty() { "unknown".to_owned() } else { one.licence.clone() }
 }
 
 /// Components by their name and the distribution they are in.
@@ -254,9 +272,9 @@ fn components(side: Side<'_>) -> Versions {
         let entry = PkgPath::new(&one.path).ok().and_then(|path| side.tree.get(&path));
         match entry.map(distribution) {
             Some(owner) if !owner.is_empty() => {
-                (format!("{} in {owner}", one.name), one.version.clone())
+                (format!("{} in {owner}", normal(&one.name)), one.version.clone())
             }
-            Some(_) | None => (one.name.clone(), one.version.clone()),
+            Some(_) | None => (normal(&one.name), one.version.clone()),
         }
     }))
 }

@@ -51,6 +51,7 @@ pub(super) fn sections(diff: &Diff, all: bool) -> Vec<(&'static str, Vec<String>
         ("Relations", diff.relations.iter().chain(&diff.other_relations).map(relation).collect()),
         ("Libraries of the system", diff.floors.iter().map(floor).collect()),
         ("Python distributions", diff.distributions.iter().map(change).collect()),
+        ("Licences", diff.licences.iter().map(change).collect()),
         ("Native components", diff.components.iter().map(change).collect()),
         ("Kinds of files", types(diff)),
         ("Permissions", modes(diff, limit)),
@@ -115,8 +116,11 @@ fn vulnerabilities(known: Option<&Vulnerabilities>) -> Vec<String> {
     };
     let mut lines = Vec::new();
     for database in databases {
-        let date = database.date.as_deref().unwrap_or("unknown date");
-        lines.push(format!("{} of {date}", database.name));
+        let age = match (&database.date, database.age) {
+            (Some(date), Some(age)) => format!("of {date}, {age} days old"),
+            (Some(_) | None, _) => "of unknown age".to_owned(),
+        };
+        lines.push(format!("{} {age}", database.name));
     }
     for (sign, findings) in [('+', introduced), ('-', fixed), ('=', persisting)] {
         lines.extend(findings.iter().map(|found| format!("{sign} {}", line(found))));

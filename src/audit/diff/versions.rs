@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::diff::{Change, Way};
-use crate::pep::Version;
+use crate::pep::{Version, normalize_name};
 
 /// Versions by name; of a name with several, all of them.
 pub(super) type Versions = BTreeMap<String, String>;
@@ -35,6 +35,11 @@ pub(super) fn changes(
         Some(Change { name: name.clone(), old: was.cloned(), new: is.cloned(), way })
     };
     names.into_iter().filter_map(change).collect()
+}
+
+/// What two spellings of a name have in common (PEP 503): distributions change theirs, as `Pillow` did.
+pub(super) fn normal(name: &str) -> String {
+    normalize_name(name).unwrap_or_else(|_| name.to_lowercase())
 }
 
 /// By PEP 440 where both are versions of it; else, as those of native components often are not (`1.1.1w`), by the
