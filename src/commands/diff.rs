@@ -57,7 +57,7 @@ fn audited(path: &Path, settings: &Settings, scratch: &Scratch, jobs: usize) -> 
 
 impl Audited {
     fn side(&self) -> Side<'_> {
-        let Input { tree, relations, scripts, .. } = &self.input;
-        Side { report: &self.report, tree, relations, scripts }
+        let Input { tree, relations, scripts, fields, .. } = &self.input;
+        Side { report: &self.report, tree, relations, scripts, fields }
     }
 }

@@ -11,7 +11,7 @@ use crate::backend::{deb, rpm};
 use crate::commands::show;
 use crate::digest::{Hasher, hex, sha256};
 use crate::error::UserError;
-use crate::package::{Relation, RelationKind};
+use crate::package::{Package, Relation, RelationKind};
 use crate::project::config::FormatName;
 use crate::project::epoch;
 use crate::scratch::Scratch;
@@ -30,6 +30,8 @@ pub struct Input {
     pub relations: Vec<Relation>,
     /// Scripts and lists that are for the package manager, by name.
     pub scripts: BTreeMap<String, String>,
+    /// What else a package says of itself, as its format names it.
+    pub fields: Vec<(String, String)>,
     /// What is known beside.
     pub aside: Aside,
 }
@@ -93,7 +95,21 @@ fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
         relations: relations.iter().map(|relation| relation.text.clone()).collect(),
     };
     let (scripts, tree) = (package.scripts, package.tree);
-    Ok(Input { subject, relations, scripts, tree, aside: Aside::default() })
+    let mut fields = package.fields;
+    fields.retain(|(name, _)| !is_relation(name, format));
+    Ok(Input { subject, relations, scripts, fields, tree, aside: Aside::default() })
+}
+
+/// Whether packages of this format have relations in the field `name`.
+fn is_relation(name: &str, format: FormatName) -> bool {
+    let fields = vec![(name.to_owned(), "x".to_owned())];
+    let (scripts, compression) = (BTreeMap::new(), String::new());
+    let package = Package { tree: Tree::new(), fields, scripts, compression };
+    let declared = match format {
+        FormatName::Deb => deb::declared(&package),
+        FormatName::Rpm => rpm::declared(&package),
+    };
+    !declared.is_empty()
 }
 
 /// A wheel as mkpkg would install it. Its content is not verified here: that is what is audited.
@@ -126,6 +142,7 @@ fn of_wheel(path: &Path, digest: String) -> Result<Input> {
         tree,
         relations: Vec::new(),
         scripts: BTreeMap::new(),
+        fields: Vec::new(),
         aside: Aside::default(),
     })
 }
@@ -159,6 +176,7 @@ fn of_directory(path: &Path) -> Result<Input> {
         tree: found.tree,
         relations: Vec::new(),
         scripts: BTreeMap::new(),
+        fields: Vec::new(),
         aside: found.aside,
     })
 }

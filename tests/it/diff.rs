@@ -221,6 +221,46 @@ fn names_and_licences() {
     }
 }
 
+/// What packages say of themselves beside relations, in the words of their formats; relations once, as such.
+#[test]
+fn fields() {
+    for (format, expected) in [
+        (
+            "deb",
+            "\nRelations\n  ~ provides shop (= 1) -> provides shop (= 2)\n\nFields\n  \
+             ~ Maintainer Ann <ann@acme.example> -> Bob <bob@acme.example>\n\n",
+        ),
+        (
+            "rpm",
+            "\nRelations\n  ~ provides shop = 1 -> provides shop = 2\n\nFields\n  \
+             ~ License MIT -> BSD-2-Clause\n  \
+             ~ Packager Ann <ann@acme.example> -> Bob <bob@acme.example>\n\n",
+        ),
+    ] {
+        let sandbox = Sandbox::empty();
+        for (name, version, who, licence) in [
+            ("old", 1, "Ann <ann@acme.example>", "MIT"),
+            ("new", 2, "Bob <bob@acme.example>", "BSD-2-Clause"),
+        ] {
+            let project = format!("[project]\nname = 'acme'\nversion = '1.{version}'\n");
+            sandbox.file("pyproject.toml", project);
+            let provides = format!(
+                "maintainer = '{who}'\n[deb]\nprovides = ['shop (= {version})']\n\
+                 [rpm]\nprovides = ['shop = {version}']\n"
+            );
+            sandbox.file("mkpkg.toml", provides);
+            let acme = Wheel::new("acme", &format!("1.{version}"));
+            let licence = format!("License-Expression: {licence}\n");
+            let wheel = sandbox.wheel(&acme.metadata(&licence).file("acme.py", ""));
+            let package = sandbox.built(sandbox.package(format, &["-q"]));
+            fs::rename(package, sandbox.path(name)).expect("the sandbox can be written");
+            fs::remove_file(wheel).expect("it was made");
+        }
+        let found = diff(&sandbox, &[]);
+        assert!(found.stdout.contains(expected), "{expected}{}{}", found.stdout, found.stderr);
+    }
+}
+
 #[test]
 fn faults() {
     let sandbox = packages("deb");

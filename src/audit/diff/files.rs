@@ -72,6 +72,15 @@ pub struct ModeChange {
     pub new: String,
 }
 
+/// A file of both packages that is configuration in one of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RoleChange {
+    /// Where it is.
+    pub path: String,
+    /// Whether it is configuration now.
+    pub is_configuration: bool,
+}
+
 /// What differs between two trees.
 pub(super) fn files(
     old: Side<'_>,
@@ -263,7 +272,7 @@ fn text(path: &PkgPath, content: &Content) -> Result<Option<String>> {
 
 /// Scripts, units and configuration that differ, line by line.
 pub(super) fn texts(old: Side<'_>, new: Side<'_>) -> Result<Vec<TextChange>> {
-    let (was, is) = (watched(old)?, watched(new)?);
+    let (was, is) = (watched(old, new.tree)?, watched(new, old.tree)?);
     let names: BTreeSet<_> = was.keys().chain(is.keys()).collect();
     let change = |(kind, name): &(TextKind, String)| {
         let of = |texts: &BTreeMap<_, String>| texts.get(&(*kind, name.clone())).cloned();
@@ -273,28 +282,46 @@ pub(super) fn texts(old: Side<'_>, new: Side<'_>) -> Result<Vec<TextChange>> {
     Ok(names.into_iter().filter_map(change).collect())
 }
 
-/// Every text of a package that hosts act by.
-fn watched(side: Side<'_>) -> Result<BTreeMap<(TextKind, String), String>> {
+/// Files that became configuration, or are it no longer.
+pub(super) fn roles(old: &Tree, new: &Tree) -> Vec<RoleChange> {
+    let role = |entry: &Entry| match entry {
+        Entry::File { role, .. } => Some(*role == Role::Config),
+        Entry::Dir { .. } | Entry::Symlink { .. } => None,
+    };
+    let change = |(path, entry): (&PkgPath, &Entry)| {
+        let (was, is_configuration) = (role(old.get(path)?)?, role(entry)?);
+        let path = path.absolute();
+        (was != is_configuration).then_some(RoleChange { path, is_configuration })
+    };
+    new.iter().filter_map(change).collect()
+}
+
+/// Every text of a package that hosts act by, and those that hosts act by in the `other` one.
+fn watched(side: Side<'_>, other: &Tree) -> Result<BTreeMap<(TextKind, String), String>> {
     let scripts = side.scripts.iter().filter(|(_, text)| !is_list_of_digests(text));
     let mut texts: BTreeMap<_, _> =
         scripts.map(|(name, text)| ((TextKind::Script, name.clone()), text.clone())).collect();
     for (path, entry) in side.tree.iter() {
-        let Entry::File { content, role, .. } = entry else { continue };
-        let dir = path.as_str().rsplit_once('/').map_or("", |(dir, _)| dir);
-        let kind = match role {
-            Role::Config => TextKind::Configuration,
-            Role::Plain | Role::Doc
-                if UNIT_DIRS.contains(&dir) || path.as_str().starts_with(ACCOUNTS) =>
-            {
-                TextKind::Unit
-            }
-            Role::Plain | Role::Doc => continue,
-        };
+        let Entry::File { content, .. } = entry else { continue };
+        let kinds = [Some(entry), other.get(path)].into_iter().flatten();
+        let Some(kind) = kinds.filter_map(|entry| text_kind(path, entry)).min() else { continue };
         if let Some(text) = text(path, content)? {
             texts.insert((kind, path.absolute()), text);
         }
     }
     Ok(texts)
+}
+
+/// What the text of a file is for; `None` where hosts do not act by it.
+fn text_kind(path: &PkgPath, entry: &Entry) -> Option<TextKind> {
+    let Entry::File { role, .. } = entry else { return None };
+    let dir = path.as_str().rsplit_once('/').map_or("", |(dir, _)| dir);
+    match role {
+        Role::Config => Some(TextKind::Configuration),
+        Role::Plain | Role::Doc => (UNIT_DIRS.contains(&dir)
+            || path.as_str().starts_with(ACCOUNTS))
+        .then_some(TextKind::Unit),
+    }
 }
 
 /// Whether a list for the package manager has nothing but digests of files, which are compared anyway.
@@ -310,7 +337,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::audit::diff::Side;
-    use crate::audit::diff::files::{Files, accounts, files, texts};
+    use crate::audit::diff::files::{Files, accounts, files, roles, texts};
     use crate::audit::{Report, Subject, audit};
     use crate::tree::{Content, Entry, PkgPath, Role, Tree};
 
@@ -355,7 +382,8 @@ mod tests {
         let (old, new) = (tree(old), tree(new));
         let (was, is) = (report(&old), report(&new));
         let scripts = BTreeMap::from([("run".to_owned(), script.to_owned())]);
-        let side = |report, tree, scripts| Side { report, tree, relations: &[], scripts };
+        let side =
+            |report, tree, scripts| Side { report, tree, relations: &[], scripts, fields: &[] };
         check(side(&was, &old, &scripts), side(&is, &new, &scripts))
     }
 
@@ -406,6 +434,23 @@ mod tests {
         assert_eq!(upgrade("a/", "a->b", "helper '/a'"), "its scripts prepare it");
         assert!(upgrade("a->b b/", "a/ b/", "").starts_with("an upgrade follows the link"));
         assert_eq!(upgrade("a=1", "a->b", ""), "an upgrade replaces it");
+    }
+
+    #[test]
+    fn what_became_configuration() {
+        let check = |old: &str, new: &str, expected: &[(&str, bool)], lines: &[&str]| {
+            let (changed, told) = compare(old, new, "", |old, new| {
+                let told = texts(old, new).unwrap().into_iter().flat_map(|it| it.lines);
+                (roles(old.tree, new.tree), told.collect::<Vec<_>>())
+            });
+            let changed = changed.iter().map(|it| (it.path.as_str(), it.is_configuration));
+            assert_eq!(changed.collect::<Vec<_>>(), expected, "{old} / {new}");
+            assert_eq!(told, lines, "{old} / {new}");
+        };
+        check("a=1", "a!1", &[("/a", true)], &[]);
+        check("a!1", "a=1", &[("/a", false)], &[]);
+        check("a=1", "a!2", &[("/a", true)], &["@@ line 1", "-1", "+2"]);
+        check("a!1", "b!1", &[], &["@@ line 1", "-1", "@@ line 1", "+1"]);
     }
 
     #[test]

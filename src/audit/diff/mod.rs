@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::audit::diff::declared::relations;
-use crate::audit::diff::files::{Files, accounts, distribution, texts};
+use crate::audit::diff::declared::{fields, relations};
+use crate::audit::diff::files::{Files, RoleChange, accounts, distribution, roles, texts};
 use crate::audit::diff::findings::{findings, vulnerabilities};
 use crate::audit::diff::lines::TextChange;
 use crate::audit::diff::versions::{Versions, changes, joined, normal, of_versions};
@@ -26,7 +26,7 @@ use crate::audit::loads::{Culprit, Loads};
 use crate::audit::policy::FailOn;
 use crate::audit::vulnerabilities::Database;
 use crate::audit::{Report, Subject, SystemLibrary};
-use crate::package::Relation;
+use crate::package::{Relation, RelationKind};
 use crate::tree::{PkgPath, Tree};
 
 /// Version of the shape of the JSON; it rises when a field goes or changes its meaning.
@@ -52,6 +52,8 @@ pub struct Side<'s> {
     pub relations: &'s [Relation],
     /// Texts for the package manager, by name.
     pub scripts: &'s BTreeMap<String, String>,
+    /// What else it says of itself, as its format names it; one name may come several times.
+    pub fields: &'s [(String, String)],
 }
 
 /// Everything that differs.
@@ -75,6 +77,10 @@ pub struct Diff {
     pub relations: Vec<Change>,
     /// Other relations, with their verb in front of the name; what a package provides is not among them.
     pub other_relations: Vec<Change>,
+    /// What it provides, with that verb in front of the name.
+    pub provides: Vec<Change>,
+    /// Fields of packages of one format, but for those that are told elsewhere or differ with every build.
+    pub fields: Vec<Change>,
     /// Versions of symbols of libraries of the system.
     pub floors: Vec<Floor>,
     /// Releases it loads on no more, each with the first reason.
@@ -83,6 +89,8 @@ pub struct Diff {
     pub releases_gained: Vec<String>,
     /// Files, directories and links.
     pub files: Files,
+    /// Files that are configuration in one of the packages only.
+    pub roles: Vec<RoleChange>,
     /// Accounts that are made on hosts now.
     pub accounts: Vec<String>,
     /// Scripts, units and configuration, line by line.
@@ -194,12 +202,17 @@ pub fn diff(
         distributions: changes(&distributions(was), &distributions(is), of_versions),
         licences: licences(was, is),
         components: changes(&components(old), &components(new), of_versions),
-        relations: changes(&relations(old, true), &relations(new, true), |_, _| Way::Other),
-        other_relations: changes(&relations(old, false), &relations(new, false), |_, _| Way::Other),
+        relations: relations(old, new, |kind| kind == RelationKind::Needs),
+        other_relations: relations(old, new, |kind| {
+            !matches!(kind, RelationKind::Needs | RelationKind::Provides)
+        }),
+        provides: relations(old, new, |kind| kind == RelationKind::Provides),
+        fields: fields(old, new),
         floors: floors(was, is),
         releases_lost,
         releases_gained,
         files: files::files(old, new, replaces_dirs, jobs)?,
+        roles: roles(old.tree, new.tree),
         accounts: accounts(new.tree)?.difference(&accounts(old.tree)?).cloned().collect(),
         texts: texts(old, new)?,
         findings_new,

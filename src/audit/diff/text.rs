@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::amount::size;
 use crate::audit::Subject;
-use crate::audit::diff::files::FileChange;
+use crate::audit::diff::files::{FileChange, RoleChange};
 use crate::audit::diff::{Change, Diff, Floor, Vulnerabilities, Way};
 use crate::audit::finding::Finding;
 
@@ -48,7 +48,8 @@ pub(super) fn sections(diff: &Diff, all: bool) -> Vec<(&'static str, Vec<String>
         ("Loads on", releases(diff)),
         ("Vulnerabilities", vulnerabilities(diff.vulnerabilities.as_ref())),
         ("Findings", findings(diff, limit)),
-        ("Relations", diff.relations.iter().chain(&diff.other_relations).map(relation).collect()),
+        ("Relations", relations(diff)),
+        ("Fields", diff.fields.iter().map(change).collect()),
         ("Libraries of the system", diff.floors.iter().map(floor).collect()),
         ("Python distributions", diff.distributions.iter().map(change).collect()),
         ("Licences", diff.licences.iter().map(change).collect()),
@@ -86,6 +87,11 @@ fn relation(change: &Change) -> String {
             format!("~ {} -> {}", text(&change.old), text(&change.new))
         }
     }
+}
+
+fn relations(diff: &Diff) -> Vec<String> {
+    let all = diff.relations.iter().chain(&diff.other_relations).chain(&diff.provides);
+    all.map(relation).collect()
 }
 
 fn floor(floor: &Floor) -> String {
@@ -155,11 +161,16 @@ fn modes(diff: &Diff, limit: usize) -> Vec<String> {
 }
 
 fn texts(diff: &Diff, limit: usize) -> Vec<String> {
+    let role = |role: &RoleChange| match role.is_configuration {
+        true => format!("~ {} became a configuration file", role.path),
+        false => format!("~ {} is no longer a configuration file", role.path),
+    };
+    let roles = limited(diff.roles.iter().map(role), limit);
     let lines = diff.texts.iter().flat_map(|text| {
         let lines = text.lines.iter().cloned();
         std::iter::once(text.name.clone()).chain(limited(lines, limit.saturating_mul(2)))
     });
-    lines.collect()
+    roles.into_iter().chain(lines).collect()
 }
 
 /// Files of no distribution one by one, the others by distribution.
