@@ -11,7 +11,7 @@ use crate::backend::{deb, rpm};
 use crate::commands::show;
 use crate::digest::{Hasher, hex, sha256};
 use crate::error::UserError;
-use crate::package::{Package, Relation, RelationKind};
+use crate::package::{Relation, RelationKind};
 use crate::project::config::FormatName;
 use crate::project::epoch;
 use crate::scratch::Scratch;
@@ -81,6 +81,10 @@ fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
         FormatName::Deb => ("deb", deb::identity(&package), deb::declared(&package)),
         FormatName::Rpm => ("rpm", rpm::identity(&package), rpm::declared(&package)),
     };
+    let is_relation = match format {
+        FormatName::Deb => deb::is_relation,
+        FormatName::Rpm => rpm::is_relation,
+    };
     let machine = package.fields.iter().find(|(field, _)| field == "Architecture");
     let time = package.fields.iter().find(|(field, _)| field == "Build Time");
     let needs = relations.iter().filter(|relation| relation.kind == RelationKind::Needs);
@@ -96,20 +100,8 @@ fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
     };
     let (scripts, tree) = (package.scripts, package.tree);
     let mut fields = package.fields;
-    fields.retain(|(name, _)| !is_relation(name, format));
+    fields.retain(|(name, _)| !is_relation(name));
     Ok(Input { subject, relations, scripts, fields, tree, aside: Aside::default() })
-}
-
-/// Whether packages of this format have relations in the field `name`.
-fn is_relation(name: &str, format: FormatName) -> bool {
-    let fields = vec![(name.to_owned(), "x".to_owned())];
-    let (scripts, compression) = (BTreeMap::new(), String::new());
-    let package = Package { tree: Tree::new(), fields, scripts, compression };
-    let declared = match format {
-        FormatName::Deb => deb::declared(&package),
-        FormatName::Rpm => rpm::declared(&package),
-    };
-    !declared.is_empty()
 }
 
 /// A wheel as mkpkg would install it. Its content is not verified here: that is what is audited.

@@ -30,6 +30,11 @@ pub(super) fn relations(package: &Package) -> Vec<Relation> {
     relations
 }
 
+/// Whether a field is one of relations.
+pub(super) fn is_relation(field: &str) -> bool {
+    FIELDS.iter().any(|(name, _)| name.eq_ignore_ascii_case(field))
+}
+
 /// The machine the package is for.
 pub(super) fn machine(package: &Package) -> Option<Machine> {
     machine_called(value(package, "Architecture").trim())

@@ -29,9 +29,7 @@ pub(super) fn identity(package: &Package) -> (String, String) {
 /// The relations of the tags, but for features of rpm itself; what is not in rpm's grammar stays as it is.
 pub(super) fn relations(package: &Package) -> Vec<Relation> {
     let relation = |(tag, text): &(String, String)| {
-        // `Requires(postun)` is needed when that script runs.
-        let name = tag.split('(').next().unwrap_or_default();
-        let (_, kind) = TAGS.into_iter().find(|(known, _)| *known == name)?;
+        let kind = kind(tag)?;
         if text.starts_with("rpmlib(") {
             return None;
         }
@@ -40,6 +38,17 @@ pub(super) fn relations(package: &Package) -> Vec<Relation> {
         Some(Relation { kind, text, because, causes: Vec::new() })
     };
     package.fields.iter().filter_map(relation).collect()
+}
+
+/// Whether a tag is one of relations.
+pub(super) fn is_relation(tag: &str) -> bool {
+    kind(tag).is_some()
+}
+
+fn kind(tag: &str) -> Option<RelationKind> {
+    // `Requires(postun)` is needed when that script runs.
+    let name = tag.split('(').next().unwrap_or_default();
+    TAGS.into_iter().find(|(known, _)| *known == name).map(|(_, kind)| kind)
 }
 
 #[cfg(test)]

@@ -165,6 +165,11 @@ pub fn declared(package: &Package) -> Vec<Relation> {
     declared::relations(package)
 }
 
+/// Whether packages have relations in the tag `name`.
+pub fn is_relation(name: &str) -> bool {
+    declared::is_relation(name)
+}
+
 /// The name and the version a package has, as it says them.
 pub fn identity(package: &Package) -> (String, String) {
     declared::identity(package)
