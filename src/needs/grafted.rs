@@ -5,13 +5,23 @@ use anyhow::Result;
 use crate::error::UserError;
 use crate::needs::{Library, Needs};
 
+/// The name of a copy in its parts, where it has those of one: `libpq`, `9b38f5e3` and `.5.17` of
+/// `libpq-9b38f5e3.so.5.17`.
+pub fn parts(name: &str) -> Option<(&str, &str, &str)> {
+    const DIGITS: usize = 8;
+    let (stem, version) = name.split_once(".so")?;
+    let (own, hash) = stem.rsplit_once('-')?;
+    let is_hash = hash.len() == DIGITS && hash.bytes().all(|at| at.is_ascii_hexdigit());
+    is_hash.then_some((own, hash, version))
+}
+
 /// Whether auditwheel made the name: eight digits of a hash stand before the suffix, as in `libpq-9b38f5e3.so.5.17`.
 pub fn is_grafted(soname: &str) -> bool {
-    let Some((stem, _)) = soname.split_once(".so") else { return false };
-    let Some((_, hash)) = stem.rsplit_once('-') else { return false };
-    let is_hash = hash.len() == 8 && hash.bytes().all(|at| matches!(at, b'0'..=b'9' | b'a'..=b'f'));
+    let is_digit = |at: u8| matches!(at, b'0'..=b'9' | b'a'..=b'f');
     // Dates have eight digits, too.
-    is_hash && hash.bytes().any(|at| at.is_ascii_alphabetic())
+    parts(soname).is_some_and(|(_, hash, _)| {
+        hash.bytes().all(is_digit) && hash.bytes().any(|at| at.is_ascii_alphabetic())
+    })
 }
 
 /// Refuses `needs` of a copy that is not in the package.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::audit::components::{Component, Evidence};
 use crate::digest::{hex, sha256};
 use crate::document::from_json;
+use crate::needs::grafted::parts;
 use crate::tree::{Content, PkgPath};
 
 /// Largest list that is read, in bytes.
@@ -130,10 +131,7 @@ fn root(path: &PkgPath) -> Option<&str> {
 
 /// The name a grafted library had: `libz.so.1` of `libz-0123abcd.so.1`.
 fn original(name: &str) -> Option<String> {
-    let (stem, rest) = name.split_once(".so")?;
-    let (stem, digest) = stem.rsplit_once('-')?;
-    let is_digest = digest.len() == 8 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_digest.then(|| format!("{stem}.so{rest}"))
+    parts(name).map(|(own, _, version)| format!("{own}.so{version}"))
 }
 
 /// The part of a package note that is read (the specification of `.note.package`).

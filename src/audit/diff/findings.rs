@@ -6,6 +6,7 @@ use crate::audit::Report;
 use crate::audit::diff::Vulnerabilities;
 use crate::audit::diff::versions::normal;
 use crate::audit::finding::Finding;
+use crate::needs::grafted::parts;
 
 /// What tells a finding from others of its check, in both packages: versions change with every upgrade.
 fn place(report: &Report, finding: &Finding) -> String {
@@ -23,10 +24,7 @@ fn unversioned(path: &str) -> String {
         }
         match part.split_once(".so") {
             Some((name, rest)) if rest.is_empty() || rest.starts_with('.') => {
-                let digest = name.rsplit_once('-').filter(|(_, digest)| {
-                    digest.len() == 8 && digest.bytes().all(|at| at.is_ascii_hexdigit())
-                });
-                format!("{}.so", digest.map_or(name, |(name, _)| name))
+                format!("{}.so", parts(part).map_or(name, |(own, ..)| own))
             }
             Some(_) | None => part.to_owned(),
         }
