@@ -35,6 +35,7 @@ pub mod scratch;
 pub mod services;
 pub mod signer;
 pub mod summary;
+pub mod systemd;
 pub mod templates;
 pub mod tree;
 pub mod venv;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::audit::finding::{Finding, Severity};
+use crate::systemd::{Line, lines};
 use crate::tree::{Entry, PkgPath, Tree};
 use crate::wheel::installed::text;
 
@@ -52,24 +53,14 @@ struct Setting {
     value: String,
 }
 
-/// systemd.syntax(7): a line that ends in a backslash goes on; `#` and `;` begin comments.
 fn settings(text: &str) -> Vec<Setting> {
-    let (mut settings, mut open, mut is_service) = (Vec::new(), None::<(usize, String)>, false);
-    for (index, part) in text.lines().enumerate() {
-        let part = part.trim();
-        if part.starts_with(['#', ';']) {
-            continue;
-        }
-        let (line, mut whole) = open.take().unwrap_or((index + 1, String::new()));
-        whole.push_str(part.trim_end_matches('\\'));
-        if part.ends_with('\\') {
-            whole.push(' ');
-            open = Some((line, whole));
-        } else if whole.starts_with('[') {
-            is_service = whole == "[Service]";
-        } else if let Some((name, value)) = whole.split_once('=').filter(|_| is_service) {
+    let (mut settings, mut is_service) = (Vec::new(), false);
+    for Line { number, text } in lines(text) {
+        if text.starts_with('[') {
+            is_service = text == "[Service]";
+        } else if let Some((name, value)) = text.split_once('=').filter(|_| is_service) {
             let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
-            settings.push(Setting { line, name, value });
+            settings.push(Setting { line: number, name, value });
         }
     }
     settings

@@ -6,6 +6,7 @@ use crate::document::nearest;
 use crate::error::UserError;
 use crate::services::command_line::Commands;
 use crate::services::{Context, directives};
+use crate::systemd::{Line, lines};
 
 /// What matters of the unit file of a service.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,12 +17,6 @@ pub(super) struct UnitFile {
 
 /// Sections of a service; others are read by no systemd, but for those that begin with `X-`.
 const SECTIONS: [&str; 3] = ["Unit", "Service", "Install"];
-
-/// A line of a file as systemd joins it, with the number of its first part.
-struct Line {
-    number: usize,
-    text: String,
-}
 
 impl UnitFile {
     /// Reads the `text` that `key` of the configuration names.
@@ -76,32 +71,6 @@ impl UnitFile {
             .hint("name a unit file of a service: `[Service]` with `ExecStart=`")
             .into())
     }
-}
-
-/// Lines without comments; one that ends in a backslash goes on in the next that is no comment.
-fn lines(text: &str) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let mut open: Option<Line> = None;
-    for (index, part) in text.lines().enumerate() {
-        let part = part.trim();
-        if part.starts_with(['#', ';']) {
-            continue;
-        }
-        let (part, goes_on) = match part.strip_suffix('\\') {
-            Some(part) => (part, true),
-            None => (part, false),
-        };
-        let mut line = open.take().unwrap_or(Line { number: index + 1, text: String::new() });
-        line.text.push_str(part);
-        if goes_on {
-            line.text.push(' ');
-            open = Some(line);
-        } else if !line.text.is_empty() {
-            lines.push(line);
-        }
-    }
-    lines.extend(open);
-    lines
 }
 
 /// What to say of a directive systemd does not know, empty if nothing is like it; `None` when it knows it.
