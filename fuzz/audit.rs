@@ -6,6 +6,7 @@ use std::io::{Seek, Write};
 use libfuzzer_sys::fuzz_target;
 use mkpkg::audit::{Subject, audit};
 use mkpkg::backend::deb::read;
+use mkpkg::wheel::installed::with_distributions;
 
 fuzz_target!(|bytes: &[u8]| {
     let room = || tempfile::tempfile().expect("the directory for temporary files can be written");
@@ -13,6 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     input.write_all(bytes).and_then(|()| input.rewind()).expect("a temporary file takes bytes");
     let subject = Subject { kind: "deb", ..Subject::default() };
     if let Ok(package) = read(input, room()) {
-        let _ = audit(subject, package.tree, package.scripts, 1);
+        let (tree, _) = with_distributions(package.tree);
+        let _ = audit(subject, tree, package.scripts, 1);
     }
 });

@@ -40,8 +40,7 @@ use crate::audit::vulnerabilities::{Matches, Vulnerabilities};
 use crate::elf::{ElfFile, ElfReport};
 use crate::needs::{Needs, resolve};
 use crate::package::{Machine, distribution};
-use crate::tree::{Entry, Tree};
-use crate::wheel::installed::with_distributions;
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// Version of the shape of the JSON; it rises when a field goes or changes its meaning.
 const SCHEMA: u32 = 1;
@@ -109,6 +108,9 @@ pub struct Report {
     pub scripts: BTreeMap<String, String>,
     /// What could not be read.
     pub inconclusive: Vec<String>,
+    /// SHA-256 of every file, for comparing packages.
+    #[serde(skip)]
+    pub digests: BTreeMap<PkgPath, [u8; 32]>,
 }
 
 /// A library of the system, and who needs it.
@@ -180,14 +182,15 @@ pub fn inventory(tree: &Tree, elf: &ElfReport, jobs: usize) -> Result<Inventory>
     Ok(Inventory { distributions, components, unidentified: unidentified(&findings) })
 }
 
-/// Audits a tree; `scripts` are for the package manager: the digest of each by its name.
+/// Audits a tree whose files name the distributions that brought them; `scripts` are for the package manager: the digest
+/// of each by its name.
 pub fn audit(
     subject: Subject,
     tree: Tree,
     scripts: BTreeMap<String, String>,
     jobs: usize,
 ) -> Result<Report> {
-    let (tree, mut inconclusive) = with_distributions(tree);
+    let mut inconclusive = Vec::new();
     let contents = contents::read(&tree, jobs)?;
     let elf = &contents.elf;
     let needs = resolve(elf, &tree, &[]);
@@ -226,6 +229,7 @@ pub fn audit(
         findings,
         scripts,
         inconclusive,
+        digests: contents.digests,
     })
 }
 

@@ -17,7 +17,6 @@ use crate::document::to_json;
 use crate::inert::inert_lines;
 use crate::report::print;
 use crate::scratch::Scratch;
-use crate::wheel::installed::with_distributions;
 
 /// One of the two packages, audited.
 struct Audited {
@@ -37,7 +36,7 @@ pub fn run(args: &DiffArgs) -> Result<()> {
         _ => true,
     };
     let fail_on = &settings.policy.fail_on;
-    let diff = diff(old.side(), new.side(), fail_on, replaces_dirs, args.jobs())?;
+    let diff = diff(old.side(), new.side(), fail_on, replaces_dirs)?;
     let whole = match args.format {
         DiffFormat::Text => inert_lines(&text(&diff, args.all)),
         DiffFormat::Json => format!("{}\n", to_json(&diff)?),
@@ -49,8 +48,7 @@ pub fn run(args: &DiffArgs) -> Result<()> {
 }
 
 fn audited(path: &Path, settings: &Settings, scratch: &Scratch, jobs: usize) -> Result<Audited> {
-    let mut input = open(path, scratch)?;
-    (input.tree, _) = with_distributions(input.tree);
+    let input = open(path, scratch)?;
     let report = settings.report(path, &input, jobs)?;
     Ok(Audited { report, input })
 }

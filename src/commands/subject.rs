@@ -18,13 +18,14 @@ use crate::scratch::Scratch;
 use crate::tree::{Content, Entry, PkgPath, Tree};
 use crate::wheel::Wheel;
 use crate::wheel::install::{Layout, install};
+use crate::wheel::installed::with_distributions;
 
 /// A subject that was opened.
 #[derive(Debug)]
 pub struct Input {
     /// What it is.
     pub subject: Subject,
-    /// What it holds.
+    /// What it holds; files name the distributions that brought them.
     pub tree: Tree,
     /// What it relates to, where it is a package.
     pub relations: Vec<Relation>,
@@ -44,8 +45,16 @@ impl Input {
     }
 }
 
-/// Opens what is at `path`; content that is compressed there goes to a spool.
+/// Opens what is at `path`, and finds out who brought its files; content that is compressed there goes to a spool.
 pub fn open(path: &Path, scratch: &Scratch) -> Result<Input> {
+    let mut input = unnamed(path, scratch)?;
+    let (tree, troubles) = with_distributions(input.tree);
+    input.tree = tree;
+    input.aside.inconclusive.extend(troubles);
+    Ok(input)
+}
+
+fn unnamed(path: &Path, scratch: &Scratch) -> Result<Input> {
     let fault = || format!("cannot read `{}`", path.display());
     let metadata = path
         .metadata()

@@ -5,6 +5,7 @@ use std::process::Command;
 use mkpkg::audit::{Subject, audit};
 use mkpkg::backend::deb;
 use mkpkg::error::exit_code;
+use mkpkg::wheel::installed::with_distributions;
 
 use crate::sandbox::{Outcome, Sandbox};
 use crate::wheel::Wheel;
@@ -275,7 +276,8 @@ fn damaged_contents() {
         std::io::Write::write_all(&mut input, &bytes).expect("a file takes bytes");
         let subject = Subject { name: "x".to_owned(), kind: "deb", ..Subject::default() };
         let read = deb::read(input, room()).and_then(|package| {
-            audit(subject, package.tree, package.scripts.into_iter().collect(), 1)
+            let (tree, _) = with_distributions(package.tree);
+            audit(subject, tree, package.scripts.into_iter().collect(), 1)
         });
         if let Err(error) = read {
             assert_eq!(exit_code(&error), 3, "{error:#}");

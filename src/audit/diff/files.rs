@@ -1,7 +1,6 @@
 //! Which files, directories and links differ, and what an upgrade makes of that.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -10,7 +9,6 @@ use crate::audit::diff::Side;
 use crate::audit::diff::lines::{TextChange, TextKind, hunks};
 use crate::audit::diff::versions::normal;
 use crate::changes::{UNIT_DIRS, changes};
-use crate::parallel;
 use crate::tree::{Content, Entry, PkgPath, Role, Tree};
 
 /// Where packages have accounts, as sysusers.d(5) reads them.
@@ -82,14 +80,9 @@ pub struct RoleChange {
 }
 
 /// What differs between two trees.
-pub(super) fn files(
-    old: Side<'_>,
-    new: Side<'_>,
-    replaces_dirs: bool,
-    jobs: usize,
-) -> Result<Files> {
+pub(super) fn files(old: Side<'_>, new: Side<'_>, replaces_dirs: bool) -> Files {
     let mut found = Files::default();
-    let mut pairs = Vec::new();
+    let digest = |side: Side<'_>, path| side.report.digests.get(path).copied();
     let (parents, old_parents) = (parents(new.tree), parents(old.tree));
     for (path, now) in new.tree.iter() {
         let Some(was) = old.tree.get(path) else {
@@ -119,28 +112,20 @@ pub(super) fn files(
         if special(path, was).is_none() {
             found.special.extend(special(path, now));
         }
-        match (was, now) {
-            (Entry::File { content: was, .. }, Entry::File { content, .. }) => {
-                pairs.push((path, was, content));
-            }
-            (Entry::Symlink { target: was }, Entry::Symlink { target }) if was != target => {
-                found.changed.push(change(path, now));
-            }
-            (Entry::File { .. } | Entry::Symlink { .. } | Entry::Dir { .. }, _) => {}
+        let is_changed = match (was, now) {
+            (Entry::File { .. }, Entry::File { .. }) => digest(old, path) != digest(new, path),
+            (Entry::Symlink { target: was }, Entry::Symlink { target }) => was != target,
+            (Entry::File { .. } | Entry::Symlink { .. } | Entry::Dir { .. }, _) => false,
+        };
+        if is_changed {
+            found.changed.push(change(path, now));
         }
     }
     let is_gone = |path: &PkgPath| new.tree.get(path).is_none() && !old_parents.contains(path);
     let gone = old.tree.iter().filter(|(path, _)| is_gone(path));
     found.removed = gone.map(|(path, entry)| change(path, entry)).collect();
-    let differ = parallel::filter_map(&pairs, jobs, |(path, was, is)| {
-        let differ = differ(was, is).with_context(|| format!("cannot read `{path}`"))?;
-        Ok(differ.then_some(*path))
-    })?;
-    let entry = |path| Some(change(path, new.tree.get(path)?));
-    found.changed.extend(differ.into_iter().filter_map(entry));
-    found.changed.sort();
     found.refused = changes(old.tree, new.tree, replaces_dirs).err().map(|it| it.to_string());
-    Ok(found)
+    found
 }
 
 /// Directories that something is in: what is in them is told.
@@ -165,11 +150,14 @@ fn change(path: &PkgPath, entry: &Entry) -> FileChange {
 /// The normal name of the distribution that brought an entry, without its version.
 pub(super) fn distribution(entry: &Entry) -> String {
     match entry {
-        Entry::File { origin, .. } => {
-            origin.rsplit_once(' ').map(|(name, _)| normal(name)).unwrap_or_default()
-        }
+        Entry::File { origin, .. } => brought_by(origin),
         Entry::Dir { .. } | Entry::Symlink { .. } => String::new(),
     }
+}
+
+/// The normal name of a distribution such as `numpy 2.4.6`; empty for none.
+pub(super) fn brought_by(origin: &str) -> String {
+    origin.rsplit_once(' ').map(|(name, _)| normal(name)).unwrap_or_default()
 }
 
 fn kind(entry: &Entry) -> &'static str {
@@ -212,37 +200,6 @@ fn upgrade(
         ("link", "directory") => "an upgrade follows the link: build with `--previous`",
         (_, _) => "an upgrade replaces it",
     }
-}
-
-/// Whether two contents differ; neither is held in memory.
-fn differ(was: &Content, is: &Content) -> io::Result<bool> {
-    if was.len() != is.len() {
-        return Ok(true);
-    }
-    let (mut was, mut is) = (was.open()?, is.open()?);
-    let (mut left, mut right) = (Vec::new(), Vec::new());
-    loop {
-        for (reader, piece) in [(&mut was, &mut left), (&mut is, &mut right)] {
-            piece.clear();
-            reader.by_ref().take(64 << 10).read_to_end(piece)?;
-        }
-        match left == right {
-            true if left.is_empty() => return Ok(false),
-            true => {}
-            false => return Ok(true),
-        }
-    }
-}
-
-/// Bytes of the files of each distribution, by name; those of none under the empty one.
-pub(super) fn sizes(tree: &Tree) -> BTreeMap<String, u64> {
-    let mut sizes = BTreeMap::new();
-    for (_, entry) in tree.iter() {
-        if let Entry::File { content, .. } = entry {
-            *sizes.entry(distribution(entry)).or_default() += content.len();
-        }
-    }
-    sizes
 }
 
 /// Names of the accounts a tree makes hosts have ("u NAME …", sysusers.d(5)).
@@ -388,7 +345,7 @@ mod tests {
     }
 
     fn found(old: &str, new: &str, script: &str) -> Files {
-        compare(old, new, script, |old, new| files(old, new, true, 1).unwrap())
+        compare(old, new, script, |old, new| files(old, new, true))
     }
 
     fn check(old: &str, new: &str, expected: &[&str]) {

@@ -1,6 +1,6 @@
 //! What differs between two packages, as whoever upgrades hosts from one to the other wants to know it.
 //!
-//! Pure, but for reading the files of both. Each is judged by the same policy; what is waived gates nothing.
+//! Pure, but for reading texts of both. Each is judged by the same policy; what is waived gates nothing.
 
 mod declared;
 mod files;
@@ -16,7 +16,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::audit::diff::declared::{fields, relations};
-use crate::audit::diff::files::{Files, RoleChange, accounts, distribution, roles, texts};
+use crate::audit::diff::files::{
+    Files, RoleChange, accounts, brought_by, distribution, roles, texts,
+};
 use crate::audit::diff::findings::{findings, vulnerabilities};
 use crate::audit::diff::lines::TextChange;
 use crate::audit::diff::versions::{Versions, changes, joined, normal, of_versions};
@@ -184,13 +186,7 @@ pub struct Size {
 
 /// Compares two packages; `fail_on` is what fails of what is new, `replaces_dirs` whether the package manager puts a
 /// file where a directory was.
-pub fn diff(
-    old: Side<'_>,
-    new: Side<'_>,
-    fail_on: &FailOn,
-    replaces_dirs: bool,
-    jobs: usize,
-) -> Result<Diff> {
+pub fn diff(old: Side<'_>, new: Side<'_>, fail_on: &FailOn, replaces_dirs: bool) -> Result<Diff> {
     let (was, is) = (old.report, new.report);
     let (releases_lost, releases_gained) = releases(&was.loads_on, &is.loads_on);
     let (findings_new, findings_gone) = findings(was, is);
@@ -211,14 +207,14 @@ pub fn diff(
         floors: floors(was, is),
         releases_lost,
         releases_gained,
-        files: files::files(old, new, replaces_dirs, jobs)?,
+        files: files::files(old, new, replaces_dirs),
         roles: roles(old.tree, new.tree),
         accounts: accounts(new.tree)?.difference(&accounts(old.tree)?).cloned().collect(),
         texts: texts(old, new)?,
         findings_new,
         findings_gone,
         vulnerabilities: vulnerabilities(was, is),
-        size: size(old.tree, new.tree),
+        size: size(was, is),
     };
     diff.gates = diff.gates(fail_on);
     Ok(diff)
@@ -335,13 +331,22 @@ fn releases(old: &[Loads], new: &[Loads]) -> (Vec<Lost>, Vec<String>) {
     (lost, gained)
 }
 
-fn size(old: &Tree, new: &Tree) -> Size {
-    let (was, is) = (files::sizes(old), files::sizes(new));
+fn size(old: &Report, new: &Report) -> Size {
+    let (was, is) = (sizes(old), sizes(new));
     let names: BTreeSet<_> = was.keys().chain(is.keys()).collect();
     let of = |sizes: &BTreeMap<String, u64>, name: &String| sizes.get(name).copied().unwrap_or(0);
     let pair = |name: &String| (name.clone(), (of(&was, name), of(&is, name)));
     let distributions = names.into_iter().map(pair).filter(|(_, (was, is))| was != is).collect();
     Size { old: was.values().sum(), new: is.values().sum(), distributions }
+}
+
+/// Bytes of the files of each distribution, by name; those of none under the empty one.
+fn sizes(report: &Report) -> BTreeMap<String, u64> {
+    let mut sizes = BTreeMap::new();
+    for share in &report.sizes {
+        *sizes.entry(brought_by(&share.owner)).or_default() += share.bytes;
+    }
+    sizes
 }
 
 #[cfg(test)]
