@@ -1,7 +1,9 @@
 //! Libraries that files need and nobody has, or has by accident.
 
-use crate::audit::Report;
+use std::collections::BTreeSet;
+
 use crate::audit::finding::{Finding, Severity};
+use crate::audit::{ElfRow, Report, SystemLibrary};
 use crate::needs::abi::is_basic;
 use crate::needs::grafted::is_grafted;
 use crate::needs::paths::is_system;
@@ -52,17 +54,14 @@ fn of_library(library: &Library) -> Option<(&'static str, String)> {
 
 /// Libraries that no release `is_known` to have: the relations of the package, or its user, have to bring them.
 pub fn unknown(report: &Report, is_known: &dyn Fn(&str) -> bool) -> Vec<Finding> {
-    let is_inside = |soname: &str| {
-        report.elf.iter().any(|row| {
-            row.soname.as_deref() == Some(soname) || row.path.rsplit('/').next() == Some(soname)
-        })
-    };
+    let names = |row: &ElfRow| [row.soname.clone(), row.path.rsplit('/').next().map(str::to_owned)];
+    let inside: BTreeSet<_> = report.elf.iter().flat_map(names).flatten().collect();
     let missing = |soname: &str| is_grafted(soname) || soname.starts_with('/');
     let unknown = report.system.iter().filter(|library| {
         let soname = library.soname.as_str();
-        !(is_basic(soname) || missing(soname) || is_known(soname) || is_inside(soname))
+        !(is_basic(soname) || missing(soname) || is_known(soname) || inside.contains(soname))
     });
-    let finding = |library: &crate::audit::SystemLibrary| {
+    let finding = |library: &SystemLibrary| {
         let message = format!("it needs `{}`, which no known release has", library.soname);
         Finding::new("ELF001", library.example.clone(), message).at(Severity::Info)
     };

@@ -1,6 +1,6 @@
 //! On which releases the files of a package load: the loader compares names of versions, and so does this.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -111,16 +111,17 @@ fn of_machine(elf: &ElfReport, machine: Machine) -> BTreeSet<&PkgPath> {
 
 /// Versions of symbols that are not `offered`, each with the first of the files of `own` that needs it.
 fn versions(needs: &Needs, own: &BTreeSet<&PkgPath>, offered: &SymbolVersions) -> Vec<Culprit> {
-    let mut culprits: Vec<Culprit> = Vec::new();
+    let (mut culprits, mut places) = (Vec::<Culprit>::new(), BTreeMap::<_, usize>::new());
     for file in needs.files.iter().filter(|file| own.contains(&file.path)) {
         let versions = file.libraries.iter().flat_map(|library| &library.versions);
         let must: BTreeSet<_> =
             versions.filter(|(_, may_lack)| !may_lack).map(|(version, _)| version).collect();
         for version in must.into_iter().filter(|name| offered.defines(name) == Some(false)) {
-            if let Some(known) = culprits.iter_mut().find(|known| known.missing == *version) {
-                known.files += 1;
+            if let Some(place) = places.get(version) {
+                culprits[*place].files += 1;
                 continue;
             }
+            places.insert(version, culprits.len());
             let of_version =
                 file.symbols.iter().find(|symbol| symbol.version.as_deref() == Some(version));
             culprits.push(Culprit {

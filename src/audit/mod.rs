@@ -246,7 +246,7 @@ impl Report {
     /// The report with what databases know of what is inside.
     #[must_use]
     pub fn with(mut self, matches: Matches) -> Self {
-        self.findings.extend(matches.findings());
+        self.findings.extend(matches.findings.iter().cloned());
         self.findings.sort();
         self.vulnerabilities = Some(matches.vulnerabilities);
         self

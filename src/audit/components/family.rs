@@ -1,6 +1,6 @@
 //! Libraries that are made together: where one of them tells its version, it is that of the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::audit::components::{Component, Evidence};
 use crate::elf::{ElfFile, ElfReport};
@@ -42,38 +42,54 @@ const FAMILIES: [Family; 9] = [
 /// and again; `known` are the components of files.
 pub(super) fn related(elf: &ElfReport, known: &[Component]) -> Vec<Component> {
     let members: Vec<Member<'_>> = elf.files.iter().filter_map(member).collect();
-    let mut versions: BTreeMap<&PkgPath, (&str, String)> = BTreeMap::new();
-    for member in &members {
-        let own = known
-            .iter()
-            .find(|one| one.name == member.family.name && one.path == member.path.absolute());
-        versions.extend(own.map(|own| (member.path, (own.version.as_str(), String::new()))));
-    }
-    let told: BTreeSet<_> = versions.keys().copied().collect();
-    loop {
-        let before = versions.len();
-        for member in &members {
-            let kin = members.iter().filter(|kin| member.is_kin(kin));
-            let Some((version, kin)) =
-                kin.filter_map(|kin| Some((versions.get(kin.path)?.0, kin))).next()
-            else {
-                continue;
-            };
-            let found = format!("made with `{}`", kin.path.file_name());
-            versions.entry(member.path).or_insert((version, found));
-        }
-        if versions.len() == before {
-            break;
-        }
-    }
-    let related = members.iter().filter(|member| !told.contains(&member.path));
-    let component = |member: &Member<'_>| {
-        let (version, found) = versions.get(member.path)?;
-        let identity = (member.family.name.to_owned(), (*version).to_owned());
-        let known = Component::new(identity, member.path, Evidence::Family);
-        Some(Component { found: found.clone(), ..known })
+    let own: BTreeMap<_, _> = known
+        .iter()
+        .rev()
+        .map(|one| ((one.name.as_str(), one.path.as_str()), one.version.as_str()))
+        .collect();
+    let version = |member: &Member<'_>| {
+        own.get(&(member.family.name, member.path.absolute().as_str())).copied()
     };
-    related.filter_map(component).collect()
+    let mut versions: Vec<Option<&str>> = members.iter().map(version).collect();
+    let mut tellers: VecDeque<_> =
+        (0..members.len()).filter(|place| versions[*place].is_some()).collect();
+    let kin = kin(&members);
+    let mut related = Vec::new();
+    while let Some(teller) = tellers.pop_front() {
+        let Some(version) = versions[teller] else { continue };
+        for place in kin[teller].iter().copied() {
+            if versions[place].is_some() {
+                continue;
+            }
+            versions[place] = Some(version);
+            tellers.push_back(place);
+            let identity = (members[place].family.name.to_owned(), version.to_owned());
+            let known = Component::new(identity, members[place].path, Evidence::Family);
+            let found = format!("made with `{}`", members[teller].path.file_name());
+            related.push(Component { found, ..known });
+        }
+    }
+    related
+}
+
+/// For each member the places of those of its family beside it that need it, or that it needs.
+fn kin(members: &[Member<'_>]) -> Vec<BTreeSet<usize>> {
+    let places: BTreeMap<_, _> = members
+        .iter()
+        .enumerate()
+        .map(|(place, member)| ((member.path.parent(), member.path.file_name()), place))
+        .collect();
+    let mut kin = vec![BTreeSet::new(); members.len()];
+    for (place, member) in members.iter().enumerate() {
+        let needed = member.needed.iter().map(|name| (member.path.parent(), name.as_str()));
+        for other in needed.filter_map(|name| places.get(&name).copied()) {
+            if members[other].family.name == member.family.name {
+                kin[place].insert(other);
+                kin[other].insert(place);
+            }
+        }
+    }
+    kin
 }
 
 /// A library of a family.
@@ -88,17 +104,6 @@ fn member(file: &ElfFile) -> Option<Member<'_>> {
     let name = stem(file.path.file_name())?;
     let family = FAMILIES.iter().find(|family| family.libraries.contains(&name))?;
     Some(Member { family, path: &file.path, needed: &dynamic.needed })
-}
-
-impl Member<'_> {
-    /// Whether the other one lies beside it and one of the two needs the other.
-    fn is_kin(&self, other: &Self) -> bool {
-        let needs =
-            |one: &Self, two: &Self| one.needed.iter().any(|needed| needed == two.path.file_name());
-        self.family.name == other.family.name
-            && self.path.parent() == other.path.parent()
-            && (needs(self, other) || needs(other, self))
-    }
 }
 
 /// `libssl` of `libssl.so.3`, of `libssl-0123abcd.so.3`, and of `libssl-fiona-0123abcd.so.3`.

@@ -85,7 +85,7 @@ pub struct Advisory {
 #[derive(Debug)]
 pub struct Matches {
     pub(super) vulnerabilities: Vulnerabilities,
-    findings: Vec<Finding>,
+    pub(super) findings: Vec<Finding>,
 }
 
 /// How old a database may be, on which day.
@@ -378,12 +378,5 @@ impl Advisory {
         let summary: String = self.summary.chars().take(SUMMARY).collect();
         let summary = if summary.is_empty() { summary } else { format!(": {summary}") };
         format!("{}{cve}{score}, {fixed}{summary}", self.id)
-    }
-}
-
-impl Matches {
-    /// The vulnerabilities as findings.
-    pub(super) fn findings(&self) -> Vec<Finding> {
-        self.findings.clone()
     }
 }
