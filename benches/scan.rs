@@ -41,7 +41,7 @@ fn wheels_of(dir: &Path) -> Result<Tree> {
     let layout = Layout { prefix: PkgPath::new("opt/bench")?, minor: "3.11".to_owned() };
     let mut tree = Tree::new();
     for wheel in venv::open(&paths, JOBS)? {
-        tree.extend(install(&wheel, &layout)?.tree)?;
+        tree.extend(install(&wheel, &layout, None)?.tree)?;
     }
     Ok(tree)
 }

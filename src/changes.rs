@@ -139,6 +139,7 @@ mod tests {
                 mode: 0o644,
                 role,
                 origin: Arc::from("demo 1"),
+                mtime: None,
             };
             let (path, entry) = if let Some((path, target)) = word.split_once("->") {
                 (path, Entry::Symlink { target: target.to_owned() })

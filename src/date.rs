@@ -50,7 +50,8 @@ impl Date {
         (era * 400 + year_of_era + u64::from(month <= 2), month, day)
     }
 
-    fn from_civil(year: u64, month: u64, day: u64) -> Option<Self> {
+    /// The day with this year, month and day of the month; `None` when there is none, or it is before 1970.
+    pub fn from_civil(year: u64, month: u64, day: u64) -> Option<Self> {
         if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day)
         {
             return None;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use crate::codec::{exactly, inflate};
+use crate::digest::sha256;
 use crate::error::UserError;
 
 /// Longest path component in bytes: dpkg appends `.dpkg-new` while it unpacks, and file systems stop at 255.
@@ -127,6 +128,8 @@ pub enum Entry {
         role: Role,
         /// Who brought it: a distribution such as `numpy 2.4.6`, or `mkpkg`.
         origin: Arc<str>,
+        /// When it was made, in seconds since 1970; `None` for files that are made anew with every package.
+        mtime: Option<u64>,
     },
     /// A symbolic link, written as is.
     Symlink {
@@ -136,9 +139,20 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// A plain file.
+    /// A plain file that is made anew with every package.
     pub fn file(content: Content, mode: u32, origin: &Arc<str>) -> Self {
-        Self::File { content, mode, role: Role::Plain, origin: Arc::clone(origin) }
+        Self::File { content, mode, role: Role::Plain, origin: Arc::clone(origin), mtime: None }
+    }
+
+    /// The same, if it is a file, as it was made at `time`.
+    #[must_use]
+    pub fn made_at(self, time: Option<u64>) -> Self {
+        match self {
+            Self::File { content, mode, role, origin, .. } => {
+                Self::File { content, mode, role, origin, mtime: time }
+            }
+            Self::Dir { .. } | Self::Symlink { .. } => self,
+        }
     }
 }
 
@@ -166,6 +180,8 @@ pub enum Content {
         len: u64,
         /// Whether it is a raw DEFLATE stream (RFC 1951).
         deflated: bool,
+        /// SHA-256 of the content, where it is known and somebody vouches for it.
+        sha256: Option<[u8; 32]>,
     },
 }
 
@@ -181,6 +197,25 @@ impl Content {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Path { len, .. } | Self::Span { len, .. } => *len,
         }
+    }
+
+    /// SHA-256 of the content, as far as it is known without a look into a file.
+    pub fn known_sha256(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Bytes(bytes) => Some(sha256(bytes)),
+            Self::Path { .. } => None,
+            Self::Span { sha256, .. } => *sha256,
+        }
+    }
+
+    /// The same content, whose SHA-256 the caller vouches for.
+    #[must_use]
+    pub fn with_sha256(mut self, known: [u8; 32]) -> Self {
+        match &mut self {
+            Self::Span { sha256, .. } => *sha256 = Some(known),
+            Self::Bytes(_) | Self::Path { .. } => {}
+        }
+        self
     }
 
     /// Whether there is no content.
@@ -285,6 +320,38 @@ impl Tree {
     /// What is at `path`.
     pub fn get(&self, path: &PkgPath) -> Option<&Entry> {
         self.entries.get(path)
+    }
+
+    /// When the file at `path` was made; `None` also where there is no file.
+    pub fn mtime(&self, path: &PkgPath) -> Option<u64> {
+        match self.get(path)? {
+            Entry::File { mtime, .. } => *mtime,
+            Entry::Dir { .. } | Entry::Symlink { .. } => None,
+        }
+    }
+
+    /// Time stamps of all entries of a package made at `epoch`, in archive order. None is later; a directory is as old
+    /// as the newest thing below it.
+    pub fn mtimes(&self, epoch: u64) -> Vec<u64> {
+        let of_entry = |entry: &Entry| match entry {
+            Entry::File { mtime: Some(time), .. } => epoch.min(*time),
+            Entry::File { mtime: None, .. } | Entry::Symlink { .. } => epoch,
+            Entry::Dir { .. } => 0,
+        };
+        let mut times: Vec<_> = self.entries.values().map(of_entry).collect();
+        let places: BTreeMap<_, _> =
+            self.entries.keys().enumerate().map(|(place, path)| (path.as_str(), place)).collect();
+        // From the last to the first, so that what is in a directory comes before it, and an empty one is known by then.
+        for (path, place) in places.iter().rev() {
+            if times[*place] == 0 {
+                times[*place] = epoch;
+            }
+            let parent = path.rsplit_once('/').and_then(|(parent, _)| places.get(parent));
+            if let Some(parent) = parent {
+                times[*parent] = times[*parent].max(times[*place]);
+            }
+        }
+        times
     }
 
     /// All entries in archive order.
@@ -441,6 +508,29 @@ mod tests {
     }
 
     #[test]
+    fn times() {
+        let mut tree = Tree::new();
+        for (at, time) in
+            [("a/b/x", Some(5)), ("a/b/y", Some(70)), ("a/c/x", Some(7)), ("a-b", None)]
+        {
+            tree.insert(path(at), file("1", "a 1").made_at(time)).unwrap();
+        }
+        tree.insert(path("a/d"), Entry::Dir { mode: 0o755 }).unwrap();
+        let names: Vec<_> = tree.iter().map(|(path, _)| path.as_str()).collect();
+        let expected = [
+            ("a", 60),
+            ("a-b", 60),
+            ("a/b", 60),
+            ("a/b/x", 5),
+            ("a/b/y", 60),
+            ("a/c", 7),
+            ("a/c/x", 7),
+            ("a/d", 60),
+        ];
+        assert_eq!(names.into_iter().zip(tree.mtimes(60)).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn spans_yield_exactly_what_was_listed() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
@@ -451,6 +541,7 @@ mod tests {
             stored_len,
             len,
             deflated: false,
+            sha256: None,
         };
         let mut text = String::new();
         span(3, 3).open().unwrap().read_to_string(&mut text).unwrap();

@@ -48,6 +48,7 @@ pub fn with_parts(
         mode: 0o644,
         role: Role::Doc,
         origin: Arc::from(OWN),
+        mtime: None,
     };
     tree.insert(path, entry)?;
     Ok(tree)

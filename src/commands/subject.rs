@@ -123,7 +123,7 @@ fn of_wheel(path: &Path, digest: String) -> Result<Input> {
         return Err(UserError::input(message).into());
     }
     let prefix = PkgPath::new("opt")?.join(&wheel.name.name)?;
-    let installed = install(&wheel, &Layout { prefix, minor: minor(&wheel) })?;
+    let installed = install(&wheel, &Layout { prefix, minor: minor(&wheel) }, None)?;
     let mut tree = installed.tree;
     let text = Content::bytes(installed.record.to_text());
     let origin = format!("{} {}", wheel.metadata.name, wheel.metadata.version);

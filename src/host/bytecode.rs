@@ -82,14 +82,22 @@ struct Spool {
 }
 
 impl Spool {
-    fn append(&self, bytes: &[u8]) -> Result<Content> {
+    /// Appends `bytes`, whose digest is `sha256`.
+    fn append(&self, bytes: &[u8], sha256: [u8; 32]) -> Result<Content> {
         let len = bytes.len() as u64;
         let offset = self.end.fetch_add(len, Ordering::Relaxed);
         self.file
             .write_all_at(bytes, offset)
             .context("cannot write byte code to a temporary file")?;
         let file = Arc::clone(&self.file);
-        Ok(Content::Span { file, offset, stored_len: len, len, deflated: false })
+        Ok(Content::Span {
+            file,
+            offset,
+            stored_len: len,
+            len,
+            deflated: false,
+            sha256: Some(sha256),
+        })
     }
 }
 
@@ -141,7 +149,8 @@ fn pyc_path(source: &PkgPath, cache_tag: &str) -> Result<PkgPath> {
 }
 
 fn keep(path: PkgPath, source: &PkgPath, pyc: &[u8], spool: &Spool) -> Result<Pyc> {
-    Ok(Pyc { path, source: source.clone(), content: spool.append(pyc)?, sha256: sha256(pyc) })
+    let sha256 = sha256(pyc);
+    Ok(Pyc { path, source: source.clone(), content: spool.append(pyc, sha256)?, sha256 })
 }
 
 enum Reply {

@@ -271,7 +271,10 @@ impl Made {
 
     fn insert(&mut self, path: PkgPath, text: String, (mode, role): (u32, Role)) -> Result<()> {
         let content = Content::bytes(text);
-        self.tree.insert(path, Entry::File { content, mode, role, origin: Arc::from("mkpkg") })
+        self.tree.insert(
+            path,
+            Entry::File { content, mode, role, origin: Arc::from("mkpkg"), mtime: None },
+        )
     }
 
     /// The files that belong to no single unit.

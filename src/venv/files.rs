@@ -126,6 +126,7 @@ fn configured_file(rule: &FileRule, project: &Project, app: &App) -> Result<(Pkg
         mode: mode(&rule.mode)?,
         role,
         origin: Arc::from(OWN),
+        mtime: None,
     };
     Ok((path, entry))
 }

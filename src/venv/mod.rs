@@ -166,8 +166,10 @@ struct Installs {
 fn install_all(request: &Request<'_>, layout: &Layout) -> Result<Installs> {
     let mut all = Installs::default();
     for wheel in request.wheels {
-        let installed = install(wheel, layout)?;
-        if Some(&wheel.name.name) == request.app.distribution.as_ref() {
+        let is_own = Some(&wheel.name.name) == request.app.distribution.as_ref();
+        let mtime = if is_own { None } else { Some(wheel.made()?) };
+        let installed = install(wheel, layout, mtime)?;
+        if is_own {
             all.own = own(wheel, &installed, layout)?;
         }
         all.notes.extend(installed.notes.iter().map(note));
@@ -261,10 +263,12 @@ fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled) -> Result<
             continue;
         }
         let text = Content::bytes(record.to_text());
-        tree.insert(record.path, Entry::file(text, 0o644, &own))?;
+        let time = record.files.keys().next().and_then(|file| tree.mtime(file));
+        tree.insert(record.path, Entry::file(text, 0o644, &own).made_at(time))?;
     }
     for pyc in compiled.pycs {
-        tree.replace(pyc.path, Entry::file(pyc.content, 0o644, &own))?;
+        let time = tree.mtime(&pyc.source);
+        tree.replace(pyc.path, Entry::file(pyc.content, 0o644, &own).made_at(time))?;
     }
     Ok(tree)
 }

@@ -73,9 +73,10 @@ pub struct Installed {
     pub notes: Vec<Note>,
 }
 
-/// Lays the files of `wheel` out in `layout`; the hashes in its record are those [`Wheel::verify`] vouches for.
-pub fn install(wheel: &Wheel, layout: &Layout) -> Result<Installed> {
-    let mut installing = Installing::new(wheel, layout)?;
+/// Lays the files of `wheel`, made at `mtime`, out in `layout`; the hashes in its record are those [`Wheel::verify`]
+/// vouches for.
+pub fn install(wheel: &Wheel, layout: &Layout, mtime: Option<u64>) -> Result<Installed> {
+    let mut installing = Installing::new(wheel, layout, mtime)?;
     for (name, member) in wheel.members() {
         installing.add_member(name, member)?;
     }
@@ -105,6 +106,7 @@ struct Installing<'a> {
     bin: PkgPath,
     python: String,
     origin: Arc<str>,
+    mtime: Option<u64>,
     record: BTreeMap<String, Listed>,
     tree: Tree,
     files: BTreeMap<PkgPath, Digest>,
@@ -112,7 +114,7 @@ struct Installing<'a> {
 }
 
 impl<'a> Installing<'a> {
-    fn new(wheel: &'a Wheel, layout: &'a Layout) -> Result<Self> {
+    fn new(wheel: &'a Wheel, layout: &'a Layout, mtime: Option<u64>) -> Result<Self> {
         let origin = format!("{} {}", wheel.metadata.name, wheel.metadata.version);
         Ok(Self {
             wheel,
@@ -121,6 +123,7 @@ impl<'a> Installing<'a> {
             bin: layout.bin()?,
             python: layout.python()?.absolute(),
             origin: Arc::from(origin),
+            mtime,
             record: wheel.record()?,
             tree: Tree::new(),
             files: BTreeMap::new(),
@@ -244,7 +247,7 @@ impl<'a> Installing<'a> {
             }
         };
         let digest = Digest { sha256, len: member.content.len() };
-        self.add(path, member.content.clone(), digest, mode)
+        self.add(path, member.content.clone().with_sha256(sha256), digest, mode)
     }
 
     fn add_bytes(&mut self, path: PkgPath, bytes: Vec<u8>, mode: u32) -> Result<()> {
@@ -253,7 +256,8 @@ impl<'a> Installing<'a> {
     }
 
     fn add(&mut self, path: PkgPath, content: Content, digest: Digest, mode: u32) -> Result<()> {
-        self.tree.insert(path.clone(), Entry::file(content, mode, &self.origin))?;
+        let entry = Entry::file(content, mode, &self.origin).made_at(self.mtime);
+        self.tree.insert(path.clone(), entry)?;
         self.files.insert(path, digest);
         Ok(())
     }
@@ -288,7 +292,7 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let wheel = Wheel::open(&write(dir.path(), "demo-1.0-py3-none-any.whl", &zip.bytes()))?;
         let layout = Layout { prefix: PkgPath::new("/opt/app")?, minor: "3.11".to_owned() };
-        install(&wheel, &layout)
+        install(&wheel, &layout, None)
     }
 
     fn demo(files: &[(&str, &str)]) -> Zip {

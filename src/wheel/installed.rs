@@ -30,9 +30,15 @@ pub fn with_distributions(tree: Tree) -> (Tree, Vec<String>) {
     let mut with = Tree::new();
     for (path, entry) in tree.iter() {
         let entry = match entry {
-            Entry::File { content, mode, role, .. } => {
+            Entry::File { content, mode, role, mtime, .. } => {
                 let origin = Arc::clone(owners.get(path).unwrap_or(&nobody));
-                Entry::File { content: content.clone(), mode: *mode, role: *role, origin }
+                Entry::File {
+                    content: content.clone(),
+                    mode: *mode,
+                    role: *role,
+                    origin,
+                    mtime: *mtime,
+                }
             }
             Entry::Dir { .. } | Entry::Symlink { .. } => entry.clone(),
         };

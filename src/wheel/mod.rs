@@ -16,18 +16,23 @@ mod scripts;
 pub mod tags;
 mod zip;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::digest::{Hasher, base64url};
+use crate::digest::{Hasher, base64url, sha256};
 use crate::wheel::dist_info::Dirs;
 use crate::wheel::entry_points::EntryPoint;
 use crate::wheel::filename::WheelName;
 use crate::wheel::metadata::Metadata;
 use crate::wheel::record::Listed;
 use crate::wheel::zip::{Archive, Member};
+
+/// 1985-01-01: older files are taken for a mistake by tools of Debian. Zip files begin in 1980.
+const OLDEST: u64 = 473_385_600;
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 /// An open wheel whose index, names and RECORD agree. The bytes are vouched for by [`Wheel::verify`].
 #[derive(Clone, Debug)]
@@ -71,6 +76,21 @@ impl Wheel {
     /// Name of the dist-info directory inside `site-packages`.
     pub fn dist_info(&self) -> &str {
         &self.dirs.info
+    }
+
+    /// When it was made, in seconds since 1970, as far as it says: the time of its newest member.
+    ///
+    /// Many build tools give all members the same time, whatever they hold. Servers and browsers take files of equal
+    /// times for equal, so wheels of such tools differ by the second of that day, which their RECORD decides.
+    pub fn made(&self) -> Result<u64> {
+        let times: BTreeSet<_> = self.members().map(|(_, member)| member.time).collect();
+        let newest = times.last().copied().unwrap_or_default().max(OLDEST);
+        if times.len() > 1 {
+            return Ok(newest);
+        }
+        let [first, second, third, fourth, ..] = sha256(&self.read(&self.dirs.member("RECORD"))?);
+        let digest = u32::from_be_bytes([first, second, third, fourth]);
+        Ok(newest - newest % DAY + u64::from(digest) % DAY)
     }
 
     /// Every member with a hash: all but RECORD and its signatures. It is read whenever it is needed, because it is
@@ -128,7 +148,11 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let wheel = Wheel::open(&write(dir.path(), name, bytes))?;
         wheel.verify()?;
-        install(&wheel, &Layout { prefix: PkgPath::new("/opt/app")?, minor: "3.11".to_owned() })?;
+        install(
+            &wheel,
+            &Layout { prefix: PkgPath::new("/opt/app")?, minor: "3.11".to_owned() },
+            None,
+        )?;
         Ok(wheel)
     }
 
@@ -324,7 +348,7 @@ mod tests {
             let path = write(dir.path(), NAME, &mutant);
             if let Ok(wheel) = Wheel::open(&path) {
                 let _ = wheel.verify();
-                let _ = install(&wheel, &layout);
+                let _ = install(&wheel, &layout, None);
             }
             // File systems sync a file that is overwritten, and that takes its time.
             std::fs::remove_file(&path).unwrap();

@@ -315,7 +315,16 @@ mod tests {
                     let (path, mode) = path.split_once('@').unwrap_or((path, "644"));
                     let mode = u32::from_str_radix(mode, 8).unwrap();
                     let content = Content::bytes(text.get(1..).unwrap_or("").replace('_', " "));
-                    (path, Entry::File { content, mode, role, origin: Arc::from("demo 1") })
+                    (
+                        path,
+                        Entry::File {
+                            content,
+                            mode,
+                            role,
+                            origin: Arc::from("demo 1"),
+                            mtime: None,
+                        },
+                    )
                 }
             };
             tree.insert(PkgPath::new(path).unwrap(), entry).unwrap();

@@ -93,7 +93,7 @@ fn member(file: &Arc<File>, bytes: &[u8]) -> Option<(Result<Option<Member>>, usi
             })?;
         let (file, deflated) = (Arc::clone(file), method == 8);
         let offset = offset + 30 + name_len + extra_len;
-        let content = Content::Span { file, offset, stored_len, len, deflated };
+        let content = Content::Span { file, offset, stored_len, len, deflated, sha256: None };
         Ok(Some(Member { name, content, crc32 }))
     };
     Some((found(), whole))

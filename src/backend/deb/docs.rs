@@ -49,7 +49,13 @@ pub(super) fn with_docs(meta: &PackageMeta, mut tree: Tree) -> Result<Tree> {
             if path.as_str().starts_with("usr/share/doc/") { Role::Doc } else { Role::Plain };
         if tree.get(&path).is_none() {
             let content = Content::bytes(bytes);
-            let entry = Entry::File { content, mode: 0o644, role, origin: Arc::clone(&origin) };
+            let entry = Entry::File {
+                content,
+                mode: 0o644,
+                role,
+                origin: Arc::clone(&origin),
+                mtime: None,
+            };
             tree.insert(path, entry)?;
         }
     }

@@ -386,6 +386,7 @@ mod tests {
                     mode: 0o644,
                     role: Role::Config,
                     origin: Arc::from("mkpkg"),
+                    mtime: None,
                 },
             ),
         ] {

@@ -142,6 +142,7 @@ mod tests {
             mode: 0o644,
             role,
             origin: "mkpkg".into(),
+            mtime: None,
         };
         check(&[("etc/a ", config(Role::Config))], Some("blank"));
         check(&[("etc/a ", config(Role::Plain))], None);

@@ -114,6 +114,7 @@ fn content(input: &Arc<File>, member: &ArMember) -> Content {
         stored_len: member.len,
         len: member.len,
         deflated: false,
+        sha256: None,
     }
 }
 
@@ -252,7 +253,7 @@ impl Unpack<'_> {
         } else {
             Role::Plain
         };
-        Entry::File { content, mode, role, origin: Arc::clone(&self.origin) }
+        Entry::File { content, mode, role, origin: Arc::clone(&self.origin), mtime: None }
     }
 
     /// Moves the content of the current member to the end of the spool.
@@ -262,7 +263,7 @@ impl Unpack<'_> {
         tar.copy_content(&mut sink)?;
         self.end += len;
         let file = Arc::clone(&self.spool);
-        Ok(Content::Span { file, offset, stored_len: len, len, deflated: false })
+        Ok(Content::Span { file, offset, stored_len: len, len, deflated: false, sha256: None })
     }
 }
 

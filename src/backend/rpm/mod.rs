@@ -305,12 +305,14 @@ mod tests {
             mode: 0o644,
             role: Role::Config,
             origin: Arc::from("mkpkg"),
+            mtime: None,
         };
         let doc = Entry::File {
             content: Content::bytes("Buy!\n"),
             mode: 0o644,
             role: Role::Doc,
             origin: Arc::from("mkpkg"),
+            mtime: None,
         };
         let mut tree = Tree::new();
         for (name, entry) in [

@@ -295,6 +295,7 @@ mod tests {
             mode: 0o644,
             role,
             origin: "x".into(),
+            mtime: None,
         };
         for (at, entry, expected) in [
             ("opt/acme/x.py", of_role(Role::Plain), 0),

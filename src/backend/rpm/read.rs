@@ -50,7 +50,8 @@ pub(super) fn read(input: File, spool: File) -> Result<Package> {
     let offset = start + header.bytes.len() as u64;
     let len = end - offset;
     let file = Arc::new(input);
-    let payload = Content::Span { file, offset, stored_len: len, len, deflated: false };
+    let payload =
+        Content::Span { file, offset, stored_len: len, len, deflated: false, sha256: None };
     verify_payload(&header, &payload)?;
     let text = |tag| Ok::<_, anyhow::Error>(header.text(tag)?.unwrap_or_default());
     let origin = format!("{} {}", text(tags::NAME)?, text(tags::VERSION)?);
@@ -200,7 +201,13 @@ impl Unpack {
             flags if flags & DOC != 0 => Role::Doc,
             _ => Role::Plain,
         };
-        Entry::File { content, mode: file.mode & 0o7777, role, origin: Arc::clone(&self.origin) }
+        Entry::File {
+            content,
+            mode: file.mode & 0o7777,
+            role,
+            origin: Arc::clone(&self.origin),
+            mtime: None,
+        }
     }
 
     /// Moves the content of the current member to the end of the spool.
@@ -226,7 +233,7 @@ impl Unpack {
         let offset = self.end;
         self.end += len;
         let file = Arc::clone(&self.spool);
-        Ok(Content::Span { file, offset, stored_len: len, len, deflated: false })
+        Ok(Content::Span { file, offset, stored_len: len, len, deflated: false, sha256: None })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::date::Date;
 use crate::tree::PkgPath;
 use crate::wheel::zip::end::Directory;
 use crate::wheel::zip::source::{Fields, Source};
@@ -36,6 +37,8 @@ pub(super) struct Header {
     pub(super) len: u64,
     /// Unix mode, 0 when there is none.
     pub(super) mode: u32,
+    /// When the member was last changed, in seconds since 1970; 0 when it does not say.
+    pub(super) time: u64,
     /// Where the local header starts.
     pub(super) offset: u64,
 }
@@ -75,6 +78,8 @@ pub(super) fn read(source: &Source, directory: Directory) -> Result<Vec<Header>>
 struct RawHeader<'a> {
     flags: u16,
     method: u16,
+    time: u16,
+    date: u16,
     crc32: u32,
     stored_len: u32,
     len: u32,
@@ -91,7 +96,7 @@ impl<'a> RawHeader<'a> {
         let signature = fields.bytes(HEADER.len())?;
         let _versions = fields.u32()?;
         let (flags, method) = (fields.u16()?, fields.u16()?);
-        let _time = fields.u32()?;
+        let (time, date) = (fields.u16()?, fields.u16()?);
         let (crc32, stored_len, len) = (fields.u32()?, fields.u32()?, fields.u32()?);
         let (name_len, extra_len, comment_len) = (fields.u16()?, fields.u16()?, fields.u16()?);
         let disk = fields.u16()?;
@@ -103,6 +108,8 @@ impl<'a> RawHeader<'a> {
         (signature == HEADER).then_some(Self {
             flags,
             method,
+            time,
+            date,
             crc32,
             stored_len,
             len,
@@ -138,6 +145,7 @@ impl<'a> RawHeader<'a> {
             stored_len,
             len,
             mode: self.external >> 16,
+            time: time(self.date, self.time),
             offset,
         };
         header.fault().map_or(Ok(header), |fault| Err(refuse(fault)))
@@ -160,6 +168,15 @@ impl<'a> RawHeader<'a> {
             None
         }
     }
+}
+
+/// Seconds since 1970 of a date and a time as MS-DOS has them (APPNOTE 4.4.6), which name no time zone: here it is UTC.
+fn time(date: u16, time: u16) -> u64 {
+    let part = |bits: u16, from: u32, len: u32| u64::from(bits >> from & ((1 << len) - 1));
+    let (year, month, day) = (1980 + part(date, 9, 7), part(date, 5, 4), part(date, 0, 5));
+    let (hour, minute, second) = (part(time, 11, 5), part(time, 5, 6), 2 * part(time, 0, 5));
+    let day = Date::from_civil(year, month, day);
+    day.map_or(0, |day| ((day.days() * 24 + hour) * 60 + minute) * 60 + second)
 }
 
 impl Header {

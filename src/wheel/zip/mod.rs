@@ -31,6 +31,8 @@ const MAX_IN_MEMORY: u64 = 128 << 20;
 pub(super) struct Member {
     /// Unix mode with its type bits, 0 when there is none.
     pub(super) mode: u32,
+    /// When it was last changed, in seconds since 1970; 0 when it does not say.
+    pub(super) time: u64,
     /// Checksum of the content.
     pub(super) crc32: u32,
     /// Where the content is.
@@ -173,8 +175,9 @@ fn member(source: &Source, header: &Header, offset: u64) -> Member {
         stored_len: header.stored_len,
         len: header.len,
         deflated: header.method == 8,
+        sha256: None,
     };
-    Member { mode: header.mode, crc32: header.crc32, content }
+    Member { mode: header.mode, time: header.time, crc32: header.crc32, content }
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ fn everything(version: &'static str, extra: &[&str]) -> Result<Sketch> {
     let environment = PkgPath::new("etc/sysconfig/acme")?;
     let content = Content::bytes(format!("# of {version}\nGREETING='it is $(id)'\n"));
     let origin = Arc::from(ORIGIN);
-    let entry = Entry::File { content, mode: 0o644, role: Role::Config, origin };
+    let entry = Entry::File { content, mode: 0o644, role: Role::Config, origin, mtime: None };
     new.tree.insert(environment.clone(), entry)?;
     new.lifecycle = Lifecycle {
         account: Some(Account {
