@@ -7,6 +7,7 @@ pub mod app;
 pub mod artifact;
 pub mod audit;
 pub mod backend;
+pub mod cache;
 pub mod changes;
 pub mod cli;
 pub mod codec;

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::app::{App, identify};
 use crate::backend::deb;
+use crate::cache;
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::scratch;
@@ -274,7 +275,7 @@ struct Collected {
 }
 
 fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> Result<Collected> {
-    let cache = if args.no_cache { None } else { cache_dir() };
+    let kept = if args.no_cache { None } else { cache::dir() };
     let listen = |line: &str| talk.note(line);
     let request = wheelhouse::Request {
         project: &inputs.project,
@@ -288,7 +289,7 @@ fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> 
         wheelhouse: args.wheelhouse.as_deref(),
         choice: args.installer(),
         is_offline: args.offline,
-        cache: cache.as_deref(),
+        cache: kept.as_deref(),
         scratch,
         listen: &listen,
     };
@@ -310,14 +311,6 @@ fn bound(wheels: &[Wheel], inputs: &Inputs, talk: &Talk) -> Option<Machine> {
     let uname = &inputs.interpreter.environment.platform_machine;
     talk.note(&format!("the package is for {uname} alone, as `{}` is", wheel.file_name()));
     Machine::from_uname(uname)
-}
-
-/// `$XDG_CACHE_HOME/mkpkg`, or below the home directory.
-fn cache_dir() -> Option<PathBuf> {
-    let base =
-        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    base.map(|base| base.join("mkpkg"))
 }
 
 fn gates(
@@ -375,7 +368,7 @@ fn checked(
     warnings.extend(loadable::empty(&staged.tree));
     let is_here = |dir: &Path| dir.is_dir();
     warnings.extend(search_paths::check(&report, &staged.tree, &app.prefix, &is_here)?);
-    let unique = [Some(scratch.path().to_owned()), cache_dir()].into_iter().flatten().collect();
+    let unique = [Some(scratch.path().to_owned()), cache::dir()].into_iter().flatten().collect();
     let typed = std::path::absolute(&args.project).unwrap_or_else(|_| args.project.clone());
     let common = vec![inputs.project.dir.clone(), typed];
     leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;

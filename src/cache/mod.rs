@@ -1,0 +1,442 @@
+//! What builds keep for later ones: entries found by a key of everything that decides what is in them.
+//!
+//! An entry is written once, appears whole, and is verified when it is found; whatever goes wrong here costs time, never
+//! a build. What entries mean is the business of those who keep them.
+
+pub mod lock;
+
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::futimens;
+use nix::sys::time::TimeSpec;
+use nix::unistd::Uid;
+
+use crate::cache::lock::Lock;
+use crate::digest::{Hasher, HashingWriter, hex, sha256};
+
+/// What an entry holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Compressed bytes of a part of a package.
+    Segment,
+    /// Byte code.
+    ByteCode,
+    /// What was found out about a wheel.
+    Facts,
+}
+
+impl Kind {
+    /// Name of its directory. The number grows whenever an entry comes to mean something else, so that no mkpkg reads what
+    /// another one meant otherwise.
+    fn dir(self) -> &'static str {
+        match self {
+            Self::Segment => "segments-1",
+            Self::ByteCode => "bytecode-1",
+            Self::Facts => "facts-1",
+        }
+    }
+}
+
+/// The name of an entry: a digest of everything that decides what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    kind: Kind,
+    digest: [u8; 32],
+}
+
+impl Key {
+    /// The key of the entry of this kind that `parts` decide.
+    pub fn new<P: AsRef<[u8]>>(kind: Kind, parts: &[P]) -> Self {
+        let mut text = format!("mkpkg {}\n", kind.dir()).into_bytes();
+        for part in parts {
+            let part = part.as_ref();
+            text.extend((part.len() as u64).to_le_bytes());
+            text.extend(part);
+        }
+        Self { kind, digest: sha256(&text) }
+    }
+
+    /// Hashes content that belongs to this key: that of another does not pass for it.
+    fn hasher(&self) -> Hasher {
+        let mut hasher = Hasher::sha256();
+        hasher.update(&self.digest);
+        hasher
+    }
+}
+
+/// The first bytes of every entry. Its digest follows, then the length of its content (little endian), then that.
+const MAGIC: &[u8; 8] = b"mkpkg 1\n";
+/// Where content begins.
+const HEADER: usize = MAGIC.len() + 32 + 8;
+/// How the name of a file begins that is being written.
+const PART: &str = ".part-";
+/// How much is read or written at once.
+const BUFFER: usize = 128 << 10;
+
+/// An entry that was found whole.
+#[derive(Debug)]
+pub struct Found {
+    /// The open entry: it can be read even after it was removed from the cache.
+    pub file: File,
+    /// Where its content begins.
+    pub offset: u64,
+    /// How long that is.
+    pub len: u64,
+}
+
+/// Entries of earlier builds, and a place for those of this one.
+#[derive(Debug, Default)]
+pub struct Cache {
+    /// `None` for a cache that has nothing and keeps nothing.
+    dir: Option<PathBuf>,
+    /// Bytes this build has added.
+    kept: AtomicU64,
+    trouble: Mutex<Option<String>>,
+}
+
+/// `$XDG_CACHE_HOME/mkpkg`, or below the home directory; `None` without either.
+pub fn dir() -> Option<PathBuf> {
+    let base =
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    base.map(|base| base.join("mkpkg"))
+}
+
+impl Cache {
+    /// The cache in `dir`, which is made if it is not there.
+    ///
+    /// Whoever can write entries decides what is in packages. A directory is therefore only used if it belongs to us or
+    /// to root and not everybody can write into it; else [`Self::trouble`] tells why it is not.
+    pub fn open(dir: PathBuf) -> Self {
+        // "If, when attempting to write a file, the destination directory is non-existent an attempt should be made to
+        // create it with permission 0700." (XDG Base Directory Specification)
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        let why = match made.and_then(|()| fs::metadata(&dir)) {
+            Err(error) => error.to_string(),
+            Ok(there) if !is_trusted(&there) => "it belongs neither to you nor to root".to_owned(),
+            Ok(there) if there.mode() & 0o002 != 0 => "everybody can write there".to_owned(),
+            Ok(_) => return Self { dir: Some(dir), ..Self::default() },
+        };
+        let trouble = format!("the cache `{}` is not used: {why}", dir.display());
+        Self { trouble: Mutex::new(Some(trouble)), ..Self::default() }
+    }
+
+    /// A cache that has nothing and keeps nothing.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Its directory; `None` when nothing can be kept.
+    pub fn dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
+    }
+
+    /// The first thing that could not be kept or used, and why.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The entry of `key`, if it is there and whole: all of it is read once, in bounded memory. A damaged one is removed.
+    pub fn find(&self, key: &Key) -> Option<Found> {
+        let (file, len) = self.verified(key, &mut io::sink())?;
+        Some(Found { file, offset: HEADER as u64, len })
+    }
+
+    /// The content of the entry of `key`, as [`Self::find`], for one that fits into memory.
+    pub fn load(&self, key: &Key) -> Option<Vec<u8>> {
+        let mut content = Vec::new();
+        self.verified(key, &mut content)?;
+        Some(content)
+    }
+
+    /// Keeps everything `content` yields as the entry of `key`. What fails is told by [`Self::trouble`] only.
+    pub fn keep(&self, key: &Key, content: &mut dyn Read) {
+        let Some(path) = self.path(key) else { return };
+        match write(&path, key, content) {
+            Ok(len) => {
+                self.kept.fetch_add(len, Ordering::Relaxed);
+            }
+            Err(error) => {
+                let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+                trouble.get_or_insert(format!("cannot keep `{}`: {error}", path.display()));
+            }
+        }
+    }
+
+    /// Waits until nobody else makes the entry of `key`, which should then be looked for again.
+    ///
+    /// Whoever waits must hold no other lock. Where no lock can be had, as in a cache that cannot be written, each build
+    /// makes the entry for itself.
+    pub fn lock(&self, key: &Key) -> Option<Lock> {
+        let path = self.path(key)?.with_extension(lock::EXTENSION);
+        fs::create_dir_all(path.parent()?).ok()?;
+        Lock::wait(path).ok()
+    }
+
+    fn path(&self, key: &Key) -> Option<PathBuf> {
+        let (dir, name) = (self.dir.as_ref()?, hex(&key.digest));
+        Some(dir.join(key.kind.dir()).join(&name[..2]).join(&name[2..]))
+    }
+
+    /// The entry of `key` and its length, once it was read and found whole; its content goes to `sink`.
+    fn verified(&self, key: &Key, sink: &mut dyn Write) -> Option<(File, u64)> {
+        let path = self.path(key)?;
+        let mut file = open_trusted(&path)?;
+        let Ok(Some(len)) = read_through(&mut file, key, sink) else {
+            let _ = fs::remove_file(&path);
+            return None;
+        };
+        touch(&file);
+        Some((file, len))
+    }
+}
+
+/// Whether we or root own a file: anybody else could have put into it what suits him.
+fn is_trusted(file: &Metadata) -> bool {
+    [0, Uid::effective().as_raw()].contains(&file.uid())
+}
+
+/// Opens a regular file that belongs to us or to root.
+fn open_trusted(path: &Path) -> Option<File> {
+    let mut options = File::options();
+    // Neither what a link leads to, nor a pipe that nobody writes into.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = options.read(true).custom_flags(flags.bits()).open(path).ok()?;
+    let there = file.metadata().ok()?;
+    (there.is_file() && is_trusted(&there)).then_some(file)
+}
+
+/// Makes a file the one that was used last; who does not own it cannot.
+fn touch(file: &File) {
+    let _ = futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
+}
+
+/// Copies the content of an entry into `sink`; gives its length, or `None` when it is not what was written for `key`.
+fn read_through(file: &mut File, key: &Key, sink: &mut dyn Write) -> io::Result<Option<u64>> {
+    let mut header = [0; HEADER];
+    file.read_exact(&mut header)?;
+    let mut content = HashingWriter::new(sink, key.hasher());
+    io::copy(&mut BufReader::with_capacity(BUFFER, file), &mut content)?;
+    let (_, digest, len) = content.finish();
+    Ok((header == self::header(&digest, len)).then_some(len))
+}
+
+/// Writes an entry: whole, or not at all. What a crash of the machine leaves of it will not pass for whole.
+fn write(path: &Path, key: &Key, content: &mut dyn Read) -> io::Result<u64> {
+    let dir = path.parent().unwrap_or(path);
+    fs::create_dir_all(dir)?;
+    let mut part = tempfile::Builder::new()
+        .prefix(PART)
+        .permissions(Permissions::from_mode(0o666)) // less the umask
+        .tempfile_in(dir)?;
+    part.write_all(&[0; HEADER])?;
+    let sink = BufWriter::with_capacity(BUFFER, part.as_file_mut());
+    let mut sink = HashingWriter::new(sink, key.hasher());
+    io::copy(content, &mut sink)?;
+    let (mut sink, digest, len) = sink.finish();
+    sink.flush()?;
+    drop(sink);
+    part.seek(SeekFrom::Start(0))?;
+    part.write_all(&header(&digest, len))?;
+    part.persist(path)?;
+    Ok(len)
+}
+
+fn header(digest: &[u8], len: u64) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let (magic, rest) = header.split_at_mut(MAGIC.len());
+    magic.copy_from_slice(MAGIC);
+    rest[..32].copy_from_slice(digest);
+    rest[32..].copy_from_slice(&len.to_le_bytes());
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{self, Read};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::path::PathBuf;
+    use std::thread;
+
+    use crate::cache::{Cache, HEADER, Key, Kind};
+
+    fn key(name: &str) -> Key {
+        Key::new(Kind::Facts, &[name])
+    }
+
+    fn read(found: &crate::cache::Found) -> Vec<u8> {
+        let mut content = vec![0; usize::try_from(found.len).unwrap()];
+        std::os::unix::fs::FileExt::read_exact_at(&found.file, &mut content, found.offset).unwrap();
+        content
+    }
+
+    /// A cache, and where it has `key("a")`, which holds `content`.
+    fn filled(content: &[u8]) -> (tempfile::TempDir, Cache, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path().join("mkpkg"));
+        assert!(cache.find(&key("a")).is_none());
+        cache.keep(&key("a"), &mut &content[..]);
+        assert_eq!(cache.trouble(), None);
+        let path = cache.path(&key("a")).unwrap();
+        (dir, cache, path)
+    }
+
+    #[test]
+    fn what_is_kept_is_found() {
+        let long = vec![7; 1 << 20];
+        for content in [&b""[..], b"facts", &long] {
+            let (_dir, cache, path) = filled(content);
+            assert!(read(&cache.find(&key("a")).unwrap()) == content);
+            assert!(cache.load(&key("a")).unwrap() == content);
+            assert!(cache.find(&key("b")).is_none());
+            assert!(cache.find(&Key::new(Kind::Segment, &["a"])).is_none());
+            // Nothing else lies about, and the newer of two is as good.
+            cache.keep(&key("a"), &mut &content[..]);
+            assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        }
+        let none = Cache::none();
+        none.keep(&key("a"), &mut &b"facts"[..]);
+        assert!(none.find(&key("a")).is_none() && none.lock(&key("a")).is_none());
+    }
+
+    #[test]
+    fn keys_do_not_run_together() {
+        let keys = [
+            Key::new(Kind::Facts, &["ab", "c"]),
+            Key::new(Kind::Facts, &["a", "bc"]),
+            Key::new(Kind::Facts, &["ab", "c", ""]),
+            Key::new(Kind::Segment, &["ab", "c"]),
+        ];
+        for (at, key) in keys.iter().enumerate() {
+            assert!(!keys[..at].contains(key));
+        }
+    }
+
+    #[test]
+    fn damage_anywhere_is_seen_and_removed() {
+        let (_dir, cache, path) = filled(b"what was found out");
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            for damaged in [&flipped[..], &whole[..at]] {
+                fs::write(&path, damaged).unwrap();
+                assert!(cache.find(&key("a")).is_none(), "{at}");
+                assert!(!path.exists(), "{at}");
+            }
+        }
+        fs::write(&path, [&whole[..], b"x"].concat()).unwrap();
+        assert!(cache.load(&key("a")).is_none());
+        // An entry under the name of another: whole, and wrong.
+        let other = cache.path(&key("b")).unwrap();
+        fs::create_dir_all(other.parent().unwrap()).unwrap();
+        fs::write(&other, &whole).unwrap();
+        assert!(cache.find(&key("b")).is_none());
+        fs::write(&path, &whole).unwrap();
+        assert_eq!(cache.load(&key("a")).unwrap().len(), whole.len() - HEADER);
+    }
+
+    #[test]
+    fn content_that_cannot_be_read_is_not_kept() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("broken"))
+            }
+        }
+        let (_dir, cache, _) = filled(b"");
+        cache.keep(&key("b"), &mut (&b"begin"[..]).chain(Broken));
+        assert!(cache.find(&key("b")).is_none());
+        assert!(cache.trouble().unwrap().ends_with(": broken"));
+    }
+
+    #[test]
+    fn writers_do_not_disturb_each_other() {
+        let (_dir, cache, path) = filled(b"");
+        let content: Vec<u8> = (0..200_000_u32).map(|at| at as u8).collect();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        cache.keep(&key("a"), &mut &content[..]);
+                        // Replaced or not, what is found is one of the two.
+                        let found = cache.load(&key("a")).unwrap();
+                        assert!(found == content);
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_makes_what_many_want() {
+        let (_dir, cache, path) = filled(b"");
+        let made = std::sync::atomic::AtomicU32::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _lock = cache.lock(&key("b")).unwrap();
+                    if cache.find(&key("b")).is_none() {
+                        made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        thread::sleep(std::time::Duration::from_millis(20));
+                        cache.keep(&key("b"), &mut &b"made"[..]);
+                    }
+                });
+            }
+        });
+        assert_eq!(made.into_inner(), 1);
+        let dir = cache.path(&key("b")).unwrap();
+        let dir = dir.parent().unwrap();
+        let others = usize::from(dir == path.parent().unwrap());
+        assert_eq!(fs::read_dir(dir).unwrap().count(), 1 + others);
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_not_used() {
+        let (dir, cache, path) = filled(b"facts");
+        let base = cache.dir().unwrap().to_owned();
+        fs::set_permissions(&base, fs::Permissions::from_mode(0o777)).unwrap();
+        let open = Cache::open(base.clone());
+        assert!(open.find(&key("a")).is_none());
+        assert!(open.trouble().unwrap().ends_with("is not used: everybody can write there"));
+        fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(Cache::open(base.clone()).find(&key("a")).is_some());
+        // A link, a directory.
+        let aside = dir.path().join("aside");
+        fs::rename(&path, &aside).unwrap();
+        symlink(&aside, &path).unwrap();
+        assert!(cache.find(&key("a")).is_none());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(cache.find(&key("a")).is_none());
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&aside, &path).unwrap();
+        assert!(cache.find(&key("a")).is_some());
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        assert!(cache.find(&key("a")).is_none());
+        std::os::unix::fs::chown(&base, Some(65534), None).unwrap();
+        let trouble = Cache::open(base).trouble().unwrap();
+        assert!(trouble.ends_with("it belongs neither to you nor to root"), "{trouble}");
+    }
+
+    #[test]
+    fn use_is_remembered() {
+        let (_dir, cache, path) = filled(b"facts");
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mtime(), 0);
+        cache.find(&key("a")).unwrap();
+        assert!(fs::metadata(&path).unwrap().mtime() > 0);
+    }
+}
