@@ -33,6 +33,7 @@ pub mod releases;
 pub mod report;
 pub mod sbom;
 pub mod scratch;
+pub mod segments;
 pub mod services;
 pub mod signer;
 pub mod summary;

@@ -2,20 +2,23 @@
 //!
 //! Knows nothing of Python, formats or policy. Content is described here and opened by a writer.
 
+mod merge;
+mod span;
+
 use std::collections::btree_map::{Entry as Slot, Iter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::codec::{exactly, inflate};
 use crate::digest::sha256;
 use crate::error::UserError;
+use crate::tree::span::SpanReader;
 
 /// Longest path component in bytes: dpkg appends `.dpkg-new` while it unpacks, and file systems stop at 255.
 pub const MAX_COMPONENT: usize = 246;
@@ -244,22 +247,6 @@ impl Content {
     }
 }
 
-struct SpanReader<'a> {
-    file: &'a File,
-    offset: u64,
-    left: u64,
-}
-
-impl Read for SpanReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let count = self.file.read_at(&mut buffer[..want], self.offset)?;
-        self.offset += count as u64;
-        self.left -= count as u64;
-        Ok(count)
-    }
-}
-
 /// Everything a package installs, in archive order: sorted by the bytes of the path. Clones share what is not changed.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
@@ -287,7 +274,7 @@ impl Tree {
                 Ok(())
             }
             Slot::Occupied(mut slot) => {
-                let merged = merge(slot.key(), slot.get(), entry)?;
+                let merged = merge::merge(slot.key(), slot.get(), entry)?;
                 slot.insert(merged);
                 Ok(())
             }
@@ -328,30 +315,6 @@ impl Tree {
             Entry::File { mtime, .. } => *mtime,
             Entry::Dir { .. } | Entry::Symlink { .. } => None,
         }
-    }
-
-    /// Time stamps of all entries of a package made at `epoch`, in archive order. None is later; a directory is as old
-    /// as the newest thing below it.
-    pub fn mtimes(&self, epoch: u64) -> Vec<u64> {
-        let of_entry = |entry: &Entry| match entry {
-            Entry::File { mtime: Some(time), .. } => epoch.min(*time),
-            Entry::File { mtime: None, .. } | Entry::Symlink { .. } => epoch,
-            Entry::Dir { .. } => 0,
-        };
-        let mut times: Vec<_> = self.entries.values().map(of_entry).collect();
-        let places: BTreeMap<_, _> =
-            self.entries.keys().enumerate().map(|(place, path)| (path.as_str(), place)).collect();
-        // From the last to the first, so that what is in a directory comes before it, and an empty one is known by then.
-        for (path, place) in places.iter().rev() {
-            if times[*place] == 0 {
-                times[*place] = epoch;
-            }
-            let parent = path.rsplit_once('/').and_then(|(parent, _)| places.get(parent));
-            if let Some(parent) = parent {
-                times[*parent] = times[*parent].max(times[*place]);
-            }
-        }
-        times
     }
 
     /// All entries in archive order.
@@ -424,35 +387,6 @@ impl Tree {
     }
 }
 
-/// The one entry two insertions at `path` agree on.
-fn merge(path: &PkgPath, old: &Entry, new: Entry) -> Result<Entry> {
-    let agrees = match (old, &new) {
-        (Entry::Dir { .. }, Entry::Dir { .. }) => true,
-        (Entry::Symlink { target: old }, Entry::Symlink { target: new }) => old == new,
-        (Entry::File { content: old, .. }, Entry::File { content: new, .. }) => {
-            equal(old, new).with_context(|| format!("cannot read `{path}`"))?
-        }
-        (Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. }, _) => false,
-    };
-    if agrees {
-        return Ok(new);
-    }
-    let message = format!("{} and {} both install `{path}`, and differ", owner(old), owner(&new));
-    Err(UserError::input(message).hint("drop one of the two, or `exclude` the path").into())
-}
-
-fn owner(entry: &Entry) -> String {
-    match entry {
-        Entry::File { origin, .. } => format!("`{origin}`"),
-        Entry::Dir { .. } => "a directory".to_owned(),
-        Entry::Symlink { target } => format!("a link to `{target}`"),
-    }
-}
-
-fn equal(left: &Content, right: &Content) -> io::Result<bool> {
-    Ok(left.len() == right.len() && left.read()? == right.read()?)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
@@ -505,29 +439,6 @@ mod tests {
         assert_eq!(error.to_string(), "`b 2` and `c 3` both install `/f`, and differ");
         let below = tree.insert(path("f/g"), file("2", "c 3")).unwrap_err();
         assert_eq!(below.to_string(), "`/f/g` cannot be below `/f`, which is not a directory");
-    }
-
-    #[test]
-    fn times() {
-        let mut tree = Tree::new();
-        for (at, time) in
-            [("a/b/x", Some(5)), ("a/b/y", Some(70)), ("a/c/x", Some(7)), ("a-b", None)]
-        {
-            tree.insert(path(at), file("1", "a 1").made_at(time)).unwrap();
-        }
-        tree.insert(path("a/d"), Entry::Dir { mode: 0o755 }).unwrap();
-        let names: Vec<_> = tree.iter().map(|(path, _)| path.as_str()).collect();
-        let expected = [
-            ("a", 60),
-            ("a-b", 60),
-            ("a/b", 60),
-            ("a/b/x", 5),
-            ("a/b/y", 60),
-            ("a/c", 7),
-            ("a/c/x", 7),
-            ("a/d", 60),
-        ];
-        assert_eq!(names.into_iter().zip(tree.mtimes(60)).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::app::{App, identify};
 use crate::backend::deb;
-use crate::cache;
+use crate::cache::{self, Cache};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::scratch;
@@ -62,6 +62,8 @@ pub struct Inputs {
     pub epoch: u64,
     /// Compression asked for; `None` for what suits the release.
     pub compression: Option<Compression>,
+    /// What earlier builds kept.
+    pub cache: Cache,
 }
 
 /// A tree that passed every gate, and what is to be said of it.
@@ -108,7 +110,20 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let lock =
         lock::load(&project.dir, &project.config.requirements, &roots, &interpreter.environment)?;
     demand_lock(args, lock.as_ref(), talk)?;
-    Ok(Inputs { project, sources, target, interpreter, is_foreign, tags, lock, epoch, compression })
+    let kept = if args.no_cache { None } else { cache::dir() };
+    let cache = kept.map_or_else(Cache::none, Cache::open);
+    Ok(Inputs {
+        project,
+        sources,
+        target,
+        interpreter,
+        is_foreign,
+        tags,
+        lock,
+        epoch,
+        compression,
+        cache,
+    })
 }
 
 /// The machine that is asked for, when it is not this one. Nothing for it can be fetched, built or run here.
@@ -275,7 +290,6 @@ struct Collected {
 }
 
 fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> Result<Collected> {
-    let kept = if args.no_cache { None } else { cache::dir() };
     let listen = |line: &str| talk.note(line);
     let request = wheelhouse::Request {
         project: &inputs.project,
@@ -289,7 +303,7 @@ fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> 
         wheelhouse: args.wheelhouse.as_deref(),
         choice: args.installer(),
         is_offline: args.offline,
-        cache: kept.as_deref(),
+        cache: inputs.cache.dir(),
         scratch,
         listen: &listen,
     };

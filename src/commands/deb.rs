@@ -107,9 +107,9 @@ impl Format for Deb {
         (meta, tree): (&PackageMeta, Tree),
         inputs: &Inputs,
         args: &BuildArgs,
-        (out, spool): (&mut File, File),
+        files: (&mut File, File),
     ) -> Result<()> {
-        deb::write(meta, tree, &options(inputs, args.jobs()), out, spool)
+        deb::write(meta, tree, &options(inputs, args.jobs()), &inputs.cache, files)
     }
 }
 

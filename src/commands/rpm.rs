@@ -115,9 +115,9 @@ impl Format for Rpm {
         (meta, tree): (&PackageMeta, Tree),
         inputs: &Inputs,
         args: &BuildArgs,
-        (out, spool): (&mut File, File),
+        files: (&mut File, File),
     ) -> Result<()> {
-        rpm::write(meta, tree, &options(inputs, args.jobs()), out, spool)
+        rpm::write(meta, tree, &options(inputs, args.jobs()), &inputs.cache, files)
     }
 
     fn sign(&self, package: &File, args: &BuildArgs) -> Result<()> {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
 /// One entry of the payload.
@@ -33,7 +33,7 @@ pub(crate) fn payload(package: &Path) -> BTreeMap<String, Entry> {
 }
 
 fn entries(stream: impl Read) -> BTreeMap<String, Entry> {
-    let mut archive = Archive::new(GzDecoder::new(stream));
+    let mut archive = Archive::new(MultiGzDecoder::new(stream));
     let mut entries = BTreeMap::new();
     for entry in archive.entries().expect("the payload is a tar archive") {
         let mut entry = entry.expect("the payload is a tar archive");

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use mkpkg::backend::rpm::{self, Options};
+use mkpkg::cache::Cache;
 use mkpkg::codec::Compression;
 use mkpkg::lifecycle::Lifecycle;
 use mkpkg::package::{PackageMeta, PackageName};
@@ -250,7 +251,7 @@ fn files_of_more_than_four_gibibytes() -> Result<()> {
     let mut out = fs::File::create(&package)?;
     let spool = tempfile::tempfile_in(scratch.path())?;
     let options = Options { compression: Compression::Zstd(1), threads: 2 };
-    rpm::write(&meta("1.0")?, tree, &options, &mut out, spool)?;
+    rpm::write(&meta("1.0")?, tree, &options, &Cache::none(), (&mut out, spool))?;
     let home = scratch.path();
     let verdict = output(rpm(home).arg("-K").arg(&package))?;
     ensure!(verdict.ends_with(": digests OK\n"), "{verdict}");

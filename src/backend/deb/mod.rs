@@ -19,7 +19,7 @@ mod version;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Cursor, Seek, Write};
+use std::io::{BufWriter, Cursor};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -29,11 +29,14 @@ use crate::backend::deb::archive::ArWriter;
 use crate::backend::deb::libraries::{Derived, Packages, Request};
 use crate::backend::deb::payload::Payload;
 use crate::backend::deb::tarball::TarWriter;
-use crate::codec::{Compression, Compressor};
+use crate::cache::Cache;
+use crate::codec::Compression;
+use crate::codec::piece::pack;
 use crate::error::UserError;
 use crate::host::release::Release;
 use crate::needs::Needs;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
+use crate::segments::Means;
 use crate::tree::Tree;
 
 /// dpkg moves a directory out of the way of a file, with all that was put into it.
@@ -201,8 +204,8 @@ pub fn write(
     meta: &PackageMeta,
     tree: Tree,
     options: &Options,
-    out: &mut File,
-    mut spool: File,
+    cache: &Cache,
+    (out, spool): (&mut File, File),
 ) -> Result<()> {
     if meta.epoch >= MTIME_LIMIT {
         let message = format!("{} seconds since 1970 do not fit a .deb", meta.epoch);
@@ -215,12 +218,13 @@ pub fn write(
     contents::check(&meta.prefix, &tree)?;
     payload::check(&tree)?;
     let compression = options.compression;
-    let payload = payload::write(&tree, compression, options.threads, meta.epoch, &mut spool)?;
+    let means = Means { compression, jobs: options.threads, cache };
+    let payload = payload::write(&tree, meta.epoch, &means, spool)?;
     let mut members: BTreeMap<&str, (String, u32)> =
         scripts.into_iter().map(|(name, text)| (name, (text, 0o755))).collect();
     let control = metadata::control(meta, options, payload.installed_size)?;
     members.insert("control", (control, 0o644));
-    let Payload { len, md5sums, conffiles, .. } = payload;
+    let Payload { packed, md5sums, conffiles, .. } = payload;
     for (name, text) in [("md5sums", md5sums), ("conffiles", conffiles)] {
         if !text.is_empty() {
             members.insert(name, (text, 0o644));
@@ -228,11 +232,10 @@ pub fn write(
     }
     let control = control_tar(&members, compression, meta.epoch)?;
     let suffix = suffix(compression);
-    spool.rewind().context("cannot read the spool")?;
     let mut ar = ArWriter::new(BufWriter::new(out), meta.epoch);
     ar.append("debian-binary", 4, Cursor::new("2.0\n"))?;
     ar.append(&format!("control.tar.{suffix}"), control.len() as u64, Cursor::new(control))?;
-    ar.append(&format!("data.tar.{suffix}"), len, spool)?;
+    ar.append(&format!("data.tar.{suffix}"), packed.packed_len(), packed.read())?;
     ar.finish()?;
     Ok(())
 }
@@ -260,17 +263,15 @@ fn control_tar(
     compression: Compression,
     mtime: u64,
 ) -> Result<Vec<u8>> {
-    let pack = || {
-        let mut tar = TarWriter::new(Compressor::new(Vec::new(), compression, 1)?, mtime);
+    let packed = || {
+        let mut tar = TarWriter::new(Vec::new(), mtime);
         tar.dir("./", 0o755)?;
         for (name, (text, mode)) in members {
             tar.file(&format!("./{name}"), *mode, text.len() as u64, &mut text.as_bytes())?;
         }
-        let mut compressor = tar.finish()?;
-        compressor.flush()?;
-        compressor.finish()
+        pack(&tar.finish()?, compression)
     };
-    pack().context("cannot write the control archive")
+    packed().context("cannot write the control archive")
 }
 
 #[cfg(test)]
@@ -281,6 +282,7 @@ mod tests {
 
     use crate::backend::deb::docs::with_docs;
     use crate::backend::deb::{Options, architecture, file_name, read, relation, version, write};
+    use crate::cache::Cache;
     use crate::codec::Compression;
     use crate::digest::{hex, sha256};
     use crate::error::exit_code;
@@ -403,7 +405,8 @@ mod tests {
 
     fn pack(tree: &Tree, options: &Options) -> Vec<u8> {
         let mut out = tempfile::tempfile().unwrap();
-        write(&meta(), tree.clone(), options, &mut out, tempfile::tempfile().unwrap()).unwrap();
+        let spool = tempfile::tempfile().unwrap();
+        write(&meta(), tree.clone(), options, &Cache::none(), (&mut out, spool)).unwrap();
         let mut bytes = Vec::new();
         out.rewind().unwrap();
         out.read_to_end(&mut bytes).unwrap();
@@ -534,7 +537,8 @@ mod tests {
         meta.epoch = u64::MAX;
         let mut out = tempfile::tempfile().unwrap();
         let spool = tempfile::tempfile().unwrap();
-        let error = write(&meta, tree(), &options(), &mut out, spool).unwrap_err();
+        let error =
+            write(&meta, tree(), &options(), &Cache::none(), (&mut out, spool)).unwrap_err();
         assert_eq!(exit_code(&error), 2);
     }
 }

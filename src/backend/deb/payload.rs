@@ -1,22 +1,23 @@
-//! The payload: `data.tar` and everything that is counted while it is written.
+//! The payload: `data.tar` and everything that is said of the files in it.
 //!
 //! Knows which entries a package may hold, and nothing of its control data.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, Read, Write};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::backend::deb::tarball::TarWriter;
-use crate::codec::{Compression, Compressor};
-use crate::digest::{Hasher, HashingReader, hex};
+use crate::backend::deb::tarball::{END, TarWriter};
+use crate::digest::{Hasher, hex};
 use crate::error::UserError;
-use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+use crate::segments::item::{Item, items};
+use crate::segments::{self, Archive, Examined, Means};
+use crate::tree::{Entry, PkgPath, Role, Tree};
 
 /// What is known of a payload once it is written.
 pub(super) struct Payload {
-    /// Length of the compressed payload in bytes.
-    pub(super) len: u64,
+    /// The compressed archive.
+    pub(super) packed: segments::Payload,
     /// `md5sums`: every file that is no conffile.
     pub(super) md5sums: String,
     /// `conffiles`: what an administrator may edit.
@@ -39,70 +40,86 @@ pub(super) fn check(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// Writes the compressed payload to `spool`; memory does not grow with the tree.
-pub(super) fn write(
-    tree: &Tree,
-    compression: Compression,
-    threads: usize,
-    mtime: u64,
-    spool: &mut File,
-) -> Result<Payload> {
-    let cannot = "cannot write to the spool";
-    let compressor = Compressor::new(&mut *spool, compression, threads).context(cannot)?;
-    let out = BufWriter::with_capacity(256 << 10, compressor);
-    let mut tar = TarWriter::new(out, mtime);
+/// Packs the payload of a package made at `epoch` into `spool`.
+pub(super) fn write(tree: &Tree, epoch: u64, means: &Means<'_>, spool: File) -> Result<Payload> {
+    let items = items(tree, epoch, |_, _| true);
+    let packed = segments::write(&DataTar { epoch }, &items, epoch, means, spool)?;
     let (md5sums, conffiles) = (String::new(), String::new());
-    let mut payload = Payload { len: 0, md5sums, conffiles, installed_size: 1 };
-    tar.dir("./", 0o755).context(cannot)?;
-    for (path, entry) in tree.iter() {
-        payload.add(&mut tar, path, entry).with_context(|| format!("cannot pack `{path}`"))?;
+    let mut payload = Payload { packed, md5sums, conffiles, installed_size: 1 };
+    let digests = std::mem::take(&mut payload.packed.facts);
+    for (_, entry) in tree.iter() {
+        payload.installed_size += match entry {
+            Entry::Dir { .. } => 1,
+            Entry::Symlink { target } => (target.len() as u64).div_ceil(1024),
+            Entry::File { content, .. } => content.len().div_ceil(1024),
+        };
     }
-    let compressor = tar.finish().context(cannot)?.into_inner().map_err(io::Error::from);
-    compressor.context(cannot)?.finish().context(cannot)?;
-    payload.len = spool.stream_position().context(cannot)?;
+    let files = tree.iter().filter_map(|(path, entry)| match entry {
+        Entry::File { role, .. } => Some((path, is_conffile(path, *role))),
+        Entry::Dir { .. } | Entry::Symlink { .. } => None,
+    });
+    for ((path, is_conffile), digest) in files.zip(digests.chunks(MD5)) {
+        if is_conffile {
+            payload.conffiles += &format!("{}\n", path.absolute());
+        } else {
+            payload.md5sums += &format!("{}  {}\n", hex(digest), path.as_str());
+        }
+    }
     Ok(payload)
 }
 
-impl Payload {
-    fn add<W: Write>(
-        &mut self,
-        tar: &mut TarWriter<W>,
-        path: &PkgPath,
-        entry: &Entry,
+/// Bytes of an MD5 digest.
+const MD5: usize = 16;
+
+/// How `data.tar` is written.
+struct DataTar {
+    /// Time stamp of the root directory.
+    epoch: u64,
+}
+
+impl Archive for DataTar {
+    fn name(&self) -> &'static str {
+        "tar 1"
+    }
+
+    fn start(&self) -> Vec<u8> {
+        let mut tar = TarWriter::new(Vec::new(), self.epoch);
+        tar.dir("./", 0o755).expect("writing to memory cannot fail");
+        tar.into_inner()
+    }
+
+    fn end(&self) -> Vec<u8> {
+        END.to_vec()
+    }
+
+    fn append(
+        &self,
+        item: &Item<'_>,
+        content: &mut dyn Read,
+        out: &mut dyn Write,
     ) -> io::Result<()> {
-        match entry {
-            Entry::Dir { mode } => {
-                self.installed_size += 1;
-                tar.dir(&format!("./{}/", path.as_str()), *mode)
-            }
-            Entry::File { content, mode, role, .. } => {
-                self.installed_size += content.len().div_ceil(1024);
-                let digest = add_file(tar, path, content, *mode)?;
-                if is_conffile(path, *role) {
-                    self.conffiles += &format!("{}\n", path.absolute());
-                } else {
-                    self.md5sums += &format!("{}  {}\n", hex(&digest), path.as_str());
-                }
-                Ok(())
-            }
-            Entry::Symlink { target } => {
-                self.installed_size += (target.len() as u64).div_ceil(1024);
-                tar.symlink(&format!("./{}", path.as_str()), target)
+        let mut tar = TarWriter::new(out, item.mtime);
+        let path = item.path.as_str();
+        match item.entry {
+            Entry::Dir { mode } => tar.dir(&format!("./{path}/"), *mode),
+            Entry::Symlink { target } => tar.symlink(&format!("./{path}"), target),
+            Entry::File { content: listed, mode, .. } => {
+                tar.file(&format!("./{path}"), *mode, listed.len(), content)
             }
         }
     }
-}
 
-/// Adds a file and gives its MD5.
-fn add_file<W: Write>(
-    tar: &mut TarWriter<W>,
-    path: &PkgPath,
-    content: &Content,
-    mode: u32,
-) -> io::Result<Vec<u8>> {
-    let mut reader = HashingReader::new(content.open()?, Hasher::md5());
-    tar.file(&format!("./{}", path.as_str()), mode, content.len(), &mut reader)?;
-    Ok(reader.finish())
+    fn decides(&self, _: &Item<'_>) -> Option<u32> {
+        None
+    }
+
+    fn hasher(&self) -> Hasher {
+        Hasher::md5()
+    }
+
+    fn fact(&self, content: Examined) -> Vec<u8> {
+        content.digest
+    }
 }
 
 /// Debian Policy 10.7: configuration is in `/etc`, and only there does dpkg look after it.

@@ -14,12 +14,15 @@ const BLOCK: u64 = 512;
 const LONG_NAME_LIMIT: u64 = 64 << 10;
 const PAX_LIMIT: u64 = 1 << 20;
 
-/// Writes a GNU tar stream as dpkg reads it: root:root, one time stamp, long names in `L` and `K` entries, no
+/// Writes members of a GNU tar stream as dpkg reads it: root:root, one time stamp, long names in `L` and `K` entries, no
 /// extension beyond these.
 pub(super) struct TarWriter<W: Write> {
     out: W,
     mtime: u64,
 }
+
+/// What a stream ends with: two empty blocks.
+pub(super) const END: [u8; 2 * BLOCK as usize] = [0; 2 * BLOCK as usize];
 
 impl<W: Write> TarWriter<W> {
     pub(super) fn new(out: W, mtime: u64) -> Self {
@@ -56,9 +59,14 @@ impl<W: Write> TarWriter<W> {
         self.pad(len)
     }
 
+    /// The writer, in the middle of the stream.
+    pub(super) fn into_inner(self) -> W {
+        self.out
+    }
+
     /// Ends the stream with two empty blocks and gives the writer back.
     pub(super) fn finish(mut self) -> io::Result<W> {
-        self.out.write_all(&[0; 2 * BLOCK as usize])?;
+        self.out.write_all(&END)?;
         Ok(self.out)
     }
 

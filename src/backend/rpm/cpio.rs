@@ -18,74 +18,70 @@ const NAME_LIMIT: u32 = 64 << 10;
 /// What a member is, beside its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Member<'a> {
-    /// Its number in the package's list of files, from 0.
-    pub(super) index: u32,
+    pub(super) form: Form,
     /// Its name, which begins with `./`.
     pub(super) name: &'a str,
     /// Type and permission bits.
     pub(super) mode: u32,
 }
 
-/// Writes an archive: root:root, one time stamp, no two names for one file.
-pub(super) struct CpioWriter<W: Write> {
-    out: W,
-    mtime: u32,
-    /// Whether sizes need more than the 32 bits `newc` has: the header alone has them then.
-    is_stripped: bool,
+/// How the header of a member is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As any archive has it; no two members are one file.
+    Plain { inode: u32, mtime: u32 },
+    /// As its number in the package's list of files, from 0.
+    Stripped { index: u32 },
 }
 
-impl<W: Write> CpioWriter<W> {
-    pub(super) fn new(out: W, mtime: u32, is_stripped: bool) -> Self {
-        Self { out, mtime, is_stripped }
-    }
-
-    /// Adds a member of `len` bytes.
-    pub(super) fn append(
-        &mut self,
-        member: Member,
-        len: u64,
-        content: &mut dyn Read,
-    ) -> io::Result<()> {
-        if self.is_stripped {
-            self.out.write_all(STRIPPED)?;
-            write!(self.out, "{:08x}", member.index)?;
-            pad(&mut self.out, STRIPPED.len() as u64 + 8)?;
-        } else {
+/// Adds a member of `len` bytes: root:root.
+pub(super) fn append(
+    mut out: &mut dyn Write,
+    member: Member,
+    len: u64,
+    content: &mut dyn Read,
+) -> io::Result<()> {
+    match member.form {
+        Form::Stripped { index } => {
+            out.write_all(STRIPPED)?;
+            write!(out, "{index:08x}")?;
+            pad(out, STRIPPED.len() as u64 + 8)?;
+        }
+        Form::Plain { inode, mtime } => {
             let len = u32::try_from(len).map_err(io::Error::other)?;
-            let (inode, mtime) = (member.index + 1, self.mtime);
-            self.header(member.name, [inode, member.mode, mtime, len, 1])?;
+            header(out, member.name, [inode, member.mode, mtime, len, 1])?;
         }
-        let copied = io::copy(content, &mut self.out)?;
-        if copied != len {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "content changed meanwhile"));
-        }
-        pad(&mut self.out, len)
     }
+    let copied = io::copy(content, &mut out)?;
+    if copied != len {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "content changed meanwhile"));
+    }
+    pad(out, len)
+}
 
-    /// Ends the archive.
-    pub(super) fn finish(mut self) -> io::Result<W> {
-        self.header(TRAILER, [0; 5])?;
-        Ok(self.out)
-    }
+/// What an archive ends with.
+pub(super) fn end() -> Vec<u8> {
+    let mut end = Vec::new();
+    header(&mut end, TRAILER, [0; 5]).expect("writing to memory cannot fail");
+    end
+}
 
-    fn header(
-        &mut self,
-        name: &str,
-        [inode, mode, mtime, len, device]: [u32; 5],
-    ) -> io::Result<()> {
-        let name_len = u32::try_from(name.len() + 1).map_err(io::Error::other)?;
-        let (owner, group, links, none) = (0, 0, 1, 0);
-        let fields: [u32; FIELDS] = [
-            inode, mode, owner, group, links, mtime, len, none, device, none, none, name_len, none,
-        ];
-        self.out.write_all(PLAIN)?;
-        for field in fields {
-            write!(self.out, "{field:08x}")?;
-        }
-        self.out.write_all(name.as_bytes())?;
-        self.out.write_all(&[0])?;
-        pad(&mut self.out, (PLAIN.len() + FIELDS * 8) as u64 + u64::from(name_len))
+fn header(
+    out: &mut dyn Write,
+    name: &str,
+    [inode, mode, mtime, len, device]: [u32; 5],
+) -> io::Result<()> {
+    let name_len = u32::try_from(name.len() + 1).map_err(io::Error::other)?;
+    let (owner, group, links, none) = (0, 0, 1, 0);
+    let fields: [u32; FIELDS] =
+        [inode, mode, owner, group, links, mtime, len, none, device, none, none, name_len, none];
+    out.write_all(PLAIN)?;
+    for field in fields {
+        write!(out, "{field:08x}")?;
     }
+    out.write_all(name.as_bytes())?;
+    out.write_all(&[0])?;
+    pad(out, (PLAIN.len() + FIELDS * 8) as u64 + u64::from(name_len))
 }
 
 /// Zeros up to the next multiple of four after `len` bytes.
@@ -224,17 +220,22 @@ fn fault(what: &str) -> UserError {
 
 #[cfg(test)]
 mod tests {
-    use crate::backend::rpm::cpio::{CpioReader, CpioWriter, Member, Name};
+    use crate::backend::rpm::cpio::{CpioReader, Form, Member, Name, append, end};
 
     const BUDGET: u64 = 1 << 20;
 
     fn archive(is_stripped: bool) -> Vec<u8> {
-        let mut cpio = CpioWriter::new(Vec::new(), 9, is_stripped);
+        let mut archive = Vec::new();
         for (index, (name, content)) in [("./a", "xyz"), ("./dir/longer", "")].iter().enumerate() {
-            let member = Member { index: index as u32, name, mode: 0o100_644 };
-            cpio.append(member, content.len() as u64, &mut content.as_bytes()).unwrap();
+            let index = index as u32;
+            let plain = Form::Plain { inode: index + 1, mtime: 9 };
+            let form = if is_stripped { Form::Stripped { index } } else { plain };
+            let member = Member { form, name, mode: 0o100_644 };
+            let len = content.len() as u64;
+            append(&mut archive, member, len, &mut content.as_bytes()).unwrap();
         }
-        cpio.finish().unwrap()
+        archive.extend(end());
+        archive
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) fn header(
     let scriptlets = scripts::scriptlets(meta)?;
     let mut all = description(meta)?;
     all.extend(script_tags(&scriptlets));
-    all.extend(files(payload, meta.epoch));
+    all.extend(files(payload));
     all.extend(dependencies(meta, options, payload, &scriptlets, accounts)?);
     let text = |text: &str| Value::Text(text.to_owned());
     let texts = |text: &str| Value::Texts(vec![text.to_owned()]);
@@ -64,7 +64,6 @@ pub(super) fn header(
         (tags::PAYLOAD_FLAGS, Value::Text(level)),
         (tags::PAYLOAD_DIGEST, texts(&payload.digest)),
         (tags::PAYLOAD_DIGEST_ALGORITHM, Value::Int32(vec![SHA256])),
-        (tags::ARCHIVE_DIGEST, texts(&payload.archive_digest)),
     ]);
     Ok(write(Region::Immutable, &all))
 }
@@ -186,7 +185,7 @@ fn script_tags(scriptlets: &[Scriptlet]) -> Tags {
 }
 
 /// The list of files; an empty one has no tags but the size.
-fn files(payload: &Payload, epoch: u64) -> Tags {
+fn files(payload: &Payload) -> Tags {
     let files = &payload.files;
     let total: u64 = files.iter().map(|file| file.size).sum();
     let mut all = Tags::from([size(tags::SIZE, tags::LONG_SIZE, total)]);
@@ -198,8 +197,7 @@ fn files(payload: &Payload, epoch: u64) -> Tags {
         Value::Int16(files.iter().map(|file| (of(file) & 0xffff) as u16).collect())
     };
     let texts = |of: &dyn Fn(&Listed) -> String| Value::Texts(files.iter().map(of).collect());
-    // Both were checked before there was a payload.
-    let mtime = u32::try_from(epoch).unwrap_or(u32::MAX);
+    // Their number was checked before there was a payload.
     let inodes = (1..=files.len()).map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect();
     let (dir_names, dir_indexes) = directories(files);
     let sizes = if payload.has_large_files() {
@@ -211,7 +209,7 @@ fn files(payload: &Payload, epoch: u64) -> Tags {
         sizes,
         (tags::FILE_MODES, shorts(&|file| file.mode)),
         (tags::FILE_RDEVS, shorts(&|_| 0)),
-        (tags::FILE_MTIMES, numbers(&|_| mtime)),
+        (tags::FILE_MTIMES, numbers(&|file| file.mtime)),
         (
             tags::FILE_DIGESTS,
             texts(&|file| file.digest.map(|digest| hex(&digest)).unwrap_or_default()),

@@ -26,16 +26,18 @@ mod version;
 
 use std::cmp::Ordering;
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context, Result};
 
 use crate::backend::contents;
 use crate::backend::rpm::libraries::Derived;
 use crate::backend::rpm::payload::{Marks, Payload};
+use crate::cache::Cache;
 use crate::codec::Compression;
 use crate::needs::Needs;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
+use crate::segments::Means;
 use crate::tree::Tree;
 
 /// rpm takes a file where there is a directory for a conflict.
@@ -119,8 +121,8 @@ pub fn relation(kind: RelationKind, text: &str, because: &str) -> Result<Relatio
 
 /// Refuses what [`write`] would refuse in the tags, before there is a tree.
 pub fn check(meta: &PackageMeta, options: &Options) -> Result<()> {
-    let (files, digest, archive_digest) = (Vec::new(), String::new(), String::new());
-    let payload = Payload { files, len: 0, digest, archive_len: 0, archive_digest };
+    let (files, digest) = (Vec::new(), String::new());
+    let payload = Payload { files, len: 0, digest, archive_len: 0 };
     metadata::header(meta, options, &payload, &[]).map(drop)
 }
 
@@ -132,8 +134,8 @@ pub fn write(
     meta: &PackageMeta,
     tree: Tree,
     options: &Options,
-    out: &mut File,
-    mut spool: File,
+    cache: &Cache,
+    (out, spool): (&mut File, File),
 ) -> Result<()> {
     // Once before the payload, which takes time, to find what is wrong with the tags.
     check(meta, options)?;
@@ -144,17 +146,17 @@ pub fn write(
     let licences = licences.chain([docs::copyright_path(meta)?]).collect();
     let Options { compression, threads } = *options;
     let marks = Marks { meta, licences };
-    let payload = payload::write(&tree, &marks, compression, threads, &mut spool)?;
+    let means = Means { compression, jobs: threads, cache };
+    let (payload, packed) = payload::write(&tree, &marks, &means, spool)?;
     let header = metadata::header(meta, options, &payload, &accounts)?;
     let mut signature = metadata::signature(&header, &payload);
     signature.resize(signature.len().next_multiple_of(8), 0);
     let package = || -> io::Result<()> {
-        spool.rewind()?;
         let mut out = BufWriter::new(out);
         for part in [&lead(meta)[..], &signature, &header] {
             out.write_all(part)?;
         }
-        io::copy(&mut spool, &mut out)?;
+        io::copy(&mut packed.read(), &mut out)?;
         out.flush()
     };
     package().context("cannot write the package")
@@ -223,6 +225,7 @@ mod tests {
     use crate::backend::rpm::docs::with_docs;
     use crate::backend::rpm::{Options, architecture, file_name, isa, read, relation, relations};
     use crate::backend::rpm::{version, write};
+    use crate::cache::Cache;
     use crate::codec::Compression;
     use crate::digest::{hex, sha256};
     use crate::error::exit_code;
@@ -333,7 +336,8 @@ mod tests {
 
     fn pack(tree: &Tree, options: &Options) -> Vec<u8> {
         let mut out = tempfile::tempfile().unwrap();
-        write(&meta(), tree.clone(), options, &mut out, tempfile::tempfile().unwrap()).unwrap();
+        let spool = tempfile::tempfile().unwrap();
+        write(&meta(), tree.clone(), options, &Cache::none(), (&mut out, spool)).unwrap();
         let mut bytes = Vec::new();
         out.rewind().unwrap();
         out.read_to_end(&mut bytes).unwrap();
@@ -542,7 +546,8 @@ mod tests {
         meta.epoch = 1 << 32;
         let mut out = tempfile::tempfile().unwrap();
         let spool = tempfile::tempfile().unwrap();
-        let error = write(&meta, tree(), &options(), &mut out, spool).unwrap_err();
+        let error =
+            write(&meta, tree(), &options(), &Cache::none(), (&mut out, spool)).unwrap_err();
         assert_eq!(exit_code(&error), 2);
     }
 }

@@ -4,15 +4,16 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 
 use anyhow::{Context, Result};
 
-use crate::backend::rpm::cpio::{CpioWriter, Member};
-use crate::codec::{Compression, Compressor};
-use crate::digest::{Hasher, HashingReader, HashingWriter, hex};
+use crate::backend::rpm::cpio::{self, Form, Member};
+use crate::digest::{Hasher, hex};
 use crate::package::PackageMeta;
-use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+use crate::segments::item::{Item, fingerprint, items};
+use crate::segments::{self, Archive, Examined, Means};
+use crate::tree::{Entry, PkgPath, Role, Tree};
 
 pub(super) const CONFIG: u32 = 1;
 pub(super) const DOC: u32 = 1 << 1;
@@ -33,6 +34,7 @@ pub(super) struct Listed<'t> {
     pub(super) path: &'t PkgPath,
     /// Type and permission bits.
     pub(super) mode: u32,
+    pub(super) mtime: u32,
     pub(super) size: u64,
     /// SHA-256 of a regular file.
     pub(super) digest: Option<[u8; 32]>,
@@ -51,9 +53,8 @@ pub(super) struct Payload<'t> {
     /// Length in bytes and SHA-256 of what is in the package.
     pub(super) len: u64,
     pub(super) digest: String,
-    /// The same of the archive before it was compressed.
+    /// Length of the archive before it was compressed.
     pub(super) archive_len: u64,
-    pub(super) archive_digest: String,
 }
 
 impl Payload<'_> {
@@ -75,34 +76,139 @@ pub(super) struct Marks<'a> {
     pub(super) licences: BTreeSet<PkgPath>,
 }
 
-/// Writes the compressed payload to `spool`; of a file only what is listed stays in memory.
+/// Packs the payload into `spool`; of a file only what is listed stays in memory.
 pub(super) fn write<'t>(
     tree: &'t Tree,
     marks: &Marks,
-    compression: Compression,
-    threads: usize,
-    spool: &mut File,
-) -> Result<Payload<'t>> {
-    let cannot = "cannot write to the spool";
-    let mtime = u32::try_from(marks.meta.epoch).context("the time does not fit")?;
+    means: &Means<'_>,
+    spool: File,
+) -> Result<(Payload<'t>, segments::Payload)> {
+    let epoch = marks.meta.epoch;
+    u32::try_from(epoch).context("the time does not fit")?;
     let is_stripped = tree.files().any(|(_, content, _)| is_large(content.len()));
-    let packed = HashingWriter::new(spool, Hasher::sha256());
-    let compressor = Compressor::new(packed, compression, threads).context(cannot)?;
-    let archive = HashingWriter::new(compressor, Hasher::sha256());
-    let out = BufWriter::with_capacity(256 << 10, archive);
-    let mut cpio = CpioWriter::new(out, mtime, is_stripped);
-    let mut files = Vec::new();
-    for (path, entry) in tree.iter().filter(|(path, entry)| marks.owns(path, entry)) {
-        let index = u32::try_from(files.len()).context("there are too many files")?;
-        let listed = add(&mut cpio, index, path, entry);
-        let listed = listed.with_context(|| format!("cannot pack `{path}`"))?;
-        files.push(Listed { flags: marks.flags(path, entry), ..listed });
+    let items = items(tree, epoch, |path, entry| marks.owns(path, entry));
+    let packed = segments::write(&Cpio { is_stripped }, &items, epoch, means, spool)?;
+    let mut facts = packed.facts.chunks(FACT);
+    let files = items.iter().map(|item| {
+        let listed = Listed {
+            path: item.path,
+            mode: mode(item.entry),
+            mtime: time(item),
+            size: size(item.entry),
+            digest: None,
+            target: "",
+            flags: marks.flags(item.path, item.entry),
+            color: 0,
+        };
+        match item.entry {
+            Entry::Dir { .. } => listed,
+            Entry::Symlink { target } => Listed { target, ..listed },
+            Entry::File { mode, .. } => {
+                let (color, digest) = facts
+                    .next()
+                    .and_then(<[u8]>::split_last)
+                    .expect("there is a fact for every file");
+                // As rpmbuild, which asks programs and libraries that may be executed.
+                let color = if mode & 0o111 == 0 { 0 } else { u32::from(*color) };
+                Listed { digest: digest.try_into().ok(), color, ..listed }
+            }
+        }
+    });
+    let files = files.collect();
+    let (digest, len) =
+        Hasher::sha256().read(&mut packed.read()).context("cannot read the spool")?;
+    let archive_len = packed.archive_len;
+    Ok((Payload { files, len, digest: hex(&digest), archive_len }, packed))
+}
+
+/// Type and permission bits.
+fn mode(entry: &Entry) -> u32 {
+    match entry {
+        Entry::Dir { mode } => DIR | mode,
+        Entry::Symlink { .. } => LINK | 0o777,
+        Entry::File { mode, .. } => FILE | mode,
     }
-    let archive = cpio.finish().context(cannot)?.into_inner().map_err(io::Error::from);
-    let (compressor, archive_digest, archive_len) = archive.context(cannot)?.finish();
-    let (_, digest, len) = compressor.finish().context(cannot)?.finish();
-    let (digest, archive_digest) = (hex(&digest), hex(&archive_digest));
-    Ok(Payload { files, len, digest, archive_len, archive_digest })
+}
+
+/// Bytes in the archive.
+fn size(entry: &Entry) -> u64 {
+    match entry {
+        Entry::Dir { .. } => 0,
+        Entry::Symlink { target } => target.len() as u64,
+        Entry::File { content, .. } => content.len(),
+    }
+}
+
+/// Its time stamp, which is never later than that of the package, and that one fits.
+fn time(item: &Item<'_>) -> u32 {
+    u32::try_from(item.mtime).unwrap_or(u32::MAX)
+}
+
+/// Bytes of a fact: SHA-256 and color.
+const FACT: usize = 33;
+
+/// How the archive is written.
+struct Cpio {
+    /// Whether sizes need more than the 32 bits `newc` has: the header alone has them then.
+    is_stripped: bool,
+}
+
+impl Archive for Cpio {
+    fn name(&self) -> &'static str {
+        if self.is_stripped { "stripped cpio 1" } else { "cpio 1" }
+    }
+
+    fn start(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn end(&self) -> Vec<u8> {
+        cpio::end()
+    }
+
+    fn append(
+        &self,
+        item: &Item<'_>,
+        content: &mut dyn Read,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let name = format!("./{}", item.path.as_str());
+        let form = if self.is_stripped {
+            Form::Stripped { index: item.index }
+        } else {
+            // Archives of other tools have a number here that no other file has. This one does not change with the
+            // number of files before it.
+            Form::Plain { inode: fingerprint(item.path) as u32, mtime: time(item) }
+        };
+        let member = Member { form, name: &name, mode: mode(item.entry) };
+        let len = size(item.entry);
+        match item.entry {
+            Entry::Dir { .. } | Entry::File { .. } => cpio::append(out, member, len, content),
+            Entry::Symlink { target } => cpio::append(out, member, len, &mut target.as_bytes()),
+        }
+    }
+
+    fn decides(&self, item: &Item<'_>) -> Option<u32> {
+        self.is_stripped.then_some(item.index)
+    }
+
+    fn hasher(&self) -> Hasher {
+        Hasher::sha256()
+    }
+
+    fn fact(&self, content: Examined) -> Vec<u8> {
+        let color = color(&content.start);
+        content.digest.into_iter().chain([color]).collect()
+    }
+}
+
+/// 1 for a 32-bit ELF file, 2 for a 64-bit one, by its first bytes.
+fn color(start: &[u8]) -> u8 {
+    match start.strip_prefix(b"\x7fELF") {
+        Some([1, ..]) => 1,
+        Some([2, ..]) => 2,
+        Some(_) | None => 0,
+    }
 }
 
 impl Marks<'_> {
@@ -178,73 +284,16 @@ fn owns_dir(prefix: &PkgPath, path: &PkgPath) -> bool {
     text.contains('/') && text != "usr/share" && !is_shared && !SYSTEM_DIRS.contains(&text)
 }
 
-fn add<'t, W: Write>(
-    cpio: &mut CpioWriter<W>,
-    index: u32,
-    path: &'t PkgPath,
-    entry: &'t Entry,
-) -> io::Result<Listed<'t>> {
-    let name = format!("./{}", path.as_str());
-    let mut append = |mode, len, content: &mut dyn Read| {
-        cpio.append(Member { index, name: &name, mode }, len, content)?;
-        Ok(Listed { path, mode, size: len, digest: None, target: "", flags: 0, color: 0 })
-    };
-    match entry {
-        Entry::Dir { mode } => append(DIR | mode, 0, &mut io::empty()),
-        Entry::Symlink { target } => {
-            let listed = append(LINK | 0o777, target.len() as u64, &mut target.as_bytes())?;
-            Ok(Listed { target, ..listed })
-        }
-        Entry::File { content, mode, .. } => {
-            let mut reader = Examined::new(content)?;
-            let listed = append(FILE | mode, content.len(), &mut reader)?;
-            // As rpmbuild, which asks programs and libraries that may be executed.
-            let color = if mode & 0o111 == 0 { 0 } else { reader.color() };
-            let digest = reader.inner.finish().try_into().expect("SHA-256 has 32 bytes");
-            Ok(Listed { digest: Some(digest), color, ..listed })
-        }
-    }
-}
-
-/// Content that is hashed while it is read, and whose first bytes are kept.
-struct Examined<'a> {
-    inner: HashingReader<Box<dyn Read + 'a>>,
-    start: Vec<u8>,
-}
-
-impl<'a> Examined<'a> {
-    fn new(content: &'a Content) -> io::Result<Self> {
-        let inner = HashingReader::new(content.open()?, Hasher::sha256());
-        Ok(Self { inner, start: Vec::new() })
-    }
-
-    fn color(&self) -> u32 {
-        match self.start.strip_prefix(b"\x7fELF") {
-            Some([1, ..]) => 1,
-            Some([2, ..]) => 2,
-            Some(_) | None => 0,
-        }
-    }
-}
-
-impl Read for Examined<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        let missing = 5_usize.saturating_sub(self.start.len()).min(count);
-        self.start.extend_from_slice(&buffer[..missing]);
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::io::Read;
 
-    use crate::backend::rpm::cpio::CpioWriter;
-    use crate::backend::rpm::payload::{Examined, Marks, add, owns_dir};
+    use crate::backend::rpm::payload::{Marks, color, owns_dir, write};
     use crate::backend::rpm::tests::{file, link, meta};
-    use crate::tree::{Content, Entry, PkgPath, Role};
+    use crate::cache::Cache;
+    use crate::codec::Compression;
+    use crate::segments::Means;
+    use crate::tree::{Content, Entry, PkgPath, Role, Tree};
 
     #[test]
     fn directories_of_the_system_are_not_owned() {
@@ -315,29 +364,29 @@ mod tests {
     }
 
     #[test]
-    fn only_executables_have_a_color() {
-        for (mode, expected) in [(0o644, 0), (0o755, 2)] {
-            let mut cpio = CpioWriter::new(Vec::new(), 0, false);
-            let path = PkgPath::new("opt/acme/x.so").unwrap();
-            let program = file("\x7fELF\x02", mode);
-            let listed = add(&mut cpio, 0, &path, &program).unwrap();
-            assert_eq!(listed.color, expected, "{mode:o}");
+    fn colors() {
+        for (start, expected) in [
+            (&b"\x7fELF\x02"[..], 2),
+            (b"\x7fELF\x01", 1),
+            (b"\x7fELF", 0),
+            (b"\x7fELG\x02", 0),
+            (b"", 0),
+        ] {
+            assert_eq!(color(start), expected, "{start:?}");
         }
     }
 
-    fn check(content: &[u8], expected: u32) {
-        let content = Content::bytes(content);
-        let mut examined = Examined::new(&content).unwrap();
-        examined.read_to_end(&mut Vec::new()).unwrap();
-        assert_eq!(examined.color(), expected);
-    }
-
     #[test]
-    fn colors() {
-        check(b"\x7fELF\x02\x01", 2);
-        check(b"\x7fELF\x01", 1);
-        check(b"\x7fELF", 0);
-        check(b"\x7fELG\x02", 0);
-        check(b"", 0);
+    fn only_executables_have_a_color() {
+        let mut tree = Tree::new();
+        for (name, mode) in [("opt/acme/a.so", 0o644), ("opt/acme/b.so", 0o755)] {
+            tree.insert(PkgPath::new(name).unwrap(), file("\x7fELF\x02", mode)).unwrap();
+        }
+        let (meta, cache) = (meta(), Cache::none());
+        let marks = Marks { meta: &meta, licences: BTreeSet::new() };
+        let means = Means { compression: Compression::ZSTD, jobs: 1, cache: &cache };
+        let (payload, _) = write(&tree, &marks, &means, tempfile::tempfile().unwrap()).unwrap();
+        let colors: Vec<_> = payload.files.iter().map(|file| file.color).collect();
+        assert_eq!(colors, [0, 0, 2]);
     }
 }

@@ -376,7 +376,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::Write;
 
-    use crate::backend::rpm::cpio::{CpioWriter, Member};
+    use crate::backend::rpm::cpio::{Form, Member, append, end};
     use crate::backend::rpm::header::{Region, Value, write};
     use crate::backend::rpm::read::read;
     use crate::backend::rpm::{LEAD, LEAD_MAGIC, tags};
@@ -401,15 +401,16 @@ mod tests {
             (tags::BASE_NAMES, texts(&["a", "file", "link"])),
             (tags::DIR_NAMES, texts(&["/opt/", "/opt/a/"])),
         ]);
-        let mut cpio = CpioWriter::new(Vec::new(), 0, false);
+        let mut cpio = Vec::new();
         let members = [
             ("./opt/a", 0o040_755, ""),
             ("./opt/a/file", 0o100_644, "xyz"),
             ("./opt/a/link", 0o120_777, "file"),
         ];
         for (index, (name, mode, content)) in members.into_iter().enumerate() {
-            let member = Member { index: index as u32, name, mode };
-            cpio.append(member, content.len() as u64, &mut content.as_bytes()).unwrap();
+            let form = Form::Plain { inode: index as u32 + 1, mtime: 0 };
+            let member = Member { form, name, mode };
+            append(&mut cpio, member, content.len() as u64, &mut content.as_bytes()).unwrap();
         }
         let signature =
             write(Region::Signature, &BTreeMap::from([(tags::SIG_SIZE, Value::Int32(vec![0]))]));
@@ -418,7 +419,8 @@ mod tests {
         bytes.extend(signature);
         bytes.resize(bytes.len().next_multiple_of(8), 0);
         bytes.extend(write(Region::Immutable, &header));
-        bytes.extend(cpio.finish().unwrap());
+        bytes.extend(cpio);
+        bytes.extend(end());
         bytes
     }
 

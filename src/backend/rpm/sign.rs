@@ -78,11 +78,13 @@ mod tests {
     use crate::backend::rpm::header::Header;
     use crate::backend::rpm::tests::{meta, options, tree};
     use crate::backend::rpm::{LEAD, read, sign, tags, write};
+    use crate::cache::Cache;
     use crate::error::exit_code;
 
     fn package() -> File {
         let mut out = tempfile::tempfile().unwrap();
-        write(&meta(), tree(), &options(), &mut out, tempfile::tempfile().unwrap()).unwrap();
+        let spool = tempfile::tempfile().unwrap();
+        write(&meta(), tree(), &options(), &Cache::none(), (&mut out, spool)).unwrap();
         out
     }
 

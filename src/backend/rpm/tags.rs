@@ -62,7 +62,6 @@ pub(super) const FILE_DIGEST_ALGORITHM: u32 = 5011;
 pub(super) const ENCODING: u32 = 5062;
 pub(super) const PAYLOAD_DIGEST: u32 = 5092;
 pub(super) const PAYLOAD_DIGEST_ALGORITHM: u32 = 5093;
-pub(super) const ARCHIVE_DIGEST: u32 = 5097;
 
 /// Scripts, the programs that run them, and their names.
 pub(super) const SCRIPTS: [(u32, u32, &str); 9] = [

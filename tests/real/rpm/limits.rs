@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use mkpkg::backend::rpm::{Options, write};
+use mkpkg::cache::Cache;
 use mkpkg::codec::Compression;
 use mkpkg::tree::{Content, Entry, PkgPath, Tree};
 
@@ -29,7 +30,7 @@ fn rpm_takes_more_files_than_sixteen_bits_count() -> Result<()> {
     let package = scratch.path().join("acme.rpm");
     let options = Options { compression: Compression::Zstd(1), threads: 2 };
     let spool = tempfile::tempfile_in(scratch.path())?;
-    write(&meta("1.0")?, tree, &options, &mut File::create(&package)?, spool)?;
+    write(&meta("1.0")?, tree, &options, &Cache::none(), (&mut File::create(&package)?, spool))?;
     let verdict = output(rpm(scratch.path()).arg("-K").arg(&package))?;
     ensure!(verdict.ends_with(": digests OK\n"), "{verdict}");
     let dumped = query(scratch.path(), &package, "--dump")?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use mkpkg::backend::rpm::{self, Options};
+use mkpkg::cache::Cache;
 use mkpkg::codec::Compression;
 use mkpkg::lifecycle::{
     Account, Activation, Alternative, Changes, Lifecycle, Moment, OnUpgrade, Part, Unit,
@@ -67,7 +68,13 @@ impl Sketch {
         let options = Options { compression: Compression::Zstd(1), threads: 1 };
         let spool = tempfile::tempfile_in(dir)?;
         let meta = meta(self.version, self.lifecycle.clone())?;
-        rpm::write(&meta, self.tree.clone(), &options, &mut File::create_new(&path)?, spool)?;
+        rpm::write(
+            &meta,
+            self.tree.clone(),
+            &options,
+            &Cache::none(),
+            (&mut File::create_new(&path)?, spool),
+        )?;
         Ok(path)
     }
 }

@@ -1,7 +1,11 @@
-//! Compressed streams: zstd, xz and gzip, in and out, multi-threaded, with bytes that do not depend on
-//! the number of threads. What older packages are compressed with, bzip2 and lzma, is read only.
+//! Compressed streams: zstd, xz and gzip, in and out, with bytes that do not depend on the number of threads. What older
+//! packages are compressed with, bzip2 and lzma, is read only.
 //!
 //! The only module that knows the codec crates.
+
+pub mod piece;
+pub mod xz;
+mod zstd;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,8 +19,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder};
 use flate2::write::GzEncoder;
 use flate2::{Compression as GzipLevel, GzBuilder};
 use liblzma::read::XzDecoder;
-use liblzma::stream::{CONCATENATED, Check, MtStreamBuilder, Stream};
-use liblzma::write::XzEncoder;
+use liblzma::stream::{CONCATENATED, Stream};
 
 use crate::error::UserError;
 
@@ -76,68 +79,6 @@ impl fmt::Display for Compression {
     }
 }
 
-/// How much zstd is given at a time. For each piece it gives back 32 KiB at most, and what its workers have ready beyond
-/// that waits in buffers of some 16 MiB; with twice as much room as is ever needed, they are empty soon.
-const ZSTD_FEED: usize = 16 << 10;
-
-/// A compressing writer; call [`Compressor::finish`], or the stream is cut short.
-pub struct Compressor<W: Write>(Inner<W>);
-
-enum Inner<W: Write> {
-    Zstd(zstd::stream::write::Encoder<'static, W>),
-    Xz(Box<XzEncoder<W>>),
-    Gzip(GzipMembers<W>),
-}
-
-impl<W: Write> Compressor<W> {
-    /// Compresses into `out` with `threads` worker threads (at least one is always used, because the
-    /// codecs give other bytes without workers).
-    pub fn new(out: W, compression: Compression, threads: usize) -> io::Result<Self> {
-        let workers = u32::try_from(threads.clamp(1, 64)).unwrap_or(1);
-        Ok(Self(match compression {
-            Compression::Zstd(level) => {
-                let mut encoder = zstd::stream::write::Encoder::new(out, level)?;
-                encoder.multithread(workers)?;
-                encoder.include_checksum(true)?;
-                Inner::Zstd(encoder)
-            }
-            Compression::Xz(preset) => {
-                let mut stream = MtStreamBuilder::new();
-                stream.threads(workers).preset(preset).check(Check::Crc64);
-                Inner::Xz(Box::new(XzEncoder::new_stream(out, stream.encoder()?)))
-            }
-            Compression::Gzip(level) => {
-                Inner::Gzip(GzipMembers::new(out, GzipLevel::new(level), workers as usize))
-            }
-        }))
-    }
-
-    /// Ends the stream and gives the writer back, flushed.
-    pub fn finish(self) -> io::Result<W> {
-        let mut out = match self.0 {
-            Inner::Zstd(encoder) => encoder.finish()?,
-            Inner::Xz(encoder) => encoder.finish()?,
-            Inner::Gzip(members) => members.finish()?,
-        };
-        out.flush()?;
-        Ok(out)
-    }
-}
-
-impl<W: Write> Write for Compressor<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Inner::Zstd(encoder) => encoder.write(&bytes[..bytes.len().min(ZSTD_FEED)]),
-            Inner::Xz(encoder) => encoder.write(bytes),
-            Inner::Gzip(members) => members.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// How a stream is compressed, as its first bytes or a file name say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -172,7 +113,7 @@ pub fn decompress<'a>(input: impl Read + 'a, method: Method) -> io::Result<Box<d
             let stream = Stream::new_lzma_decoder(XZ_MEMORY)?;
             Box::new(XzDecoder::new_stream(BufReader::new(input), stream))
         }
-        Method::Zstd => Box::new(zstd::stream::read::Decoder::new(input)?),
+        Method::Zstd => Box::new(::zstd::stream::read::Decoder::new(input)?),
     })
 }
 
@@ -225,6 +166,7 @@ const GZIP_MEMBER: usize = 4 << 20;
 struct GzipMembers<W> {
     out: W,
     level: GzipLevel,
+    /// Members that may be packed at once.
     threads: usize,
     block: Vec<u8>,
     pending: VecDeque<Receiver<Vec<u8>>>,
@@ -232,16 +174,16 @@ struct GzipMembers<W> {
 }
 
 impl<W: Write> GzipMembers<W> {
-    fn new(out: W, level: GzipLevel, threads: usize) -> Self {
-        let block = Vec::with_capacity(GZIP_MEMBER);
-        Self { out, level, threads, block, pending: VecDeque::new(), is_empty: true }
+    fn new(out: W, level: u32, threads: u32) -> Self {
+        let (level, threads) = (GzipLevel::new(level), threads.max(1) as usize);
+        Self { out, level, threads, block: Vec::new(), pending: VecDeque::new(), is_empty: true }
     }
 
     fn start_member(&mut self) -> io::Result<()> {
         if self.pending.len() >= self.threads {
             self.collect_member()?;
         }
-        let block = std::mem::replace(&mut self.block, Vec::with_capacity(GZIP_MEMBER));
+        let block = std::mem::take(&mut self.block);
         let level = self.level;
         let (sender, receiver) = sync_channel(1);
         thread::Builder::new().name("gzip".to_owned()).spawn(move || {
@@ -330,33 +272,7 @@ mod tests {
 
     use bzip2::write::BzEncoder;
 
-    use crate::codec::{Compression, Compressor, Method, decompress};
-
-    fn check(compression: Compression, method: Method) {
-        let input: Vec<u8> = (0..9_000_000_u64).map(|at| ((at * at) >> 11) as u8).collect();
-        let pack = |input: &[u8], threads| {
-            let mut writer = Compressor::new(Vec::new(), compression, threads).unwrap();
-            writer.write_all(input).unwrap();
-            writer.finish().unwrap()
-        };
-        let one = pack(&input, 1);
-        for threads in [2, 3, 7] {
-            assert!(one == pack(&input, threads), "{compression} differs with {threads} threads");
-        }
-        for input in [&input[..], b""] {
-            let mut output = Vec::new();
-            let packed = pack(input, 2);
-            decompress(&packed[..], method).unwrap().read_to_end(&mut output).unwrap();
-            assert!(input == output, "{compression} does not round-trip");
-        }
-    }
-
-    #[test]
-    fn round_trip_with_any_number_of_threads() {
-        check(Compression::Zstd(3), Method::Zstd);
-        check(Compression::Xz(1), Method::Xz);
-        check(Compression::Gzip(6), Method::Gzip);
-    }
+    use crate::codec::{Compression, Method, decompress};
 
     #[test]
     fn bzip2_of_several_streams_and_one_cut_short() {

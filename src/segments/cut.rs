@@ -1,0 +1,103 @@
+//! Where a payload is cut.
+
+use std::ops::Range;
+
+use crate::segments::item::{Item, fingerprint};
+use crate::tree::Entry;
+
+/// How large segments are, in bytes of content: none is cut before it has `least`, and none has more than `most` unless
+/// it is a single file.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    least: u64,
+    most: u64,
+    /// One of so many entries ends a segment.
+    odds: u64,
+}
+
+/// Of what later builds will find unchanged. Compressors lose little by beginning anew.
+const SETTLED: Size = Size { least: 12 << 20, most: 24 << 20, odds: 64 };
+/// Of what changes whenever the application does, and is packed again then.
+const UNSETTLED: Size = Size { least: 128 << 10, most: 1 << 20, odds: 8 };
+/// Where `items` are cut. An entry that is added or goes moves the cuts near it, and no others.
+pub(super) fn cut(items: &[Item<'_>], epoch: u64) -> Vec<Range<usize>> {
+    let mut segments = Vec::new();
+    let (mut start, mut len) = (0, 0);
+    for (place, item) in items.iter().enumerate() {
+        let size = |item: &Item<'_>| if item.mtime < epoch { SETTLED } else { UNSETTLED };
+        let before = place.checked_sub(1).map(|place| &items[place]);
+        let Size { least, most, odds } = size(item);
+        let is_other = before.is_some_and(|before| (before.mtime < epoch) != (item.mtime < epoch));
+        let is_full = len > 0 && len + content_len(item.entry) > most;
+        let is_end = len >= least && fingerprint(item.path).is_multiple_of(odds);
+        if place > start && (is_other || is_full || is_end) {
+            segments.push(start..place);
+            (start, len) = (place, 0);
+        }
+        len += content_len(item.entry) + MEMBER;
+    }
+    if start < items.len() || segments.is_empty() {
+        segments.push(start..items.len());
+    }
+    segments
+}
+
+/// What a member takes beside its content, more or less.
+const MEMBER: u64 = 512;
+
+pub(super) fn content_len(entry: &Entry) -> u64 {
+    match entry {
+        Entry::File { content, .. } => content.len(),
+        Entry::Dir { .. } | Entry::Symlink { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use crate::segments::cut::{SETTLED, cut};
+    use crate::segments::item::items;
+    use crate::tree::{Content, Entry, PkgPath, Tree};
+
+    /// Names of the first entries of all segments of files with these names, lengths, and whether they are settled.
+    fn starts(files: &[(String, u64, bool)]) -> Vec<String> {
+        let mut tree = Tree::new();
+        for (name, len, is_settled) in files {
+            let content = Content::Path { path: PathBuf::new(), len: *len };
+            let file = Entry::file(content, 0o644, &Arc::from("a 1"));
+            let entry = file.made_at(is_settled.then_some(7));
+            tree.insert(PkgPath::new(&format!("opt/{name}")).unwrap(), entry).unwrap();
+        }
+        let items = items(&tree, 100, |_, _| true);
+        let segments = cut(&items, 100);
+        assert_eq!(segments.iter().map(Range::len).sum::<usize>(), items.len());
+        for pair in segments.windows(2) {
+            assert_eq!(pair[0].end, pair[1].start);
+        }
+        segments.into_iter().map(|range| items[range.start].path.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_changes_is_apart() {
+        let file = |name: &str, is_settled| (name.to_owned(), 10, is_settled);
+        let files = [file("a/x", true), file("b/x", false), file("b/y", false), file("c/x", true)];
+        assert_eq!(starts(&files), ["opt", "opt/a", "opt/b", "opt/c"]);
+        assert_eq!(cut(&[], 100).len(), 1);
+    }
+
+    #[test]
+    fn one_file_more_moves_the_cuts_near_it_only() {
+        let mut files: Vec<_> = (0..3000).map(|at| (format!("x/{at:05}"), 60_000, true)).collect();
+        let before = starts(&files);
+        assert!((6..20).contains(&before.len()), "{}", before.len());
+        files.insert(1, ("x/00000a".to_owned(), 3_000_000, true));
+        files.insert(2, ("x/00000b".to_owned(), 30_000_000, true));
+        let after = starts(&files);
+        let lost: Vec<_> = before.iter().filter(|start| !after.contains(start)).collect();
+        assert!(lost.len() < 4, "{lost:?} of {before:?}");
+        assert!(SETTLED.most < 30_000_000 && after.contains(&"opt/x/00000b".to_owned()));
+    }
+}
