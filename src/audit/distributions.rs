@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::audit::contents::Contents;
 use crate::audit::finding::{Finding, Severity};
+use crate::audit::unlisted;
 use crate::digest::base64url;
 use crate::pep::Requirement;
 use crate::tree::{Content, Entry, PkgPath, Tree};
@@ -35,6 +36,8 @@ pub struct Distribution {
     pub modified: usize,
     /// How many of them are not there.
     pub missing: usize,
+    /// How many files lie among them that it does not list.
+    pub unlisted: usize,
 }
 
 /// How the path of core metadata ends.
@@ -91,6 +94,7 @@ pub(super) fn read(tree: &Tree, contents: &Contents) -> (Vec<Distribution>, Vec<
         };
         Finding::new("PY003", place, message).at(Severity::Warn)
     }));
+    findings.extend(unlisted::findings(tree, &mut all));
     (all, findings)
 }
 
@@ -117,6 +121,7 @@ fn egg(path: &PkgPath, content: &Content) -> Option<Distribution> {
         files: 0,
         modified: 0,
         missing: 0,
+        unlisted: 0,
     })
 }
 
@@ -160,6 +165,7 @@ fn distribution(
         files: listed.len(),
         modified: 0,
         missing,
+        unlisted: 0,
     };
     Some((one, promises))
 }

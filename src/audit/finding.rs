@@ -127,7 +127,7 @@ pub struct Finding {
 
 impl Finding {
     /// What the check called `id` found; it is one of the catalogue.
-    pub(super) fn new(id: &'static str, place: String, message: String) -> Self {
+    pub fn new(id: &'static str, place: String, message: String) -> Self {
         let severity = find(id).map_or(Severity::Error, |check| check.severity);
         Self { id, severity, place, message, advisory: None, waived: None }
     }

@@ -24,6 +24,7 @@ mod search_paths;
 mod secrets;
 pub mod text;
 mod units;
+mod unlisted;
 pub mod vulnerabilities;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::audit::finding::Finding;
 use crate::audit::{Aside, Subject, directory};
 use crate::backend::{deb, rpm};
 use crate::commands::show;
@@ -16,9 +17,9 @@ use crate::project::config::FormatName;
 use crate::project::epoch;
 use crate::scratch::Scratch;
 use crate::tree::{Content, Entry, PkgPath, Tree};
-use crate::wheel::Wheel;
-use crate::wheel::install::{Layout, install};
+use crate::wheel::install::{Layout, hidden_faults, install};
 use crate::wheel::installed::with_distributions;
+use crate::wheel::{RecordFault, Wheel};
 
 /// A subject that was opened.
 #[derive(Debug)]
@@ -113,9 +114,9 @@ fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
     Ok(Input { subject, relations, scripts, fields, tree, aside: Aside::default() })
 }
 
-/// A wheel as mkpkg would install it. Its content is not verified here: that is what is audited.
+/// A wheel as mkpkg would install it. That it is not what its RECORD says is what is audited, and no error.
 fn of_wheel(path: &Path, digest: String) -> Result<Input> {
-    let wheel = Wheel::open(path)?;
+    let (wheel, mut faults) = Wheel::open_as_it_is(path)?;
     let is_ours = |platform: &str| platform == "any" || platform.contains("linux");
     if !wheel.name.tags.iter().any(|tag| is_ours(&tag.platform)) {
         let platform = wheel.name.tags.first().map_or("", |tag| &tag.platform);
@@ -123,7 +124,9 @@ fn of_wheel(path: &Path, digest: String) -> Result<Input> {
         return Err(UserError::input(message).into());
     }
     let prefix = PkgPath::new("opt")?.join(&wheel.name.name)?;
-    let installed = install(&wheel, &Layout { prefix, minor: minor(&wheel) }, None)?;
+    let layout = Layout { prefix, minor: minor(&wheel) };
+    let installed = install(&wheel, &layout, None)?;
+    faults.extend(hidden_faults(&wheel, &layout)?);
     let mut tree = installed.tree;
     let text = Content::bytes(installed.record.to_text());
     let origin = format!("{} {}", wheel.metadata.name, wheel.metadata.version);
@@ -138,13 +141,18 @@ fn of_wheel(path: &Path, digest: String) -> Result<Input> {
         needs: Vec::new(),
         relations: wheel.metadata.requires_dist.clone(),
     };
+    let findings = faults.into_iter().map(|RecordFault { member, what }| {
+        let message = format!("`{}` {what}", member.escape_debug());
+        Finding::new("PY003", format!("{} {}", subject.name, subject.version), message)
+    });
+    let findings = findings.collect();
     Ok(Input {
         subject,
         tree,
         relations: Vec::new(),
         scripts: BTreeMap::new(),
         fields: Vec::new(),
-        aside: Aside::default(),
+        aside: Aside { findings, inconclusive: Vec::new() },
     })
 }
 

@@ -269,6 +269,7 @@ mod tests {
             files: 1,
             modified: 0,
             missing: 0,
+            unlisted: 0,
         }
     }
 

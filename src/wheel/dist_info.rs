@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::error::UserError;
 use crate::pep::{Version, normalize_name};
+use crate::wheel::RecordFault;
 use crate::wheel::entry_points::{self, EntryPoint};
 use crate::wheel::filename::WheelName;
 use crate::wheel::metadata::{Headers, Metadata};
@@ -115,19 +116,37 @@ pub(super) fn read_entry_points(archive: &Archive, dirs: &Dirs) -> Result<Vec<En
     entry_points::parse(&text).map_err(|error| in_archive(archive, &error))
 }
 
-/// Reads RECORD, which lists every member and nothing else.
-pub(super) fn read_record(archive: &Archive, dirs: &Dirs) -> Result<BTreeMap<String, Listed>> {
+/// What RECORD lists, signatures and itself aside, and where that is not what the wheel holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recorded {
+    /// What is said of each member.
+    pub(super) files: BTreeMap<String, Listed>,
+    /// What is wrong: what is missing first, then by member.
+    pub(super) faults: Vec<RecordFault>,
+}
+
+/// Reads RECORD, which lists every member and nothing else in a wheel without faults.
+pub(super) fn read_record(archive: &Archive, dirs: &Dirs) -> Result<Recorded> {
     let record = dirs.member("RECORD");
     let text = archive.read_text(&record)?;
-    let files = record::parse(&text).map_err(|what| archive.refuse_member(&record, &what))?;
-    if let Some(missing) = files.keys().find(|name| !archive.members.contains_key(*name)) {
-        return Err(archive.refuse_member(missing, "is listed in RECORD and missing"));
-    }
-    for (name, member) in archive.members.iter().filter(|(name, _)| !dirs.is_unhashed(name)) {
-        check_listed(files.get(name), member.content.len())
-            .map_err(|what| archive.refuse_member(name, &what))?;
-    }
-    Ok(files.into_iter().filter(|(name, _)| !dirs.is_unhashed(name)).collect())
+    let files = match record::parse(&text) {
+        Ok(files) => files,
+        Err(what) => {
+            let faults = vec![RecordFault { member: record, what }];
+            return Ok(Recorded { files: BTreeMap::new(), faults });
+        }
+    };
+    let fault = |name: &String, what: String| RecordFault { member: name.clone(), what };
+    let missing = files.keys().filter(|name| !archive.members.contains_key(*name));
+    let missing = missing.map(|name| fault(name, "is listed in RECORD and missing".to_owned()));
+    let members = archive.members.iter().filter(|(name, _)| !dirs.is_unhashed(name));
+    let wrong = members.filter_map(|(name, member)| {
+        let listed = check_listed(files.get(name), member.content.len());
+        listed.err().map(|what| fault(name, what))
+    });
+    let faults = missing.chain(wrong).collect();
+    let files = files.into_iter().filter(|(name, _)| !dirs.is_unhashed(name)).collect();
+    Ok(Recorded { files, faults })
 }
 
 fn check_listed(listed: Option<&Listed>, len: u64) -> Result<(), String> {

@@ -9,12 +9,12 @@ use anyhow::{Context, Result};
 
 use crate::digest::{Hasher, from_base64url, sha256};
 use crate::tree::{Content, Entry, PkgPath, Tree};
-use crate::wheel::Wheel;
 use crate::wheel::dist_info::UNHASHED;
 use crate::wheel::entry_points::{EntryPoint, is_reserved};
 use crate::wheel::record::{Digest, Listed, Record};
 use crate::wheel::scripts;
 use crate::wheel::zip::Member;
+use crate::wheel::{RecordFault, Wheel};
 
 /// What installers write beside a distribution: ours is made anew, the rest holds paths and times of a host.
 const DROPPED: [&str; 5] =
@@ -85,6 +85,24 @@ pub fn install(wheel: &Wheel, layout: &Layout, mtime: Option<u64>) -> Result<Ins
     }
     installing.add_installer()?;
     installing.finish()
+}
+
+/// Members whose content is not what RECORD says, where the RECORD that [`install`] makes does not show it: what is
+/// dropped or rewritten, and what has another hash than SHA-256.
+pub fn hidden_faults(wheel: &Wheel, layout: &Layout) -> Result<Vec<RecordFault>> {
+    let installing = Installing::new(wheel, layout, None)?;
+    let mut faults = Vec::new();
+    for (name, _) in wheel.members() {
+        let is_shown = match installing.target(name)? {
+            Target::Plain(_) | Target::Data(_) => installing.listed_sha256(name).is_some(),
+            Target::Dropped | Target::Script(_) => false,
+        };
+        if !is_shown {
+            let what = wheel.content_fault(name, installing.record.get(name))?;
+            faults.extend(what.map(|what| RecordFault { member: name.clone(), what }));
+        }
+    }
+    Ok(faults)
 }
 
 /// Where a member goes.
@@ -233,13 +251,7 @@ impl<'a> Installing<'a> {
     }
 
     fn add_as_is(&mut self, name: &str, member: &Member, path: PkgPath, mode: u32) -> Result<()> {
-        let listed = match self.record.get(name) {
-            Some(Listed::Hashed { algorithm, digest, .. }) if algorithm == "sha256" => {
-                from_base64url(digest).and_then(|digest| digest.try_into().ok())
-            }
-            Some(Listed::Hashed { .. } | Listed::Unhashed) | None => None,
-        };
-        let sha256 = match listed {
+        let sha256 = match self.listed_sha256(name) {
             Some(digest) => digest,
             None => {
                 let digest = self.wheel.digest(name, Hasher::sha256())?;
@@ -248,6 +260,15 @@ impl<'a> Installing<'a> {
         };
         let digest = Digest { sha256, len: member.content.len() };
         self.add(path, member.content.clone().with_sha256(sha256), digest, mode)
+    }
+
+    fn listed_sha256(&self, name: &str) -> Option<[u8; 32]> {
+        match self.record.get(name)? {
+            Listed::Hashed { algorithm, digest, .. } if algorithm == "sha256" => {
+                from_base64url(digest)?.try_into().ok()
+            }
+            Listed::Hashed { .. } | Listed::Unhashed => None,
+        }
     }
 
     fn add_bytes(&mut self, path: PkgPath, bytes: Vec<u8>, mode: u32) -> Result<()> {

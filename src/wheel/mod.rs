@@ -34,7 +34,17 @@ const OLDEST: u64 = 473_385_600;
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
-/// An open wheel whose index, names and RECORD agree. The bytes are vouched for by [`Wheel::verify`].
+/// Something that RECORD says of a member, and that is not so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordFault {
+    /// The member.
+    pub member: String,
+    /// What is wrong, a sentence about it.
+    pub what: String,
+}
+
+/// An open wheel whose index and names agree, and whose RECORD does unless it was opened as it is. The bytes are vouched
+/// for by [`Wheel::verify`].
 #[derive(Clone, Debug)]
 pub struct Wheel {
     /// What the file name says.
@@ -50,22 +60,35 @@ pub struct Wheel {
 impl Wheel {
     /// Opens the wheel at `path` and checks everything but the content of its files.
     pub fn open(path: &Path) -> Result<Self> {
+        let (wheel, faults) = Self::open_as_it_is(path)?;
+        match faults.first() {
+            None => Ok(wheel),
+            Some(RecordFault { member, what }) => Err(wheel.refuse_member(member, what)),
+        }
+    }
+
+    /// The same for who wants to know what is wrong with its RECORD: that refuses nothing here.
+    pub fn open_as_it_is(path: &Path) -> Result<(Self, Vec<RecordFault>)> {
         let file_name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         let name: WheelName = file_name.parse()?;
         let archive = Archive::open(path)?;
         let dirs = Dirs::find(&archive, &name)?;
         dist_info::check_wheel_version(&archive, &dirs)?;
         let metadata = dist_info::read_metadata(&archive, &dirs, &name)?;
-        dist_info::read_record(&archive, &dirs)?;
+        let recorded = dist_info::read_record(&archive, &dirs)?;
         let entry_points = dist_info::read_entry_points(&archive, &dirs)?;
-        Ok(Self { name, metadata, entry_points, archive, dirs })
+        Ok((Self { name, metadata, entry_points, archive, dirs }, recorded.faults))
     }
 
     /// Reads every file once and checks its size, checksum and hash.
     pub fn verify(&self) -> Result<()> {
         let record = self.record()?;
-        let mut names = self.archive.members.keys();
-        names.try_for_each(|name| self.verify_member(name, record.get(name)))
+        for name in self.archive.members.keys() {
+            if let Some(what) = self.content_fault(name, record.get(name))? {
+                return Err(self.refuse_member(name, &what));
+            }
+        }
+        Ok(())
     }
 
     /// Name of the wheel file, printable.
@@ -96,21 +119,23 @@ impl Wheel {
     /// Every member with a hash: all but RECORD and its signatures. It is read whenever it is needed, because it is
     /// longer than the index, and all wheels are open at once.
     fn record(&self) -> Result<BTreeMap<String, Listed>> {
-        dist_info::read_record(&self.archive, &self.dirs)
+        Ok(dist_info::read_record(&self.archive, &self.dirs)?.files)
     }
 
-    fn verify_member(&self, name: &str, listed: Option<&Listed>) -> Result<()> {
-        let Some(Listed::Hashed { algorithm, digest, .. }) = listed else {
-            return self.digest(name, Hasher::sha256()).map(drop);
+    /// Reads a member; says what is wrong with its hash. The error is one of the archive.
+    fn content_fault(&self, name: &str, listed: Option<&Listed>) -> Result<Option<String>> {
+        let known = match listed {
+            Some(Listed::Hashed { algorithm, digest, .. }) => {
+                Hasher::strong(algorithm).map(|hasher| (hasher, algorithm, digest))
+            }
+            Some(Listed::Unhashed) | None => None,
         };
-        let hasher = Hasher::strong(algorithm).ok_or_else(|| {
-            self.refuse_member(name, &format!("has an unknown hash: `{algorithm}`"))
-        })?;
-        if base64url(&self.digest(name, hasher)?) == *digest {
-            return Ok(());
-        }
-        let error = self.refuse_member(name, &format!("does not match its {algorithm} in RECORD"));
-        Err(error)
+        // Whatever cannot be trusted is a fault of RECORD, and told with that.
+        let Some((hasher, algorithm, digest)) = known else {
+            return self.digest(name, Hasher::sha256()).map(|_| None);
+        };
+        let is_so = base64url(&self.digest(name, hasher)?) == *digest;
+        Ok((!is_so).then(|| format!("does not match its {algorithm} in RECORD")))
     }
 
     fn members(&self) -> impl Iterator<Item = (&String, &Member)> {

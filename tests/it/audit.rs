@@ -10,7 +10,7 @@ use mkpkg::tree::{Entry, PkgPath};
 use crate::golden::everything;
 use crate::sandbox::{Outcome, Sandbox};
 use crate::snapshot;
-use crate::wheel::Wheel;
+use crate::wheel::{Wheel, record_line};
 
 fn audit(sandbox: &Sandbox, format: &str, args: &[&str]) -> Outcome {
     let package = sandbox.built(sandbox.package(format, &["-q"])).display().to_string();
@@ -302,10 +302,55 @@ fn wheels() {
     assert_eq!(distribution["path"], "/opt/acme/lib/python3/site-packages/acme-1.0.dist-info");
     let counts = ["files", "modified", "missing"].map(|key| distribution[key].as_u64());
     assert_eq!(counts, [Some(10), Some(0), Some(0)], "{distribution}");
-    // What is not as listed is a finding; what cannot be taken apart ends the audit.
+    // What cannot be taken apart ends the audit.
     let damaged = sandbox.write("x/acme-1.0-py3-none-any.whl", &wheel.bytes()[..100]);
     let found = sandbox.run(sandbox.mkpkg(&["audit", &damaged.display().to_string()]));
     assert_eq!(found.code(), 3, "{}", found.stderr);
+}
+
+/// What is not as RECORD lists it is a finding, whichever hash it has, and wherever the file would go.
+#[test]
+fn wheels_that_are_not_what_they_say() {
+    let sandbox = Sandbox::empty();
+    let told_of = |wheel: Wheel| {
+        let path = sandbox.wheel(&wheel).display().to_string();
+        let outcome = sandbox.run(sandbox.mkpkg(&["audit", "--json", &path]));
+        assert_eq!(outcome.code(), 1, "{}", outcome.stderr);
+        let json: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("it is JSON");
+        let found = json["findings"].as_array().into_iter().flatten();
+        let found = found.filter(|one| one["id"] == "PY003" && one["severity"] == "error");
+        found.map(|one| format!("{}: {}", one["place"], one["message"])).collect::<Vec<_>>()
+    };
+    let listed = |lines: &str| {
+        let [metadata, format] =
+            ["METADATA", "WHEEL"].map(|file| format!("acme-1.0.dist-info/{file}"));
+        let texts = ["Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n", "Wheel-Version: 1.0\n"];
+        let described = record_line(&metadata, texts[0].as_bytes());
+        let described = described + &record_line(&format, texts[1].as_bytes());
+        let record = described + lines + "acme-1.0.dist-info/RECORD,,\n";
+        let wheel = Wheel::new("acme", "1.0").file("a.py", "a").file("b.py", "b");
+        let wheel = wheel.file(&metadata, texts[0]).file(&format, texts[1]);
+        wheel.file("acme-1.0.dist-info/RECORD", record)
+    };
+    let (a, b) = (record_line("a.py", b"a"), record_line("b.py", b"b"));
+    let of = |what: &str| format!("\"acme 1.0\": \"{what}\"");
+    assert_eq!(told_of(listed(&a)), [of("`b.py` is not listed in RECORD")]);
+    let gone = record_line("gone.py", b"");
+    let missing = of("`gone.py` is listed in RECORD and missing");
+    assert_eq!(told_of(listed(&(a.clone() + &b + &gone))), [missing]);
+    let long = record_line("b.py", b"b").replace(",1", ",2");
+    assert_eq!(
+        told_of(listed(&(a.clone() + &long))),
+        [of("`b.py` is of size 1, and RECORD says 2")]
+    );
+    let other = record_line("b.py", b"c");
+    let installed = "/opt/acme/lib/python3/site-packages/b.py";
+    let unlike = format!("\"{installed}\": \"it is not what acme 1.0 lists\"");
+    assert_eq!(told_of(listed(&(a.clone() + &other))), [unlike]);
+    let strong = of("`b.py` does not match its sha512 in RECORD");
+    assert_eq!(told_of(listed(&(a.clone() + "b.py,sha512=AAAA,1\n"))), [strong]);
+    let torn = of("`acme-1.0.dist-info/RECORD` has a line of other than three fields");
+    assert_eq!(told_of(listed(&(a + &b + "x\n"))), [torn]);
 }
 
 #[test]
