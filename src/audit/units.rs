@@ -12,7 +12,7 @@ const DIRS: [&str; 3] = ["lib/systemd/system", "usr/lib/systemd/system", "etc/sy
 /// systemd.unit(5), "SPECIFIERS", up to version 257.
 const SPECIFIERS: &str = "aAbBCdDEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY%";
 /// Programs that read a command line by themselves.
-const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "env"];
+const SHELLS: [&str; 9] = ["sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "busybox", "make"];
 
 /// Findings of every service.
 pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
@@ -27,8 +27,7 @@ pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
     }
     for (unit, settings) in &units {
         let is_there = matches!(tree.get(unit), Some(Entry::File { .. }));
-        if is_there && is_root(settings) {
-            let message = "it sets neither `User=` nor `DynamicUser=`".to_owned();
+        if let Some(message) = root(settings).filter(|_| is_there) {
             findings.push(Finding::new("UNIT001", unit.absolute(), message));
         }
     }
@@ -66,14 +65,26 @@ fn settings(text: &str) -> Vec<Setting> {
     settings
 }
 
-fn is_root(settings: &[Setting]) -> bool {
+/// Why a service runs as root, if it does.
+fn root(settings: &[Setting]) -> Option<String> {
     let last = |name: &str| {
         let mut values = settings.iter().rev().filter(|one| one.name == name);
         values.next().map(|one| one.value.as_str())
     };
     let runs = settings.iter().any(|one| one.name == "ExecStart" && !one.value.is_empty());
-    let is_own = matches!(last("DynamicUser"), Some("yes" | "true" | "on" | "1"));
-    runs && !is_own && matches!(last("User"), None | Some("" | "root" | "0"))
+    // systemd.syntax(7): "1, yes, true and on are equivalent"; it takes `y` and `t`, too.
+    let is_true = |value: &str| {
+        ["1", "yes", "y", "true", "t", "on"].iter().any(|word| value.eq_ignore_ascii_case(word))
+    };
+    let is_dynamic = last("DynamicUser").is_some_and(is_true);
+    match last("User").unwrap_or_default() {
+        _ if !runs => None,
+        "" if is_dynamic => None,
+        "" => Some("it sets neither `User=` nor `DynamicUser=`".to_owned()),
+        // systemd.exec(5), "DynamicUser=": a user of that name that is there is taken.
+        user @ ("root" | "0") => Some(format!("it runs as root, by `User={user}`")),
+        _ => None,
+    }
 }
 
 /// What systemd would refuse, or not take as it was meant.
@@ -89,13 +100,19 @@ fn fault(path: &PkgPath, setting: &Setting) -> Option<Finding> {
     if let Some(letter) = unknown_specifier(value) {
         return wrong(format!("`%{letter}` is no specifier; `%%` is a percent sign"));
     }
-    let program = value.trim_start_matches(['-', '+', '!', '@', ':', '|']);
-    let program = program.split_whitespace().next().unwrap_or_default();
-    let is_shell = SHELLS.contains(&program.rsplit('/').next().unwrap_or_default());
-    if value.contains("$(") && !is_shell && !value.contains(" -c ") {
+    if is_for_shell(value) {
         return wrong("`$(` is for a shell, and systemd is none".to_owned());
     }
     None
+}
+
+/// Whether a command line has a `$(` that no shell will read. `$$` is a dollar sign (systemd.service(5), "COMMAND
+/// LINES").
+fn is_for_shell(value: &str) -> bool {
+    let is_separator = |at: char| at.is_whitespace() || "-+!@:|\"'".contains(at);
+    let mut words = value.split(is_separator);
+    let has_shell = words.any(|word| SHELLS.contains(&word.rsplit('/').next().unwrap_or_default()));
+    !has_shell && value.replace("$$", "").contains("$(")
 }
 
 fn unknown_specifier(value: &str) -> Option<char> {
@@ -136,7 +153,11 @@ mod tests {
         let unit = |lines: &str| format!("[Unit]\nUser=x\n[Service]\nExecStart=/x\n{lines}");
         let root = ["warn it sets neither `User=` nor `DynamicUser=`"];
         check(&[("a.service", &unit(""))], &root);
-        check(&[("a.service", &unit("User=root\n"))], &root);
+        check(&[("a.service", &unit("User=root\n"))], &["warn it runs as root, by `User=root`"]);
+        let dynamic = "DynamicUser=Yes\n";
+        check(&[("a.service", &unit(dynamic))], &[]);
+        let both = unit(&format!("User=0\n{dynamic}"));
+        check(&[("a.service", &both)], &["warn it runs as root, by `User=0`"]);
         check(&[("a.service", &unit("User=a\n"))], &[]);
         check(&[("a.service", &unit("DynamicUser=yes\n"))], &[]);
         check(&[("a.service", &unit("")), ("a.service.d/b.conf", "[Service]\nUser=b\n")], &[]);
@@ -157,5 +178,11 @@ mod tests {
         );
         verdict("/x $(id -u)", &["error line 3: `$(` is for a shell, and systemd is none"]);
         verdict("-/bin/sh -c 'x $(id -u)'", &[]);
+        verdict("/usr/bin/env bash -lc 'x $(id -u)'", &[]);
+        verdict("/sbin/runuser -u a -- \"/bin/bash\" -lc 'x $(id -u)'", &[]);
+        verdict("/x $$(id)", &[]);
+        let told = ["error line 3: `$(` is for a shell, and systemd is none"];
+        verdict("/x -c $(id -u)", &told);
+        verdict("/usr/bin/env x $(id -u)", &told);
     }
 }
