@@ -100,19 +100,22 @@ fn is_secret_variable(line: &str) -> bool {
     is_named && value.len() >= 8 && !value.starts_with(['$', '<'])
 }
 
-/// Whether a private key begins at `at`, with at least one whole line of base64.
+/// Whether a private key begins at `at`, with as much base64 as the shortest keys have.
+///
+/// Lines may end as strings of JSON and of programs write it (`\\n`), or not at all.
 fn is_key(bytes: &[u8], at: usize) -> bool {
-    /// RFC 7468, section 2: "exactly 64 characters"; a line of headers may come first.
-    const LINE: usize = 60;
+    /// 256 bits; RFC 7468, section 2 wants lines of 64 characters. A line of headers may come first.
+    const LINE: usize = 44;
+    const LABEL: &str = "PRIVATE KEY-----";
     let rest = &bytes[at + BOUNDARY.len()..];
-    let rest = &rest[..rest.len().min(400)];
-    let mut lines = rest.split(|at| *at == b'\n').map(<[u8]>::trim_ascii);
-    let is_private = lines.next().is_some_and(|label| label.ends_with(b"PRIVATE KEY-----"));
-    let is_base64 = |line: &[u8]| {
-        line.len() >= LINE
-            && line.iter().all(|at| at.is_ascii_alphanumeric() || matches!(at, b'+' | b'/' | b'='))
-    };
-    is_private && lines.take(5).any(is_base64)
+    let rest = String::from_utf8_lossy(&rest[..rest.len().min(400)]).into_owned();
+    let Some((kind, body)) = rest.split_once(LABEL) else { return false };
+    let is_label = kind.chars().all(|at| at.is_ascii_uppercase() || at == ' ');
+    let is_base64 = |at: char| at.is_ascii_alphanumeric() || matches!(at, '+' | '/' | '=');
+    let body = body.replace("\\n", "\n").replace("\\r", "\r");
+    let mut runs = body.split(|at| !is_base64(at));
+    // A line of one letter or few stands for a key in examples.
+    is_label && runs.any(|run| run.len() >= LINE && run.bytes().collect::<BTreeSet<_>>().len() > 10)
 }
 
 /// Whether the token that begins at `at` is as long as it has to be, stands by itself and is no example.
@@ -160,6 +163,16 @@ mod tests {
         check("opt/a/test_x.py", &key("PRIVATE KEY"), &["info line 2 holds a private key"]);
         check("opt/a/SelfTest/x.py", &key("PRIVATE KEY"), &["info line 2 holds a private key"]);
         check("opt/a/tests/server.key", &key("PRIVATE KEY"), &["info line 2 holds a private key"]);
+        let short = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/4QguwBdyRrkLJlIGAfpPT4=";
+        let boundary = ["-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"];
+        let written =
+            |between: &str| format!("\"{}{between}{short}{between}{}\"", boundary[0], boundary[1]);
+        let told = ["error line 1 holds a private key"];
+        for between in ["\n", "\\n", "\\r\\n", "", " ", "\\n\" +\n  \""] {
+            check("opt/a/service.json", &written(between), &told);
+        }
+        check("opt/a/x", &written("\n").replace(short, &"x".repeat(64)), &[]);
+        check("opt/a/x", &written("\n").replace(short, "MC4CAQAwBQYDK2Vw"), &[]);
         check("opt/a/pem.py", "START = '-----BEGIN PRIVATE KEY-----'\nEND = ''\n", &[]);
     }
 
