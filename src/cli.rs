@@ -226,7 +226,11 @@ pub struct ShowArgs {
 #[command(after_help = EXIT_CODES)]
 pub struct AuditArgs {
     /// A .deb, an .rpm or a wheel, whoever made it; an environment, or a directory that is taken for a root.
-    pub package: PathBuf,
+    #[arg(required_unless_present = "schema")]
+    pub package: Option<PathBuf>,
+    /// Print the JSON schema of what `--format json` writes, and audit nothing.
+    #[arg(long, conflicts_with = "package")]
+    schema: bool,
     /// What decides.
     #[command(flatten)]
     pub judge: JudgeArgs,

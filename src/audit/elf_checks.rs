@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 
 use crate::audit::contents::Contents;
 use crate::audit::finding::Finding;
-use crate::audit::machine;
+use crate::audit::{Declared, machine};
 use crate::elf::{ElfFacts, ElfKind, Relro};
 use crate::needs::Needs;
+use crate::package::Machine;
 use crate::tree::{Entry, PkgPath, Tree};
 
 /// Findings of every compiled file that is loaded when something runs.
-pub(super) fn findings(contents: &Contents, tree: &Tree, needs: &Needs) -> Vec<Finding> {
+pub(super) fn findings(
+    declared: Declared,
+    contents: &Contents,
+    tree: &Tree,
+    needs: &Needs,
+) -> Vec<Finding> {
     let elf = &contents.elf;
-    let usual = machine(elf);
     let mut findings = Vec::new();
     for file in &elf.files {
         let mut found = |id, message: String| {
@@ -22,9 +27,8 @@ pub(super) fn findings(contents: &Contents, tree: &Tree, needs: &Needs) -> Vec<F
             Err(reason) => found("ELF017", reason.clone()),
             Ok(facts) if facts.kind == ElfKind::Other => {}
             Ok(facts) => {
-                if facts.machine != usual {
-                    let name = facts.machine.map_or("an unknown machine", |one| one.uname());
-                    found("ELF006", format!("it is for {name}"));
+                if let Some(message) = stranger(declared, facts.machine, machine(elf)) {
+                    found("ELF006", message);
                 }
                 for fault in &facts.load_faults {
                     found("ELF020", fault.clone());
@@ -41,6 +45,26 @@ pub(super) fn findings(contents: &Contents, tree: &Tree, needs: &Needs) -> Vec<F
     }
     findings.extend(twins(contents));
     findings
+}
+
+/// What is wrong with the machine of a file, where most of the package are for the `usual` one.
+fn stranger(
+    declared: Declared,
+    machine: Option<Machine>,
+    usual: Option<Machine>,
+) -> Option<String> {
+    let name = |machine: Option<Machine>| machine.map_or("an unknown machine", Machine::uname);
+    let own = name(machine);
+    match declared {
+        Declared::Any => Some(format!("it is for {own}, and the package for any machine")),
+        Declared::One(one) if machine != Some(one) => {
+            Some(format!("it is for {own}, and the package for {}", one.uname()))
+        }
+        Declared::Nothing if machine != usual => {
+            Some(format!("it is for {own}, and others for {}", name(usual)))
+        }
+        Declared::One(_) | Declared::Nothing => None,
+    }
 }
 
 fn of_file(facts: &ElfFacts, found: &mut impl FnMut(&'static str, String)) {
@@ -61,9 +85,6 @@ fn of_file(facts: &ElfFacts, found: &mut impl FnMut(&'static str, String)) {
     }
     if facts.is_program() && !facts.is_pie() {
         found("ELF011", "it is not position-independent".to_owned());
-    }
-    if let Some(level) = facts.notes.isa_level.filter(|level| *level > 1) {
-        found("ELF014", format!("it is for x86-64-v{level}"));
     }
     if let Some(program) = facts.interpreter.as_ref().filter(|program| !is_loader(program)) {
         found("ELF021", format!("it is run by `{program}`"));
@@ -135,7 +156,8 @@ fn twins(Contents { elf, digests, .. }: &Contents) -> Vec<Finding> {
 mod tests {
     use std::sync::Arc;
 
-    use crate::audit::elf_checks::{modes, of_file};
+    use crate::audit::Declared;
+    use crate::audit::elf_checks::{modes, of_file, stranger};
     use crate::elf::{Dynamic, ElfFacts, facts};
     use crate::package::Machine;
     use crate::tree::{Content, Entry, PkgPath, Tree};
@@ -180,12 +202,28 @@ mod tests {
         check(|facts| facts.has_relro = false, &["ELF009"]);
         check(|facts| facts.dynamic.binds_now = false, &["ELF010"]);
         check(|facts| facts.is_movable = false, &["ELF011"]);
-        check(|facts| facts.notes.isa_level = Some(3), &["ELF014"]);
         check(|facts| facts.dynamic.needed = vec!["libc.musl-x86_64.so.1".to_owned()], &["ELF015"]);
         let run_by = |program: &str| Some(program.to_owned());
         check(|facts| facts.interpreter = run_by("/lib64/ld-linux-x86-64.so.2"), &[]);
         check(|facts| facts.interpreter = run_by("/lib/ld-linux-aarch64.so.1"), &[]);
         check(|facts| facts.interpreter = run_by("/build/ld-linux-x86-64.so.2"), &["ELF021"]);
+    }
+
+    #[test]
+    fn machines() {
+        let (here, there) = (Some(Machine::X86_64), Some(Machine::Aarch64));
+        let told = |declared, machine| stranger(declared, machine, here);
+        let one = Declared::One(Machine::X86_64);
+        assert_eq!((told(Declared::Nothing, here), told(one, here)), (None, None));
+        let text = "it is for aarch64, and others for x86_64";
+        assert_eq!(told(Declared::Nothing, there).as_deref(), Some(text));
+        let text = "it is for an unknown machine, and the package for x86_64";
+        assert_eq!(told(one, None).as_deref(), Some(text));
+        let text = "it is for x86_64, and the package for any machine";
+        assert_eq!(told(Declared::Any, here).as_deref(), Some(text));
+        // All files agree, and not with the package.
+        let text = "it is for x86_64, and the package for aarch64";
+        assert_eq!(told(Declared::One(Machine::Aarch64), here).as_deref(), Some(text));
     }
 
     #[test]

@@ -54,7 +54,11 @@ pub const CATALOGUE: [Check; 49] = [
     check("ELF003", "a search path for libraries leaves the package", Severity::Warn),
     check("ELF004", "a search path is relative to where a process is started", Severity::Error),
     check("ELF005", "a search path climbs out of the package", Severity::Warn),
-    check("ELF006", "a file for another machine than the others", Severity::Error),
+    check(
+        "ELF006",
+        "a file for another machine than the package or its other files",
+        Severity::Error,
+    ),
     check("ELF007", "the stack can be executed", Severity::Error),
     check("ELF008", "code is changed when it is loaded", Severity::Error),
     check("ELF009", "nothing is read-only once it is loaded", Severity::Warn),

@@ -17,6 +17,7 @@ pub mod libraries;
 pub mod loads;
 mod name_checks;
 pub mod policy;
+pub mod processors;
 mod python_checks;
 pub mod sarif;
 pub mod screen;
@@ -46,6 +47,9 @@ use crate::tree::{Entry, PkgPath, Tree};
 /// Version of the shape of the JSON; it rises when a field goes or changes its meaning.
 const SCHEMA: u32 = 1;
 
+/// JSON schema of a report.
+pub const JSON_SCHEMA: &str = include_str!("../../docs/audit.schema.json");
+
 /// What is audited, beside its files.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -60,12 +64,27 @@ pub struct Subject {
     pub sha256: Option<String>,
     /// The machine it is for, as its format calls it; `None` where it does not say.
     pub machine: Option<String>,
+    /// The same, as far as it is known.
+    #[serde(skip)]
+    pub declared: Declared,
     /// When it was made: seconds since 1970; `None` where nothing says.
     pub epoch: Option<u64>,
     /// What it relates to.
     pub relations: Vec<String>,
     /// Those relations that must hold where it is installed.
     pub needs: Vec<String>,
+}
+
+/// The machine that a package says it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Declared {
+    /// It does not say, or not what is known.
+    #[default]
+    Nothing,
+    /// Every machine.
+    Any,
+    /// This one.
+    One(Machine),
 }
 
 /// What is known of a subject beside its tree, by whoever read it.
@@ -162,6 +181,8 @@ pub struct ElfRow {
     pub outside: Vec<String>,
     /// What tells this build from others.
     pub build_id: Option<String>,
+    /// Level of x86-64 that a processor must have, such as 2; `None` where it does not say.
+    pub x86_64_level: Option<u8>,
 }
 
 /// What a package is made of.
@@ -198,7 +219,7 @@ pub fn audit(
     let (distributions, mut findings) = distributions::read(&tree, &contents);
     let (components, unknown) = components::read(&tree, elf, &contents.clues);
     findings.extend(unknown);
-    findings.extend(elf_checks::findings(&contents, &tree, &needs));
+    findings.extend(elf_checks::findings(subject.declared, &contents, &tree, &needs));
     findings.extend(search_paths::findings(elf, &tree));
     findings.extend(libraries::findings(&needs));
     findings.extend(contents.findings.iter().cloned());
@@ -342,6 +363,7 @@ fn rows(elf: &ElfReport, needs: &Needs, tree: &Tree) -> Vec<ElfRow> {
             inside,
             outside,
             build_id: facts.notes.build_id.clone(),
+            x86_64_level: facts.notes.isa_level,
         })
     };
     elf.files.iter().filter_map(row).collect()

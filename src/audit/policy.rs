@@ -225,7 +225,13 @@ impl Waiver {
             let hint = "say in `reason` why it is accepted";
             return Err(UserError::usage(message).hint(hint).into());
         }
-        let until = until.parse()?;
+        let until = until.parse().map_err(|_| {
+            let until = until.escape_debug();
+            UserError::usage(format!(
+                "`audit.ignore.until` of `{id}` is `{until}`, which is no date"
+            ))
+            .hint("write it as YYYY-MM-DD, such as `2027-01-31`")
+        })?;
         Ok(Self { id: id.clone(), place: place.clone(), reason: reason.trim().to_owned(), until })
     }
 
@@ -371,7 +377,7 @@ mod tests {
         );
         check_refused(
             &waiver("id = 'ELF003'\nreason = 'r'\nuntil = 'soon'"),
-            "`soon` is not a date",
+            "`audit.ignore.until` of `ELF003` is `soon`, which is no date",
             Some("write it as YYYY-MM-DD, such as `2027-01-31`"),
         );
         for missing in ["id = 'ELF003'\nuntil = '2027-01-01'", "id = 'ELF003'\nreason = 'r'"] {

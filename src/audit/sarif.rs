@@ -153,7 +153,7 @@ struct Judged<'a> {
 pub fn sarif(report: &Report) -> Result<String> {
     let subject = &report.subject;
     let notification = |text| Notification { level: "warning", message: Text { text } };
-    let unread = report.inconclusive.iter().map(String::as_str);
+    let unread = report.inconclusive.iter().map(String::as_str).chain(not_looked_up(report));
     let rules = CATALOGUE.iter().map(rule).collect();
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     let run = Run {
@@ -168,6 +168,14 @@ pub fn sarif(report: &Report) -> Result<String> {
     };
     let schema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
     to_indented_json(&Log { schema, version: "2.1.0", runs: [run] })
+}
+
+/// What no database of vulnerabilities was asked about.
+fn not_looked_up(report: &Report) -> Vec<&str> {
+    match &report.vulnerabilities {
+        Some(asked) => asked.not_checked.iter().map(String::as_str).collect(),
+        None => vec!["vulnerabilities were not checked: no database was given"],
+    }
 }
 
 fn rule(check: &Check) -> Rule {

@@ -202,7 +202,11 @@ fn vulnerabilities(screen: &mut Screen, report: &Report) {
             (Some(date), Some(age)) => format!("of {date}, {age} days old"),
             (Some(_) | None, _) => "of unknown age".to_owned(),
         };
-        let text = format!("{}, {age}, {} entries", database.name, database.entries);
+        let entries = match database.entries {
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        };
+        let text = format!("{}, {age}, {entries}", database.name);
         screen.put(2, 6, &[(Paint::Plain, &text)]);
     }
     let count = report.findings.iter().filter(|finding| finding.advisory.is_some()).count();

@@ -17,7 +17,7 @@ use crate::audit::sarif::sarif;
 use crate::audit::screen::Look;
 use crate::audit::text::text;
 use crate::audit::vulnerabilities::{Freshness, look_up};
-use crate::audit::{Aside, Report, audit};
+use crate::audit::{Aside, JSON_SCHEMA, Report, audit, processors};
 use crate::backend::deb;
 use crate::cli::AuditArgs;
 use crate::cli::format::ReportFormat;
@@ -36,10 +36,14 @@ use crate::sbom::spdx::spdx;
 
 /// Audits a package and prints the report; fails when a gate does.
 pub fn run(args: &AuditArgs, talk: &Talk) -> Result<()> {
+    // Without a package it is the schema that was asked for.
+    let Some(package) = &args.package else {
+        return deliver(JSON_SCHEMA, args.output.as_deref());
+    };
     let settings = Settings::new(&args.judge)?.without_changes();
     let scratch = scratch()?;
-    let input = open(&args.package, &scratch)?;
-    let report = settings.report(&args.package, &input, args.jobs())?;
+    let input = open(package, &scratch)?;
+    let report = settings.report(package, &input, args.jobs())?;
     deliver(&rendered(&report, args, look(args, talk))?, args.output.as_deref())?;
     fail("audit", &report.gates, args.strict && !report.inconclusive.is_empty())
 }
@@ -118,10 +122,10 @@ impl Settings {
         let targets = if args.target.is_empty() { &config.target } else { &args.target };
         let targets = targets.iter().map(|name| release::find(name).map(|release| release.name));
         let targets = targets.collect::<Result<Vec<_>>>()?;
-        let today = today()?;
+        let (today, is_now) = today()?;
         let file = file.map(|file| file.display().to_string());
         let policy = Policy::new(&config, file, &args.fail_on, today)?;
-        Ok(Self { policy, targets, databases, freshness: Freshness { today, max_age } })
+        Ok(Self { policy, targets, databases, freshness: Freshness { today, is_now, max_age } })
     }
 
     /// For a package that is compared with none.
@@ -139,6 +143,7 @@ impl Settings {
         let report = with_libraries(report, &deb::lacks_library);
         let mut findings = libraries::unknown(&report, &deb::has_library);
         findings.extend(refusals(&report.loads_on, &self.targets));
+        findings.extend(processors::findings(&report.elf, &self.targets));
         let is_judged = |name: &&&str| report.loads_on.iter().any(|one| one.release == **name);
         let unknown = self.targets.iter().filter(|name| !is_judged(name));
         let unknown = unknown.map(|name| {
@@ -154,11 +159,11 @@ impl Settings {
     }
 }
 
-/// The day waivers end and databases age by: that of `SOURCE_DATE_EPOCH`, else the clock's.
-fn today() -> Result<Date> {
-    let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => epoch::parse(&text)?,
-        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-    };
-    Ok(Date::of_epoch(epoch))
+/// The day waivers end and databases age by, and whether it is that of the clock: `SOURCE_DATE_EPOCH` comes before it.
+fn today() -> Result<(Date, bool)> {
+    if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
+        return Ok((Date::of_epoch(epoch::parse(&text)?), false));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    Ok((Date::of_epoch(now), true))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::audit::finding::Finding;
-use crate::audit::{Aside, Subject, directory};
+use crate::audit::{Aside, Declared, Subject, directory};
 use crate::backend::{deb, rpm};
 use crate::commands::show;
 use crate::digest::{Hasher, hex, sha256};
@@ -103,6 +103,7 @@ fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
         version,
         kind,
         sha256: Some(digest),
+        declared: machine.map_or(Declared::Nothing, |(_, name)| declared(name.trim(), format)),
         machine: machine.map(|(_, name)| name.trim().to_owned()),
         epoch: stamp()?.or_else(|| time.and_then(|(_, time)| time.trim().parse().ok())),
         needs: needs.map(|relation| relation.text.clone()).collect(),
@@ -112,6 +113,19 @@ fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
     let mut fields = package.fields;
     fields.retain(|(name, _)| !is_relation(name));
     Ok(Input { subject, relations, scripts, fields, tree, aside: Aside::default() })
+}
+
+/// The machine of a package that is for `name`, as its format calls it.
+fn declared(name: &str, format: FormatName) -> Declared {
+    let (any, machine) = match format {
+        FormatName::Deb => (deb::architecture(None), deb::machine_called(name)),
+        FormatName::Rpm => (rpm::architecture(None), rpm::machine_called(name)),
+    };
+    match machine {
+        Some(machine) => Declared::One(machine),
+        None if name == any => Declared::Any,
+        None => Declared::Nothing,
+    }
 }
 
 /// A wheel as mkpkg would install it. That it is not what its RECORD says is what is audited, and no error.
@@ -137,6 +151,7 @@ fn of_wheel(path: &Path, digest: String) -> Result<Input> {
         kind: "wheel",
         sha256: Some(digest),
         machine: None,
+        declared: Declared::Nothing,
         epoch: stamp()?,
         needs: Vec::new(),
         relations: wheel.metadata.requires_dist.clone(),
@@ -176,6 +191,7 @@ fn of_directory(path: &Path) -> Result<Input> {
         kind: if found.is_environment { "environment" } else { "directory" },
         sha256: None,
         machine: None,
+        declared: Declared::Nothing,
         epoch: stamp()?,
         needs: Vec::new(),
         relations: Vec::new(),

@@ -18,6 +18,18 @@ pub struct Release {
 }
 
 impl Release {
+    /// The level of x86-64 every host of it has (x86-64 psABI, "Micro-Architecture Levels"): that of its own packages.
+    ///
+    /// AlmaLinux 10 has packages for hosts of level 2, too.
+    pub fn x86_64_level(&self) -> u8 {
+        match self.name {
+            "rhel:10" | "rocky:10" | "ol:10" | "centos:10" => 3,
+            "rhel:9" | "almalinux:9" | "rocky:9" | "ol:9" | "centos:9" | "almalinux:10"
+            | "amzn:2023" | "suse:16.0" => 2,
+            _ => 1,
+        }
+    }
+
     /// Minor version of the Python it ships as `python3`, or of the next one where that is too old to be packaged for.
     pub fn python(&self) -> Option<&'static str> {
         self.pythons.iter().find(|minor| !TOO_OLD.contains(minor)).copied()

@@ -308,6 +308,16 @@ fn wheels() {
     assert_eq!(found.code(), 3, "{}", found.stderr);
 }
 
+#[test]
+fn the_schema() {
+    let sandbox = Sandbox::empty();
+    let found = sandbox.run(sandbox.mkpkg(&["audit", "--schema"]));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit.schema.json");
+    let text = std::fs::read_to_string(path).expect("it is checked in");
+    assert_eq!((found.code(), found.stdout), (0, text));
+    assert_eq!(sandbox.run(sandbox.mkpkg(&["audit"])).code(), 2);
+}
+
 /// What is not as RECORD lists it is a finding, whichever hash it has, and wherever the file would go.
 #[test]
 fn wheels_that_are_not_what_they_say() {

@@ -81,6 +81,26 @@ fn the_same_from_every_form() {
 }
 
 #[test]
+fn databases_from_the_future() {
+    let sandbox = sandbox();
+    sandbox.file(
+        "future.json",
+        r#"{"id": "X-2026-1", "modified": "9999-01-01T00:00:00Z", "affected": [
+            {"package": {"ecosystem": "PyPI", "name": "other"}, "versions": ["1"]}]}"#,
+    );
+    let args = ["--vulnerabilities", "future.json", "--fail-on", "never"];
+    let mut by_clock = command(&sandbox, &args);
+    by_clock.env_remove("SOURCE_DATE_EPOCH");
+    let found = sandbox.run(by_clock);
+    assert_eq!(found.code(), 5, "{}", found.stderr);
+    let what = "the database of vulnerabilities `future.json` is of 9999-01-01, and today is ";
+    assert!(found.stderr.contains(what), "{}", found.stderr);
+    let found = audit(&sandbox, &args);
+    assert_eq!(found.code(), 0, "{}", found.stderr);
+    assert!(found.stdout.contains("future.json, of 9999-01-01, 0 days old, 1 entry"));
+}
+
+#[test]
 fn pip_audit_found_nothing_because_it_looked_at_nothing() {
     let sandbox = sandbox();
     sandbox.file("found.json", r#"{"dependencies": [], "fixes": []}"#);

@@ -93,6 +93,8 @@ pub struct Matches {
 pub struct Freshness {
     /// The day.
     pub today: Date,
+    /// Whether the clock says so, and nobody who judges by another day.
+    pub is_now: bool,
     /// Days; `None` for [`MAX_AGE`], and then a database without a date passes.
     pub max_age: Option<u64>,
 }
@@ -165,7 +167,9 @@ fn subjects<'r>(report: &'r Report, not_checked: &mut Vec<String>) -> Vec<Subjec
     let components: BTreeSet<_> =
         report.components.iter().map(|one| (&one.name, &one.version)).collect();
     let native = components.into_iter().map(|(name, version)| format!("{name} {version}"));
-    not_checked.extend(native.map(|one| format!("{one}: native, in no ecosystem that is read")));
+    not_checked.extend(
+        native.map(|one| format!("{one}: native components are not matched with databases")),
+    );
     subjects
 }
 
@@ -179,6 +183,16 @@ fn unusable(path: &Path, error: &anyhow::Error) -> anyhow::Error {
 impl Freshness {
     fn check(self, database: &Database) -> Result<()> {
         let max_age = self.max_age.unwrap_or(MAX_AGE);
+        let date = database.date.as_ref().and_then(|date| date.parse::<Date>().ok());
+        // A day on account of time zones.
+        if let Some(date) = date.filter(|date| self.is_now && date.days_since(self.today) > 1) {
+            let (name, today) = (&database.name, self.today);
+            let message = format!(
+                "the database of vulnerabilities `{name}` is of {date}, and today is {today}"
+            );
+            let hint = "set the clock, or fetch the database again";
+            return Err(UserError::stale(message).hint(hint).into());
+        }
         let fault = match (database.age, self.max_age) {
             (Some(age), _) if age > max_age => {
                 format!("is {age} days old, and may be {max_age}")

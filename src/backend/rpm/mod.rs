@@ -82,6 +82,15 @@ pub fn architecture(machine: Option<Machine>) -> &'static str {
     }
 }
 
+/// The machine packages of that architecture are for; those of AlmaLinux for older processors are of the same.
+pub fn machine_called(name: &str) -> Option<Machine> {
+    let name = match name {
+        "i386" | "i486" | "i586" => "i686",
+        name => name.strip_suffix("_v2").unwrap_or(name),
+    };
+    Machine::ALL.into_iter().find(|machine| architecture(Some(*machine)) == name)
+}
+
 /// What tells packages for this machine from others of their name (rpm's macro `%_isa`).
 fn isa(machine: Option<Machine>) -> Option<&'static str> {
     machine.map(|machine| match machine {
