@@ -11,7 +11,7 @@ use mkpkg::package::Machine;
 use serde::Deserialize;
 
 use crate::pypi::{PYTHON, program, wheels};
-use crate::tools::{namespaced, output, ready, repository, rootfs};
+use crate::tools::{cache, namespaced, output, ready, repository, rootfs};
 
 const AUDITWHEEL: &str = "auditwheel==6.8.2";
 
@@ -163,8 +163,7 @@ fn releases_agree_with_auditwheel() -> Result<()> {
         if name.ends_with("-any.whl") || !is_small || !judged_wheels.insert(name.clone()) {
             continue;
         }
-        let judged = output(Command::new(&auditwheel).args(["show", "--json"]).arg(&wheel))?;
-        let judged: Judged = serde_json::from_str(&judged)?;
+        let judged = judged(&auditwheel, &wheel, &name)?;
         let report = audit(&wheel)?;
         ensure!(report.loads_on.len() == 33, "{name}: {} releases", report.loads_on.len());
         for Loads { release, machine, culprits } in &report.loads_on {
@@ -177,6 +176,18 @@ fn releases_agree_with_auditwheel() -> Result<()> {
     ensure!(judged_wheels.len() >= 40, "{} wheels", judged_wheels.len());
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
+}
+
+/// What auditwheel says of a wheel, which has a hash in a lock: it takes two seconds, and says the same every time.
+fn judged(auditwheel: &Path, wheel: &Path, name: &str) -> Result<Judged> {
+    let kept = cache("judged")?.join(format!("{AUDITWHEEL}-{name}.json"));
+    if !kept.is_file() {
+        let told = output(Command::new(auditwheel).args(["show", "--json"]).arg(wheel))?;
+        let part = kept.with_extension("part");
+        fs::write(&part, told)?;
+        fs::rename(part, &kept)?;
+    }
+    Ok(serde_json::from_str(&fs::read_to_string(kept)?)?)
 }
 
 /// What is told of a release against the tag auditwheel gives, and against the versions it found.

@@ -60,15 +60,18 @@ install() {
     if grep -aE '^(dpkg: )?warning' <<<"$log" >/dev/null; then fault "$1: warnings" "$log"; fi
     sound "$1"
 }
+# run_checks WHEN [COUNT]: all of them, or the first few
 run_checks() {
-    local want command output
+    local want command output first=''
     while IFS=$'\t' read -r want command; do
         output=$(inside timeout 120 bash -c "cd \"\$(mktemp -d)\" && $command" 2>&1) ||
             { fault "$1: \`$command\` failed with status $?" "$output"; continue; }
         [[ $output == *"$want"* ]] || fault "$1: \`$command\` did not print \`$want\`" "$output"
         # With other optimisation Python looks for byte code the package does not have, and as root it writes some.
+        [ -z "$first" ] || continue
+        first=yes
         inside timeout 120 bash -c "cd \"\$(mktemp -d)\" && export PYTHONOPTIMIZE=1 && $command" >/dev/null 2>&1 || true
-    done <"$checks"
+    done < <(head -n "${2:--0}" "$checks")
 }
 install install
 run_checks 'after install'
@@ -85,7 +88,7 @@ if grep -aE 'not empty so not removed' <<<"$log" >/dev/null; then fault 'remove:
 left=$(grep -vxFf "$scratch/conffiles" "$scratch/listed" | while IFS= read -r path; do [ ! -f "$root$path" ] || echo "$path"; done)
 [ -z "$left" ] || fault 'remove: files stay' "$left"
 install 'install after remove'
-run_checks 'after install after remove'
+run_checks 'after install after remove' 1
 log=$(inside "${apt[@]}" purge "$package" 2>&1) || fault purge "$log"
 snapshot >"$scratch/after"
 left=$(diff --unchanged-line-format= --old-line-format='was: /%L' --new-line-format='is:  /%L' "$scratch/before" "$scratch/after" || true)
