@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 
 use crate::audit::finding::{Finding, Severity};
 use crate::document::{Table, from_json};
-use crate::needs::paths::hazard;
+use crate::needs::paths::{hazard, script_program};
 use crate::tree::{PkgPath, Tree};
 
 /// Directories of pip, of Fedora's and conda-forge's builders, of hosted runners, and of cargo in a container.
@@ -45,9 +45,9 @@ impl Leaks {
 
 /// A path of a build where it is used.
 fn used(tree: &Tree, path: &PkgPath, bytes: &[u8]) -> Option<String> {
-    if let Some(program) = interpreter(bytes) {
-        let is_there = PkgPath::new(&program).is_ok_and(|path| tree.get(&path).is_some());
-        let why = hazard(&program).filter(|_| !is_there)?;
+    if let Some(program) = script_program(bytes) {
+        let is_there = PkgPath::new(program).is_ok_and(|path| tree.get(&path).is_some());
+        let why = hazard(program).filter(|_| !is_there)?;
         return Some(format!("it is run by `{program}`, below {why}"));
     }
     let name = path.file_name();
@@ -72,13 +72,6 @@ fn used(tree: &Tree, path: &PkgPath, bytes: &[u8]) -> Option<String> {
     let wrong = paths.filter(|path| path.starts_with('/') && **path != home);
     let mut wrong = wrong.filter(|path| name != "pyvenv.cfg" || hazard(path).is_some());
     wrong.next().map(|path| format!("it names `{path}`"))
-}
-
-/// The program a script is run by.
-fn interpreter(bytes: &[u8]) -> Option<String> {
-    let line = bytes.strip_prefix(b"#!")?.split(|at| *at == b'\n').next()?;
-    let line = std::str::from_utf8(line).ok()?;
-    line.split_whitespace().next().filter(|program| program.starts_with('/')).map(str::to_owned)
 }
 
 /// The path in a line of `pyvenv.cfg`: where the interpreter is, and what the environment was made as.

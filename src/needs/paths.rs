@@ -39,9 +39,9 @@ pub fn with_origin(element: &str, file: &PkgPath) -> String {
 
 /// Where everybody may write.
 const SHARED: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
-const HOMES: [&str; 2] = ["/home", "/root"];
-/// Where Debian's and Fedora's build daemons and hosted runners work.
-const BUILDS: [&str; 4] = ["/build", "/builddir", "/__w", "/github"];
+const HOMES: [&str; 3] = ["/home", "/root", "/Users"];
+/// Where Debian's and Fedora's build daemons, hosted runners, GitLab's and Jenkins' work.
+const BUILDS: [&str; 6] = ["/build", "/builddir", "/builds", "/workspace", "/__w", "/github"];
 const SYSTEM: [&str; 8] =
     ["/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32"];
 
@@ -57,6 +57,13 @@ pub fn hazard(dir: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The program a script says it is run by: the first word after `#!` (execve(2), "Interpreter scripts").
+pub fn script_program(bytes: &[u8]) -> Option<&str> {
+    let line = bytes.strip_prefix(b"#!")?.split(|at| *at == b'\n').next()?;
+    let program = std::str::from_utf8(line).ok()?.split_whitespace().next()?;
+    Some(program).filter(|program| program.starts_with('/'))
 }
 
 /// Whether only the package manager writes to `dir`. (`/lib` may be `/usr/lib`.)
@@ -144,7 +151,9 @@ mod tests {
 
     #[test]
     fn directories() {
-        for bad in ["/tmp", "/tmp/x", "/home/ci/lib", "/build/a-1/b", "/dev/shm/x"] {
+        for bad in
+            ["/tmp", "/tmp/x", "/home/ci/lib", "/build/a-1/b", "/builds/acme/x", "/dev/shm/x"]
+        {
             assert!(hazard(bad).is_some(), "{bad}");
         }
         for fine in ["/tmpfs", "/opt/tmp", "/buildings", "/usr/local/lib"] {

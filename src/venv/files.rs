@@ -1,6 +1,7 @@
 //! Files of an environment that no wheel brings: the links to the interpreter, its configuration, and what the
 //! project's configuration adds.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -8,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::app::App;
 use crate::error::UserError;
 use crate::host::interpreter::Interpreter;
+use crate::needs::paths::{hazard, script_program};
 use crate::project::Project;
 use crate::project::config::{FileRole, FileRule, mode};
 use crate::tree::{Content, Entry, PkgPath, Role, Tree};
@@ -70,6 +72,22 @@ fn is_of_system(below_etc: &str, name: &str) -> bool {
     }
 }
 
+/// Refuses a script whose `#!` line names a program of the machine it was made on, such as that of an environment there.
+fn runs_on_hosts(rule: &FileRule, bytes: &[u8], app: &App) -> Result<()> {
+    let Some(program) = script_program(bytes) else { return Ok(()) };
+    if Path::new(program).starts_with(app.prefix.absolute()) {
+        return Ok(());
+    }
+    let Some(why) = hazard(program) else { return Ok(()) };
+    let (source, prefix) = (rule.source.display(), &app.prefix);
+    Err(UserError::input(format!(
+        "`files` names `{source}`, which is run by `{}`, below {why}",
+        program.escape_debug()
+    ))
+    .hint(format!("let its first line be `#!{prefix}/bin/python`, or a program of the system"))
+    .into())
+}
+
 fn configured_file(rule: &FileRule, project: &Project, app: &App) -> Result<(PkgPath, Entry)> {
     let home = app.home();
     let path = PkgPath::new(&rule.target)
@@ -114,6 +132,7 @@ fn configured_file(rule: &FileRule, project: &Project, app: &App) -> Result<(Pkg
     }
     let bytes =
         std::fs::read(&source).with_context(|| format!("cannot read `{}`", source.display()))?;
+    runs_on_hosts(rule, &bytes, app)?;
     let role = match rule.role {
         // Debian Policy 10.7: every file in `/etc` is configuration.
         FileRole::Plain if path.as_str().starts_with("etc/") => Role::Config,

@@ -194,6 +194,24 @@ fn search_paths_of_a_build_machine() {
 }
 
 #[test]
+fn scripts_of_a_build_machine() {
+    let sandbox = Sandbox::new();
+    sandbox.file(
+        "mkpkg.toml",
+        "[[files]]\nsource = 'run'\ntarget = '/opt/acme/bin/run'\nmode = '755'\n",
+    );
+    sandbox.file("run", "#!/home/runner/work/acme/venv/bin/python -I\nprint(1)\n");
+    let outcome = sandbox.run(sandbox.deb(&[]));
+    let said = "`files` names `run`, which is run by `/home/runner/work/acme/venv/bin/python`, below somebody's home";
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+    for program in ["/opt/acme/bin/python", "/usr/bin/env python3"] {
+        sandbox.file("run", format!("#!{program}\nprint(1)\n"));
+        assert_eq!(sandbox.run(sandbox.deb(&["--dry-run"])).code(), 0, "{program}");
+    }
+}
+
+#[test]
 fn stacks_that_can_be_executed() {
     let wheel = rocket().file("rocket/_native.so", user_with_executable_stack());
     check("bad_stack", vec![("of an extension", vec![wheel.clone()])]);
