@@ -19,6 +19,11 @@ use crate::tree::{Content, Entry, PkgPath, Tree};
 /// More than any root file system has.
 const ENTRY_LIMIT: usize = 4_000_000;
 
+/// Largest file that is read.
+const MAX_FILE: u64 = 8 << 30;
+/// Bytes that no disk holds: a file may have any number of them, and reading them takes as long as if it did.
+const MAX_HOLES: u64 = 4 << 30;
+
 /// What a directory holds.
 #[derive(Debug)]
 pub struct Directory {
@@ -45,6 +50,7 @@ pub fn read(dir: &Path) -> Result<Directory> {
         pending: vec![(dir, String::new())],
         tree: Tree::new(),
         aside: Aside::default(),
+        holes: 0,
     };
     while let Some((path, below)) = walk.pending.pop() {
         match fs::read_dir(&path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>) {
@@ -71,6 +77,8 @@ struct Walk {
     pending: Vec<(PathBuf, String)>,
     tree: Tree,
     aside: Aside,
+    /// Bytes of files so far that no disk holds.
+    holes: u64,
 }
 
 impl Walk {
@@ -130,12 +138,30 @@ impl Walk {
         if kind.is_file() {
             // Whether it can be read is told here, and not by whoever needs its content.
             File::open(host)?;
+            if let Some(what) = self.excess(metadata) {
+                self.aside.inconclusive.push(format!("`{path}` is not read: {what}"));
+                return Ok(None);
+            }
             let content = Content::Path { path: host.to_owned(), len: metadata.len() };
             return Ok(Some(Entry::file(content, mode, &self.origin)));
         }
         let message = format!("it is {}", special(kind));
         self.aside.findings.push(Finding::new("FS007", path.absolute(), message));
         Ok(None)
+    }
+
+    /// Why a file would take too long.
+    fn excess(&mut self, metadata: &Metadata) -> Option<String> {
+        if metadata.len() > MAX_FILE {
+            return Some(format!("it is larger than {} GiB", MAX_FILE >> 30));
+        }
+        // stat(2): "Number of 512B blocks allocated".
+        let holes = metadata.len().saturating_sub(metadata.blocks().saturating_mul(512));
+        if self.holes + holes > MAX_HOLES {
+            return Some(format!("sparse files have more than {} GiB of holes", MAX_HOLES >> 30));
+        }
+        self.holes += holes;
+        None
     }
 
     fn place(&self, shown: &str) -> String {
@@ -199,6 +225,24 @@ mod tests {
             ]
         );
         assert_eq!(found.aside.inconclusive, [""; 0]);
+    }
+
+    #[test]
+    fn files_that_no_disk_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, gib) in [("a", 50), ("b", 3), ("c", 3), ("d", 0)] {
+            fs::File::create(dir.path().join(name)).unwrap().set_len(gib << 30).unwrap();
+        }
+        let found = read(dir.path()).unwrap();
+        let paths: Vec<_> = found.tree.iter().map(|(path, _)| path.absolute()).collect();
+        assert_eq!(paths, ["/b", "/d"]);
+        assert_eq!(
+            found.aside.inconclusive,
+            [
+                "`/a` is not read: it is larger than 8 GiB",
+                "`/c` is not read: sparse files have more than 4 GiB of holes",
+            ]
+        );
     }
 
     #[test]
