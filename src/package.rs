@@ -3,6 +3,7 @@
 //! Values only; backends turn them into fields and headers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -38,8 +39,8 @@ impl PackageName {
     }
 }
 
-impl std::fmt::Display for PackageName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for PackageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
@@ -347,6 +348,36 @@ pub struct Package {
     pub compression: String,
     /// What it installs.
     pub tree: Tree,
+    /// Whose entries are not root's alone.
+    pub owners: BTreeMap<PkgPath, Ownership>,
+}
+
+/// Whose an entry of a package is, and what a process gets that runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// Name of the user, or its number where there is no name.
+    pub user: String,
+    /// The same of the group.
+    pub group: String,
+    /// Capabilities (capabilities(7)), as the format writes them; empty for none.
+    pub capabilities: String,
+}
+
+impl Ownership {
+    /// `None` for what both formats have for nearly everything: root's, without capabilities.
+    pub fn new(user: String, group: String, capabilities: String) -> Option<Self> {
+        let is_usual = user == "root" && group == "root" && capabilities.is_empty();
+        (!is_usual).then_some(Self { user, group, capabilities })
+    }
+}
+
+/// User and group, then the capabilities where there are some.
+impl fmt::Display for Ownership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, group, capabilities } = self;
+        write!(f, "{user}:{group}")?;
+        if capabilities.is_empty() { Ok(()) } else { write!(f, " {capabilities}") }
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ const fn check(id: &'static str, title: &'static str, severity: Severity) -> Che
 }
 
 /// Every check there is, by id. docs/audit.md says what each means.
-pub const CATALOGUE: [Check; 49] = [
+pub const CATALOGUE: [Check; 50] = [
     check("ELF001", "a library that nobody has", Severity::Error),
     check("ELF002", "a library is found by accident", Severity::Warn),
     check("ELF003", "a search path for libraries leaves the package", Severity::Warn),
@@ -81,7 +81,7 @@ pub const CATALOGUE: [Check; 49] = [
     check("PY005", "a distribution does not state its licence", Severity::Warn),
     check("PY006", "a distribution is installed from elsewhere", Severity::Error),
     check("PY007", "code runs at every start of Python", Severity::Warn),
-    check("FS001", "a file changes its user or group when it runs", Severity::Error),
+    check("FS001", "a file has other rights than whoever runs it", Severity::Error),
     check("FS002", "others than its owner may write a file", Severity::Error),
     check("FS003", "others than its owner cannot read it", Severity::Warn),
     check("FS004", "a file where packages put none", Severity::Warn),
@@ -92,6 +92,7 @@ pub const CATALOGUE: [Check; 49] = [
     check("FS009", "a file that was left behind", Severity::Info),
     check("FS010", "a link leads nowhere", Severity::Warn),
     check("FS011", "two names that differ in case alone", Severity::Info),
+    check("FS012", "an entry outside of data is not root's", Severity::Warn),
     check("LEAK001", "a path of the machine it was built on", Severity::Error),
     check("SEC001", "a secret", Severity::Error),
     check("UNIT001", "a unit runs as root, or does not mean what it says", Severity::Warn),

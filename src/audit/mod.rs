@@ -16,6 +16,7 @@ mod leaks;
 pub mod libraries;
 pub mod loads;
 mod name_checks;
+pub mod owners;
 pub mod policy;
 pub mod processors;
 mod python_checks;

@@ -55,7 +55,7 @@ fn audited(path: &Path, settings: &Settings, scratch: &Scratch, jobs: usize) -> 
 
 impl Audited {
     fn side(&self) -> Side<'_> {
-        let Input { tree, relations, scripts, fields, .. } = &self.input;
-        Side { report: &self.report, tree, relations, scripts, fields }
+        let Input { tree, relations, scripts, fields, owners, .. } = &self.input;
+        Side { report: &self.report, tree, relations, scripts, fields, owners }
     }
 }

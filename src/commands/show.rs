@@ -17,7 +17,7 @@ use crate::inert::inert_lines;
 use crate::package::Package;
 use crate::project::config::FormatName;
 use crate::report::print;
-use crate::tree::{Entry, Role, Tree};
+use crate::tree::{Entry, Role};
 
 /// Prints what a package says and holds.
 pub fn run(args: &ShowArgs) -> Result<()> {
@@ -27,7 +27,7 @@ pub fn run(args: &ShowArgs) -> Result<()> {
     let scratch = scratch()?;
     let (package, _) = open(input, scratch.spool()?)
         .with_context(|| format!("cannot read `{}`", args.package.display()))?;
-    let files = files(&package.tree)?;
+    let files = files(&package)?;
     print(&if args.json { json(&package, &files)? } else { inert_lines(&text(&package, &files)) })
 }
 
@@ -69,14 +69,19 @@ struct Shown {
     sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
+    /// User, group and capabilities, where it is not root's alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
 }
 
-fn files(tree: &Tree) -> Result<Vec<Shown>> {
-    tree.iter()
+fn files(package: &Package) -> Result<Vec<Shown>> {
+    let entries = package.tree.iter();
+    entries
         .map(|(path, entry)| {
+            let owner = package.owners.get(path).map(ToString::to_string);
             let shown = |kind, mode: u32| {
                 let (path, mode) = (path.absolute(), format!("{mode:04o}"));
-                Shown { path, kind, mode, size: None, sha256: None, target: None }
+                Shown { path, kind, mode, size: None, sha256: None, target: None, owner }
             };
             Ok(match entry {
                 Entry::Dir { mode } => shown("dir", *mode),
@@ -112,8 +117,9 @@ fn text(package: &Package, files: &[Shown]) -> String {
         let size = file.size.map_or_else(|| "-".to_owned(), |size| size.to_string());
         let digest = file.sha256.as_deref().map_or("-", |digest| &digest[..16]);
         let target = file.target.as_ref().map(|target| format!(" -> {target}")).unwrap_or_default();
-        let (kind, mode) = (file.kind, &file.mode);
-        let _ = writeln!(text, "{kind:<6} {mode} {size:>10} {digest:<16} {}{target}", file.path);
+        let owner = file.owner.as_ref().map(|owner| format!(" ({owner})")).unwrap_or_default();
+        let (kind, mode, path) = (file.kind, &file.mode, &file.path);
+        let _ = writeln!(text, "{kind:<6} {mode} {size:>10} {digest:<16} {path}{target}{owner}");
     }
     text
 }

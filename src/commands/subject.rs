@@ -7,12 +7,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::audit::finding::Finding;
-use crate::audit::{Aside, Declared, Subject, directory};
+use crate::audit::{Aside, Declared, Subject, directory, owners};
 use crate::backend::{deb, rpm};
 use crate::commands::show;
 use crate::digest::{Hasher, hex, sha256};
 use crate::error::UserError;
-use crate::package::{Relation, RelationKind};
+use crate::package::{Ownership, Relation, RelationKind};
 use crate::project::config::FormatName;
 use crate::project::epoch;
 use crate::scratch::Scratch;
@@ -34,6 +34,8 @@ pub struct Input {
     pub scripts: BTreeMap<String, String>,
     /// What else a package says of itself, as its format names it.
     pub fields: Vec<(String, String)>,
+    /// Whose entries of a package are not root's alone.
+    pub owners: BTreeMap<PkgPath, Ownership>,
     /// What is known beside.
     pub aside: Aside,
 }
@@ -109,10 +111,11 @@ fn of_package(file: File, digest: String, scratch: &Scratch) -> Result<Input> {
         needs: needs.map(|relation| relation.text.clone()).collect(),
         relations: relations.iter().map(|relation| relation.text.clone()).collect(),
     };
-    let (scripts, tree) = (package.scripts, package.tree);
+    let (scripts, tree, owners) = (package.scripts, package.tree, package.owners);
+    let aside = Aside { findings: owners::findings(&owners, &tree), inconclusive: Vec::new() };
     let mut fields = package.fields;
     fields.retain(|(name, _)| !is_relation(name));
-    Ok(Input { subject, relations, scripts, fields, tree, aside: Aside::default() })
+    Ok(Input { subject, relations, scripts, fields, tree, owners, aside })
 }
 
 /// The machine of a package that is for `name`, as its format calls it.
@@ -167,6 +170,7 @@ fn of_wheel(path: &Path, digest: String) -> Result<Input> {
         relations: Vec::new(),
         scripts: BTreeMap::new(),
         fields: Vec::new(),
+        owners: BTreeMap::new(),
         aside: Aside { findings, inconclusive: Vec::new() },
     })
 }
@@ -202,6 +206,7 @@ fn of_directory(path: &Path) -> Result<Input> {
         relations: Vec::new(),
         scripts: BTreeMap::new(),
         fields: Vec::new(),
+        owners: BTreeMap::new(),
         aside: found.aside,
     })
 }

@@ -134,8 +134,9 @@ mod tests {
             let relations: Vec<_> = all.iter().map(relation).collect();
             (relations, all.iter().map(field).collect::<Vec<_>>())
         });
-        let (tree, scripts) = (Tree::new(), BTreeMap::new());
+        let (tree, scripts, owners) = (Tree::new(), BTreeMap::new(), BTreeMap::new());
         let side = |at: usize| Side {
+            owners: &owners,
             report: &reports[at],
             tree: &tree,
             relations: &sides[at].0,

@@ -64,7 +64,7 @@ pub struct TypeChange {
 pub struct ModeChange {
     /// Where it is.
     pub path: String,
-    /// Octal digits.
+    /// Octal digits; or the user and the group, and the capabilities if there are any.
     pub old: String,
     /// The same of the new package.
     pub new: String,
@@ -109,6 +109,7 @@ pub(super) fn files(old: Side<'_>, new: Side<'_>, replaces_dirs: bool) -> Files 
             let (path, old, new) = (path.absolute(), octal(was_mode), octal(mode));
             found.modes.push(ModeChange { path, old, new });
         }
+        found.modes.extend(owner_change(path, old, new));
         if special(path, was).is_none() {
             found.special.extend(special(path, now));
         }
@@ -126,6 +127,16 @@ pub(super) fn files(old: Side<'_>, new: Side<'_>, replaces_dirs: bool) -> Files 
     found.removed = gone.map(|(path, entry)| change(path, entry)).collect();
     found.refused = changes(old.tree, new.tree, replaces_dirs).err().map(|it| it.to_string());
     found
+}
+
+/// How a path of both packages changes hands.
+fn owner_change(path: &PkgPath, old: Side<'_>, new: Side<'_>) -> Option<ModeChange> {
+    let owner = |side: Side<'_>| {
+        let known = side.owners.get(path);
+        known.map_or_else(|| "root:root".to_owned(), ToString::to_string)
+    };
+    let (old, new) = (owner(old), owner(new));
+    (old != new).then(|| ModeChange { path: path.absolute(), old, new })
 }
 
 /// Directories that something is in: what is in them is told.
@@ -296,6 +307,7 @@ mod tests {
     use crate::audit::diff::Side;
     use crate::audit::diff::files::{Files, accounts, files, roles, texts};
     use crate::audit::{Report, Subject, audit};
+    use crate::package::Ownership;
     use crate::tree::{Content, Entry, PkgPath, Role, Tree};
 
     /// A tree of one entry a word: `a/` is a directory, `a->b` a link, `a=TEXT` a file, `a!TEXT` configuration; `@MODE`
@@ -348,9 +360,37 @@ mod tests {
         let (old, new) = (tree(old), tree(new));
         let (was, is) = (report(&old), report(&new));
         let scripts = BTreeMap::from([("run".to_owned(), script.to_owned())]);
-        let side =
-            |report, tree, scripts| Side { report, tree, relations: &[], scripts, fields: &[] };
+        let nobody = BTreeMap::new();
+        let side = |report, tree, scripts| {
+            let owners = &nobody;
+            Side { report, tree, relations: &[], scripts, fields: &[], owners }
+        };
         check(side(&was, &old, &scripts), side(&is, &new, &scripts))
+    }
+
+    #[test]
+    fn owners() {
+        let tree = tree("a b=x");
+        let (report, scripts) = (report(&tree), BTreeMap::new());
+        let owners = |user: &str, capabilities: &str| {
+            let owner = Ownership::new(user.to_owned(), "root".to_owned(), capabilities.to_owned());
+            let path = PkgPath::new("b").unwrap();
+            owner.map(|owner| (path, owner)).into_iter().collect::<BTreeMap<_, _>>()
+        };
+        let (old, new) = (owners("root", ""), owners("games", "cap_net_raw=ep"));
+        let side = |owners| {
+            let (report, tree, scripts) = (&report, &tree, &scripts);
+            Side { report, tree, relations: &[], scripts, fields: &[], owners }
+        };
+        let told = |old, new| {
+            let found = files(side(old), side(new), true).modes;
+            found
+                .iter()
+                .map(|one| format!("{} {} {}", one.path, one.old, one.new))
+                .collect::<String>()
+        };
+        assert_eq!(told(&old, &new), "/b root:root games:root cap_net_raw=ep");
+        assert_eq!(told(&new, &new), "");
     }
 
     fn found(old: &str, new: &str, script: &str) -> Files {

@@ -28,7 +28,7 @@ use crate::audit::loads::{Culprit, Loads};
 use crate::audit::policy::FailOn;
 use crate::audit::vulnerabilities::Database;
 use crate::audit::{Report, Subject, SystemLibrary};
-use crate::package::{Relation, RelationKind};
+use crate::package::{Ownership, Relation, RelationKind};
 use crate::tree::{PkgPath, Tree};
 
 /// Version of the shape of the JSON; it rises when a field goes or changes its meaning.
@@ -56,6 +56,8 @@ pub struct Side<'s> {
     pub scripts: &'s BTreeMap<String, String>,
     /// What else it says of itself, as its format names it; one name may come several times.
     pub fields: &'s [(String, String)],
+    /// Whose entries are not root's alone.
+    pub owners: &'s BTreeMap<PkgPath, Ownership>,
 }
 
 /// Everything that differs.

@@ -69,7 +69,13 @@ mod tests {
         ];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let compression = "xz".to_owned();
-        let package = Package { fields, scripts: BTreeMap::new(), compression, tree: Tree::new() };
+        let package = Package {
+            fields,
+            scripts: BTreeMap::new(),
+            compression,
+            tree: Tree::new(),
+            owners: BTreeMap::new(),
+        };
         assert_eq!(machine(&package), Some(Machine::Aarch64));
         assert_eq!(identity(&package), ("acme".to_owned(), "1:2.0-1".to_owned()));
         let relations = relations(&package);

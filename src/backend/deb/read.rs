@@ -14,7 +14,7 @@ use crate::backend::deb::archive::{ArMember, list_ar};
 use crate::backend::deb::tarball::{Member, MemberKind, TarReader};
 use crate::codec::{Method, decompress};
 use crate::error::UserError;
-use crate::package::Package;
+use crate::package::{Ownership, Package};
 use crate::parallel::ahead;
 use crate::tree::{Content, Entry, PkgPath, Role, Tree};
 
@@ -43,9 +43,10 @@ pub(super) fn read(input: File, spool: File) -> Result<Package> {
         found.map_or("", |(_, value)| value.as_str())
     };
     let origin = Arc::from(format!("{} {}", value("Package"), value("Version")));
-    let unpack = Unpack { spool: Arc::new(spool), end: 0, conffiles, origin, tree: Tree::new() };
-    let (tree, compression) = unpack.read_data(&input, data)?;
-    Ok(Package { fields, scripts, compression, tree })
+    let (spool, tree, owners) = (Arc::new(spool), Tree::new(), BTreeMap::new());
+    let unpack = Unpack { spool, end: 0, conffiles, origin, tree, owners };
+    let (Unpack { tree, owners, .. }, compression) = unpack.read_data(&input, data)?;
+    Ok(Package { fields, scripts, compression, tree, owners })
 }
 
 /// The control and the data member: `debian-binary` comes first, then these, in this order.
@@ -180,10 +181,11 @@ struct Unpack<'a> {
     conffiles: BTreeSet<&'a str>,
     origin: Arc<str>,
     tree: Tree,
+    owners: BTreeMap<PkgPath, Ownership>,
 }
 
 impl Unpack<'_> {
-    fn read_data(mut self, input: &Arc<File>, member: &ArMember) -> Result<(Tree, String)> {
+    fn read_data(mut self, input: &Arc<File>, member: &ArMember) -> Result<(Self, String)> {
         let (method, compression) = method(member)?;
         let content = content(input, member);
         let budget = PAYLOAD_FLOOR.saturating_add(member.len.saturating_mul(PAYLOAD_RATIO));
@@ -191,7 +193,7 @@ impl Unpack<'_> {
             let stream = ahead(scope, || decompress(content.open()?, method));
             self.add_all(&mut TarReader::new(stream, &member.name, budget), member)
         })?;
-        Ok((self.tree, compression.to_owned()))
+        Ok((self, compression.to_owned()))
     }
 
     fn add_all<R: Read>(&mut self, tar: &mut TarReader<R>, member: &ArMember) -> Result<()> {
@@ -242,6 +244,7 @@ impl Unpack<'_> {
                 }
             }
         };
+        self.owners.extend(member.owner.map(|owner| (path.clone(), owner)));
         self.tree.insert(path, entry)
     }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use tar::{EntryType, Header};
 
 use crate::error::UserError;
+use crate::package::Ownership;
 
 const BLOCK: u64 = 512;
 /// A path has 4095 bytes at most; a longer name is no name.
@@ -139,6 +140,8 @@ pub(super) struct Member {
     pub(super) kind: MemberKind,
     pub(super) mode: u32,
     pub(super) len: u64,
+    /// Whose it is, where it is not root's alone.
+    pub(super) owner: Option<Ownership>,
 }
 
 /// Reads a tar stream of unknown origin: v7, ustar, GNU and PAX names; anything else is refused.
@@ -159,6 +162,8 @@ struct Ahead {
     name: Option<String>,
     target: Option<String>,
     size: Option<u64>,
+    /// What the attribute `security.capability` holds.
+    capabilities: String,
 }
 
 impl<R: Read> TarReader<R> {
@@ -243,7 +248,8 @@ impl<R: Read> TarReader<R> {
             return Err(self.fault(&format!("`{name}` is no file and has content")));
         }
         let name = relative(&full_name).to_owned();
-        Ok(Member { name, kind, mode: mode & 0o7777, len: self.left })
+        let owner = owner(header, ahead.capabilities);
+        Ok(Member { name, kind, mode: mode & 0o7777, len: self.left, owner })
     }
 
     /// The next header; `None` at the end.
@@ -279,23 +285,23 @@ impl<R: Read> TarReader<R> {
         self.utf8(bytes)
     }
 
-    /// Takes path, linkpath and size out of records such as `20 path=opt/app/file\n`.
+    /// Takes what is known out of records such as `20 path=opt/app/file\n`. The values of attributes are bytes.
     fn pax(&mut self, ahead: &mut Ahead) -> Result<()> {
         let bytes = self.content(PAX_LIMIT)?;
-        let text = self.utf8(bytes)?;
-        let mut rest = text.as_str();
+        let mut rest = &bytes[..];
         while !rest.is_empty() {
-            let (record, tail) =
+            let (key, value, tail) =
                 split_record(rest).ok_or_else(|| self.fault(&"a PAX record is damaged"))?;
             rest = tail;
-            match record {
-                ("path", value) => ahead.name = Some(value.to_owned()),
-                ("linkpath", value) => ahead.target = Some(value.to_owned()),
-                ("size", value) => {
-                    let size = value.parse().map_err(|_| self.fault(&"a PAX size is damaged"))?;
-                    ahead.size = Some(size);
+            match key {
+                b"path" => ahead.name = Some(self.utf8(value.to_vec())?),
+                b"linkpath" => ahead.target = Some(self.utf8(value.to_vec())?),
+                b"size" => {
+                    let size = self.utf8(value.to_vec())?.parse();
+                    ahead.size = Some(size.map_err(|_| self.fault(&"a PAX size is damaged"))?);
                 }
-                (key, _) if key.starts_with("GNU.sparse") => {
+                b"SCHILY.xattr.security.capability" => ahead.capabilities = capabilities(value),
+                key if key.starts_with(b"GNU.sparse") => {
                     return Err(self.fault(&"it holds a sparse file"));
                 }
                 _ => {}
@@ -333,12 +339,42 @@ impl<R: Read> TarReader<R> {
     }
 }
 
-fn split_record(text: &str) -> Option<((&str, &str), &str)> {
-    let (len, _) = text.split_once(' ')?;
-    let size: usize = len.parse().ok()?;
-    let (record, rest) = text.split_at_checked(size)?;
-    let record = record.get(len.len() + 1..)?.strip_suffix('\n')?;
-    Some((record.split_once('=')?, rest))
+/// The key and the value of the first record, and what follows it.
+fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let blank = bytes.iter().position(|at| *at == b' ')?;
+    let size: usize = std::str::from_utf8(&bytes[..blank]).ok()?.parse().ok()?;
+    let (record, rest) = bytes.split_at_checked(size)?;
+    let record = record.get(blank + 1..)?.strip_suffix(b"\n")?;
+    let sign = record.iter().position(|at| *at == b'=')?;
+    Some((&record[..sign], &record[sign + 1..], rest))
+}
+
+/// Whose a member is; names come before numbers, as for tar(1), and a number that is not written is 0.
+fn owner(header: &Header, capabilities: String) -> Option<Ownership> {
+    let named = |name: Option<&[u8]>, field: [u8; 8], number: io::Result<u64>| {
+        let name = name.map(String::from_utf8_lossy).unwrap_or_default();
+        let is_blank = field.iter().all(|at| matches!(at, 0 | b' '));
+        match (&*name, number) {
+            ("", Ok(0)) => "root".to_owned(),
+            ("", Ok(number)) => number.to_string(),
+            ("", Err(_)) if is_blank => "root".to_owned(),
+            ("", Err(_)) => "?".to_owned(),
+            (name, _) => name.to_owned(),
+        }
+    };
+    let numbers = header.as_old();
+    let user = named(header.username_bytes(), numbers.uid, header.uid());
+    let group = named(header.groupname_bytes(), numbers.gid, header.gid());
+    Ownership::new(user, group, capabilities)
+}
+
+/// What `struct vfs_cap_data` (linux/capability.h) permits: 32 bits at 4, and 32 more at 12 since version 2.
+fn capabilities(value: &[u8]) -> String {
+    let word = |at: usize| {
+        let bytes = value.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        u64::from(u32::from_le_bytes(bytes.unwrap_or_default()))
+    };
+    format!("capabilities 0x{:x}", word(4) | word(12) << 32)
 }
 
 /// A member's name as a package path: `./opt/app/` is `opt/app`.
@@ -388,7 +424,8 @@ mod tests {
         bytes.resize(bytes.len() + 1024, 0);
         match (read_all(&bytes), expected) {
             (Ok(members), Ok((name, kind, len))) => {
-                let member = Member { name: name.to_owned(), kind, mode: 0o640, len };
+                let name = name.to_owned();
+                let member = Member { name, kind, mode: 0o640, len, owner: None };
                 assert_eq!(members, [member]);
             }
             (Err(error), Err(part)) => {
@@ -441,6 +478,35 @@ mod tests {
         check(&[entry(b'L', "l", &[0xff])], Err("is not UTF-8"));
         check(&[vec![b'x'; 512]], Err("checksum"));
         assert!(read_all(&entry(b'0', "a", b"")).is_err(), "a stream without an end is cut short");
+    }
+
+    #[test]
+    fn owners() {
+        let owner = |change: &dyn Fn(&mut tar::Header), ahead: &[u8]| {
+            let mut header = tar_header("./a", EntryType::Regular, 0o640, 0);
+            change(&mut header);
+            header.set_cksum();
+            let bytes = [ahead, &header.as_bytes()[..], &[0; 1024]].concat();
+            read_all(&bytes).unwrap()[0].owner.as_ref().map(ToString::to_string)
+        };
+        assert_eq!(owner(&|_| {}, b""), None);
+        let games = |header: &mut tar::Header| header.set_groupname("games").unwrap();
+        assert_eq!(owner(&games, b"").as_deref(), Some("root:games"));
+        let numbers = |header: &mut tar::Header| {
+            header.set_uid(33);
+            for part in [header.set_username(""), header.set_groupname("")] {
+                part.unwrap();
+            }
+        };
+        assert_eq!(owner(&numbers, b"").as_deref(), Some("33:root"));
+        // As setcap(8) sets cap_net_bind_service+ep, which is bit 10.
+        let mut record = b"58 SCHILY.xattr.security.capability=".to_vec();
+        record.extend([1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff]);
+        record.extend(b"\n");
+        let len = record.len().to_string();
+        record[..2].copy_from_slice(len.as_bytes());
+        let told = owner(&|_| {}, &entry(b'x', "x", &record));
+        assert_eq!(told.as_deref(), Some("root:root capabilities 0x400"));
     }
 
     #[test]

@@ -63,6 +63,7 @@ mod tests {
     fn tags() {
         let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let package = Package {
+            owners: BTreeMap::new(),
             fields: vec![
                 field("Name", "acme"),
                 field("Epoch", "2"),

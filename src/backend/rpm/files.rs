@@ -8,6 +8,7 @@ use crate::backend::rpm::header::Header;
 use crate::backend::rpm::payload::{FILE, GHOST, TYPE};
 use crate::backend::rpm::tags;
 use crate::error::UserError;
+use crate::package::Ownership;
 use crate::tree::PkgPath;
 
 /// MD5, which stands in packages that name no other.
@@ -101,6 +102,24 @@ impl FileList {
             }
         }
         Ok(list)
+    }
+
+    /// Whose the files are, where they are not root's alone.
+    pub(super) fn owners(&self, header: &Header) -> Result<BTreeMap<PkgPath, Ownership>> {
+        let column = |tag: u32, usual: &str| -> Result<Vec<String>> {
+            match header.texts(tag)? {
+                none if none.is_empty() => Ok(vec![usual.to_owned(); self.files.len()]),
+                some => whole(some, self.files.len()),
+            }
+        };
+        let users = column(tags::FILE_USERS, "root")?;
+        let groups = column(tags::FILE_GROUPS, "root")?;
+        let capabilities = column(tags::FILE_CAPS, "")?;
+        let each = users.into_iter().zip(groups).zip(capabilities).zip(&self.files);
+        let owners = each.filter_map(|(((user, group), capabilities), file)| {
+            Some((file.path.clone(), Ownership::new(user, group, capabilities)?))
+        });
+        Ok(owners.collect())
     }
 
     /// The file a member of this name is; each is there once.

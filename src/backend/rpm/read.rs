@@ -58,13 +58,17 @@ pub(super) fn read(input: File, spool: File) -> Result<Package> {
     let (method, compression) = method(&payload)?;
     let budget = PAYLOAD_FLOOR.saturating_add(len.saturating_mul(PAYLOAD_RATIO));
     let list = FileList::new(&header)?;
+    let mut owners = list.owners(&header)?;
     let unpack = Unpack { spool: Arc::new(spool), end: 0, origin: Arc::from(origin), list };
     let tree = thread::scope(|scope| {
         let stream = ahead(scope, || decompress(payload.open()?, method));
         unpack.read_all(CpioReader::new(stream, budget))
     })?;
+    // Ghosts are listed, and no package has them.
+    owners.retain(|path, _| tree.get(path).is_some());
     Ok(Package {
         tree,
+        owners,
         fields: fields(&header, &signatures(&signature)?)?,
         scripts: scripts(&header)?,
         compression: compression.to_owned(),
@@ -363,6 +367,13 @@ fn scripts(header: &Header) -> Result<BTreeMap<String, String>> {
             scripts.insert(name.to_owned(), text);
         }
     }
+    for (bodies, programs, name) in tags::TRIGGERS {
+        let programs = header.texts(programs)?;
+        for (at, body) in header.texts(bodies)?.iter().enumerate() {
+            let program = programs.get(at).map_or("", String::as_str);
+            scripts.insert(format!("{name}-{}", at + 1), format!("#!{program}\n{body}"));
+        }
+    }
     Ok(scripts)
 }
 
@@ -395,6 +406,11 @@ mod tests {
             (tags::FILE_DIGESTS, texts(&["", "", ""])),
             (tags::FILE_LINKS, texts(&["", "", "file"])),
             (tags::FILE_FLAGS, Value::Int32(vec![0, 0, 0])),
+            (tags::FILE_USERS, texts(&["root", "acme", "root"])),
+            (tags::FILE_GROUPS, texts(&["root", "root", "root"])),
+            (tags::FILE_CAPS, texts(&["", "cap_net_raw=ep", ""])),
+            (tags::TRIGGERS[0].0, texts(&["echo 1", "echo 2"])),
+            (tags::TRIGGERS[0].1, texts(&["/bin/sh", "<lua>"])),
             (tags::FILE_DEVICES, Value::Int32(vec![1, 1, 1])),
             (tags::FILE_INODES, Value::Int32(vec![1, 2, 3])),
             (tags::DIR_INDEXES, Value::Int32(vec![0, 1, 1])),
@@ -422,6 +438,18 @@ mod tests {
         bytes.extend(cpio);
         bytes.extend(end());
         bytes
+    }
+
+    #[test]
+    fn owners_and_triggers() {
+        let mut input = tempfile::tempfile().unwrap();
+        input.write_all(&package()).unwrap();
+        let package = read(input, tempfile::tempfile().unwrap()).unwrap();
+        let owners = package.owners.iter().map(|(path, owner)| format!("{path} {owner}"));
+        assert_eq!(owners.collect::<Vec<_>>(), ["/opt/a/file acme:root cap_net_raw=ep"]);
+        let scripts = package.scripts.iter().map(|(name, text)| format!("{name}: {text}"));
+        let expected = ["trigger-1: #!/bin/sh\necho 1", "trigger-2: #!<lua>\necho 2"];
+        assert_eq!(scripts.collect::<Vec<_>>(), expected);
     }
 
     fn attempt(bytes: &[u8]) -> bool {

@@ -58,6 +58,7 @@ pub(super) const PAYLOAD_FLAGS: u32 = 1126;
 pub(super) const FILE_COLORS: u32 = 1140;
 pub(super) const LONG_FILE_SIZES: u32 = 5008;
 pub(super) const LONG_SIZE: u32 = 5009;
+pub(super) const FILE_CAPS: u32 = 5010;
 pub(super) const FILE_DIGEST_ALGORITHM: u32 = 5011;
 pub(super) const ENCODING: u32 = 5062;
 pub(super) const PAYLOAD_DIGEST: u32 = 5092;
@@ -75,6 +76,10 @@ pub(super) const SCRIPTS: [(u32, u32, &str); 9] = [
     (5104, 5106, "preuntrans"),
     (5105, 5107, "postuntrans"),
 ];
+
+/// Scripts that other packages set off, of which there may be several, the programs that run them, and their names.
+pub(super) const TRIGGERS: [(u32, u32, &str); 3] =
+    [(1065, 1092, "trigger"), (5066, 5067, "filetrigger"), (5076, 5077, "transfiletrigger")];
 
 /// A list of dependencies: the tags of names, versions and flags, and what a spec file calls it.
 pub(super) type DependencyTags = (u32, u32, u32, &'static str);
