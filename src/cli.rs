@@ -4,6 +4,7 @@
 
 pub mod diff;
 pub mod format;
+pub mod init;
 pub mod judge;
 pub mod why;
 
@@ -14,6 +15,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::cli::diff::DiffArgs;
 use crate::cli::format::ReportFormat;
+use crate::cli::init::InitArgs;
 use crate::cli::judge::JudgeArgs;
 use crate::cli::why::WhyArgs;
 use crate::codec::Compression;
@@ -68,6 +70,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Tell why a package needs what it needs: the chain from a distribution to a relation.
     Why(WhyArgs),
+    /// Write a starting configuration, or that of a package dh-virtualenv makes.
+    Init(InitArgs),
     /// Validate configuration and inputs; build nothing.
     Check(BuildArgs),
     /// Print a completion script.

@@ -36,6 +36,7 @@ pub mod scratch;
 pub mod segments;
 pub mod services;
 pub mod signer;
+pub mod starter;
 pub mod summary;
 pub mod systemd;
 pub mod templates;

@@ -6,6 +6,7 @@ pub mod check;
 pub mod deb;
 pub mod diff;
 pub mod format;
+pub mod init;
 pub mod parts;
 pub mod previous;
 pub mod rpm;
@@ -28,6 +29,7 @@ pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Rpm(args) => format::rpm(args, talk),
         Command::Build(args) => format::all(args, talk),
         Command::Check(args) => check::run(args, talk),
+        Command::Init(args) => init::run(args, talk),
         Command::Show(args) => show::run(args),
         Command::Audit(args) => audit::run(args, talk),
         Command::Diff(args) => diff::run(args),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 /// How an audit judges.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Audit {
     /// What fails an audit: levels, ids of checks, ratings of vulnerabilities.
@@ -40,6 +41,7 @@ impl Default for Audit {
 
 /// How bad what a check finds is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LevelName {
     /// It does not work, or is unsafe.
@@ -54,6 +56,7 @@ pub enum LevelName {
 
 /// A finding that is known and accepted until a day.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Waiver {
     /// A check, or a vulnerability by any of its ids.

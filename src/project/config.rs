@@ -11,13 +11,12 @@ use serde::Deserialize;
 
 use crate::document::{Table, Value, from_table, from_toml, value};
 use crate::error::UserError;
-use crate::package::PackageName;
 use crate::project::audit::Audit;
 use crate::project::services::{Check, Scripts, Service, User};
-use crate::tree::PkgPath;
 
 /// Every setting, as written; `None` where a default depends on the project.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "Configuration of mkpkg"))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
     /// Package name; default: the normalised project name.
@@ -103,6 +102,7 @@ impl Default for Config {
 
 /// Where versions of an application lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LayoutName {
     /// At one place: a version replaces the one before.
@@ -113,6 +113,7 @@ pub enum LayoutName {
 
 /// Where the interpreter of a package comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InterpreterMode {
     /// The distribution's, at `/usr/bin/python3.X`.
@@ -121,6 +122,7 @@ pub enum InterpreterMode {
 
 /// Relations beside the derived ones.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dependencies {
     /// Packages that are needed, for every format.
@@ -135,6 +137,7 @@ pub struct Dependencies {
 
 /// A file to install beside the environment.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FileRule {
     /// Path in the project.
@@ -155,6 +158,7 @@ fn default_mode() -> String {
 
 /// How package managers treat a configured file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FileRole {
     /// As any other.
@@ -168,6 +172,7 @@ pub enum FileRole {
 
 /// A format of packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FormatName {
     /// That of Debian and Ubuntu.
@@ -178,6 +183,7 @@ pub enum FormatName {
 
 /// What only a `.deb` has.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Deb {
     /// Archive section.
@@ -227,6 +233,7 @@ impl Default for Deb {
 
 /// What only an `.rpm` has.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Rpm {
     /// Packages that are needed.
@@ -331,60 +338,6 @@ fn is_list(key: &str) -> bool {
     )
 }
 
-/// Longest prefix in bytes: with `/bin/python3.NN` it still fits the 127 bytes of a `#!` line on old kernels.
-pub const MAX_PREFIX: usize = 100;
-
-/// Directories that belong to the system; a prefix must lie deeper.
-const SYSTEM_DIRS: [&str; 12] = [
-    "usr/bin",
-    "usr/sbin",
-    "usr/lib",
-    "usr/lib64",
-    "usr/libexec",
-    "usr/share",
-    "usr/local",
-    "usr/include",
-    "etc/systemd",
-    "var/lib",
-    "var/log",
-    "var/cache",
-];
-
-/// Top directories of the kernel, of a running system, and those that are links into `/usr`.
-const FOREIGN_TOPS: [&str; 12] =
-    ["bin", "boot", "dev", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys", "tmp"];
-
-/// Whether an absolute path lies deep enough, and where packages may have directories.
-fn is_free(path: &str) -> bool {
-    let mut parts = path.trim_start_matches('/').split('/');
-    let is_foreign = parts.next().is_none_or(|top| FOREIGN_TOPS.contains(&top));
-    !is_foreign && parts.next().is_some() && !SYSTEM_DIRS.contains(&path.trim_matches('/'))
-}
-
-/// The prefix of a package: `text`, or `/opt/<name>`.
-pub fn prefix(text: Option<&str>, name: &PackageName) -> Result<PkgPath> {
-    let text = text.map_or_else(|| format!("/opt/{name}"), str::to_owned);
-    let allowed = |at: char| at.is_ascii_alphanumeric() || "/._+-".contains(at);
-    let fault = if !text.starts_with('/') {
-        "is not an absolute path"
-    } else if !text.chars().all(allowed) {
-        "holds a character that a `#!` line or a shell would not take literally"
-    } else if text.len() > MAX_PREFIX {
-        "is too long for a `#!` line"
-    } else if !is_free(text.trim_end_matches('/')) {
-        "is not a directory a package can have for itself"
-    } else if let Ok(path) = PkgPath::new(text.trim_end_matches('/')) {
-        return Ok(path);
-    } else {
-        "is not a plain path"
-    };
-    Err(UserError::usage(format!("the prefix {text:?} {fault}"))
-        .hint(format!(
-            "use letters, digits and `._+-`, at most {MAX_PREFIX} bytes, such as `/opt/{name}`"
-        ))
-        .into())
-}
-
 /// Permission bits from octal text; setuid, setgid, sticky and write for others are refused.
 pub fn mode(text: &str) -> Result<u32> {
     match u32::from_str_radix(text.trim_start_matches("0o"), 8) {
@@ -397,9 +350,24 @@ pub fn mode(text: &str) -> Result<u32> {
 
 #[cfg(test)]
 mod tests {
+    use schemars::generate::SchemaSettings;
+
     use crate::error::hint;
-    use crate::package::PackageName;
-    use crate::project::config::{load, mode, parse, prefix};
+    use crate::project::config::{Config, load, mode, parse};
+
+    /// docs/config.schema.json is made of the types; `UPDATE_SNAPSHOTS=1` writes it anew.
+    #[test]
+    fn the_schema_is_that_of_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.schema.json");
+        let settings = SchemaSettings::draft2020_12();
+        let schema = settings.into_generator().into_root_schema_for::<Config>();
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(written, text, "write it anew with UPDATE_SNAPSHOTS=1");
+    }
 
     fn check(
         text: &str,
@@ -469,30 +437,6 @@ mod tests {
         assert!(
             check("requirments = []", &[]).unwrap_err().ends_with("did you mean `requirements`?")
         );
-    }
-
-    #[test]
-    fn prefixes() {
-        let name = PackageName::new("acme-web").unwrap();
-        assert_eq!(prefix(None, &name).unwrap().absolute(), "/opt/acme-web");
-        assert_eq!(prefix(Some("/opt/venvs/x/"), &name).unwrap().absolute(), "/opt/venvs/x");
-        let long = format!("/opt/{}", "x".repeat(96));
-        for bad in [
-            "opt/x",
-            "/opt",
-            "/opt/",
-            "/lib/x",
-            "/usr/bin",
-            "/usr/bin/",
-            "/opt/a b",
-            "/opt/a'b",
-            "/opt/../etc",
-            "/",
-            "",
-            &long,
-        ] {
-            assert!(prefix(Some(bad), &name).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod config;
 pub mod epoch;
+pub mod prefix;
 pub mod repository;
 pub mod services;
 pub mod sources;

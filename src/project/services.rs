@@ -10,6 +10,7 @@ use crate::document::Value;
 
 /// One service: a unit of systemd, with those that set it going.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Service {
     /// Command line.
@@ -72,6 +73,7 @@ impl Default for Service {
 
 /// `Type=` of a service (systemd.service(5)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are systemd's")]
 pub enum ServiceType {
@@ -86,6 +88,7 @@ pub enum ServiceType {
 
 /// How much of the host a service can see and change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Sandbox {
     /// What its user can.
@@ -99,6 +102,7 @@ pub enum Sandbox {
 
 /// The account that services run as.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct User {
     /// Its name, `root` for none; default: the package's name.
@@ -109,6 +113,7 @@ pub struct User {
 
 /// Files with shell text to run around installation, upgrade and removal.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Scripts {
@@ -193,8 +198,57 @@ impl<'de> Deserialize<'de> for Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
     use crate::document::from_toml;
     use crate::project::services::{Check, Lines, Service};
+
+    impl JsonSchema for Check {
+        fn schema_name() -> Cow<'static, str> {
+            Cow::Borrowed("Check")
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            let table = json_schema!({
+                "type": "object",
+                "properties": {
+                    "run": { "type": "string", "description": "The command." },
+                    "on-install": {
+                        "type": "boolean",
+                        "description": "Whether it must succeed on every host, too.",
+                        "default": false
+                    },
+                    "on-build": {
+                        "type": "boolean",
+                        "description": "Whether it must succeed when the package is built.",
+                        "default": true
+                    }
+                },
+                "required": ["run"],
+                "additionalProperties": false
+            });
+            json_schema!({
+                "description": "A command by itself, or in a table with more.",
+                "anyOf": [{ "type": "string" }, table]
+            })
+        }
+    }
+
+    impl JsonSchema for Lines {
+        fn schema_name() -> Cow<'static, str> {
+            Cow::Borrowed("Lines")
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            let scalar = json_schema!({ "type": ["string", "number", "boolean"] });
+            json_schema!({
+                "description": "One value or a list of them.",
+                "anyOf": [scalar, { "type": "array", "items": scalar }]
+            })
+        }
+    }
 
     #[test]
     fn one_or_several() {

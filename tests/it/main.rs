@@ -13,6 +13,7 @@ mod docs;
 mod elf;
 mod golden;
 mod hostile;
+mod init;
 mod injection;
 mod interrupt;
 mod kinds;
