@@ -74,13 +74,22 @@ pub fn identify(project: &Project, wheels: &[Wheel], own: Option<&str>) -> Resul
     let mut warnings = Vec::new();
     let name = package_name(project, metadata, &named)?;
     let home = prefix(project.config.prefix.as_deref(), &name)?;
-    let version = version(project, metadata, &mut warnings)?;
+    let version = with_epoch(version(project, metadata, &mut warnings)?, project.config.epoch)?;
     let slot = match project.config.layout {
         LayoutName::Plain => None,
         LayoutName::Releases => Some(slot(&name, &home, &version)?),
     };
     let maintainer = maintainer(project, metadata, &mut warnings)?;
-    let (summary, description) = describe(&name, metadata);
+    let (summary, description) = match &project.config.summary {
+        Some(summary) => (one_line("summary", summary)?, Vec::new()),
+        None => describe(&name, metadata),
+    };
+    let description = project.config.description.as_deref().map_or(description, paragraphs);
+    let homepage = match &project.config.homepage {
+        Some(url) if is_web(url) => Some(url.clone()),
+        Some(url) => return Err(no_address(url).into()),
+        None => metadata.and_then(homepage),
+    };
     Ok(App {
         name,
         version,
@@ -89,7 +98,7 @@ pub fn identify(project: &Project, wheels: &[Wheel], own: Option<&str>) -> Resul
         summary,
         description,
         licence: metadata.map(licence).unwrap_or_default(),
-        homepage: metadata.and_then(homepage),
+        homepage,
         maintainer,
         distribution: wheel.map(|wheel| wheel.name.name.clone()),
         warnings,
@@ -163,6 +172,32 @@ fn version(
     }
     warnings.push("the version is not known and `0` is used: set it with `--version`".to_owned());
     "0".parse()
+}
+
+/// The same version after `epoch`, if one is configured.
+fn with_epoch(version: Version, epoch: Option<u32>) -> Result<Version> {
+    let Some(epoch) = epoch else { return Ok(version) };
+    let text = version.to_string();
+    let rest = text.split_once('!').map_or(text.as_str(), |(_, rest)| rest);
+    format!("{epoch}!{rest}").parse()
+}
+
+fn one_line(key: &str, text: &str) -> Result<String> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        let message = format!("`{key}` is {text:?}, which is not one line of text");
+        return Err(UserError::usage(message).hint("longer text belongs in `description`").into());
+    }
+    Ok(text.trim().to_owned())
+}
+
+fn paragraphs(text: &str) -> Vec<String> {
+    let parts = text.split("\n\n").map(|part| part.trim().to_owned());
+    parts.filter(|part| !part.is_empty()).collect()
+}
+
+fn no_address(url: &str) -> UserError {
+    UserError::usage(format!("`homepage` is {url:?}, which is not the address of a page"))
+        .hint("write it as `https://acme.example`")
 }
 
 fn maintainer(
@@ -272,14 +307,33 @@ pub fn homepage(metadata: &Metadata) -> Option<String> {
             .into_iter()
             .find_map(find)
     })?;
-    let is_web = url.starts_with("https://") || url.starts_with("http://");
-    (is_web && !url.contains(|at: char| at.is_whitespace() || at.is_control() || at == '@'))
-        .then(|| url.to_owned())
+    is_web(url).then(|| url.to_owned())
+}
+
+fn is_web(url: &str) -> bool {
+    let is_odd = |at: char| at.is_whitespace() || at.is_control() || at == '@';
+    (url.starts_with("https://") || url.starts_with("http://")) && !url.contains(is_odd)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::app::person;
+    use crate::app::{paragraphs, person, with_epoch};
+    use crate::pep::Version;
+
+    #[test]
+    fn epochs() {
+        for (version, epoch, expected) in
+            [("1.0", None, "1.0"), ("1.0", Some(2), "2!1.0"), ("3!1.0rc1", Some(2), "2!1.0rc1")]
+        {
+            let version = with_epoch(version.parse::<Version>().unwrap(), epoch).unwrap();
+            assert_eq!(version.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn paragraphs_are_parted_by_empty_lines() {
+        assert_eq!(paragraphs("a\nb\n\n\nc\n"), ["a\nb", "c"]);
+    }
 
     #[test]
     fn people() {

@@ -131,6 +131,9 @@ pub struct BuildArgs {
     /// Directory of the project.
     #[arg(default_value = ".")]
     pub project: PathBuf,
+    /// Read the configuration in FILE, not that of the project; its paths are relative to the project all the same.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Directory for the package.
     #[arg(short, long, value_name = "DIR", default_value = "dist", env = "MKPKG_OUTPUT")]
     pub output: PathBuf,

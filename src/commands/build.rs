@@ -89,7 +89,7 @@ pub struct Built {
 pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let compression = args.compression()?;
     let settings = args.settings(&|name| std::env::var(name).ok());
-    let project = project::load(&args.project, &settings)?;
+    let project = project::load(&args.project, args.config.as_deref(), &settings)?;
     venv::check_config(&project.config)?;
     let sources = list(&project.dir, &products(args))?;
     let variable = std::env::var("SOURCE_DATE_EPOCH").ok();

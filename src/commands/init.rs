@@ -28,7 +28,7 @@ pub fn run(args: &InitArgs, talk: &Talk) -> Result<()> {
     if let Some((_, path)) = project::configuration(None, &args.project)? {
         return Err(exists(&path).into());
     }
-    let project = project::load(&args.project, &[])?;
+    let project = project::load(&args.project, None, &[])?;
     let found = found(&project)?;
     let path = if args.pyproject {
         let path = project.dir.join("pyproject.toml");

@@ -23,6 +23,14 @@ pub struct Config {
     pub name: Option<String>,
     /// Upstream version (PEP 440); default: the project's.
     pub version: Option<String>,
+    /// Epoch of the package, before its version; default: that of the project's version (PEP 440).
+    pub epoch: Option<u32>,
+    /// One line on what it is; default: the project's summary.
+    pub summary: Option<String>,
+    /// Paragraphs on what it is, with empty lines between them.
+    pub description: Option<String>,
+    /// URL; default: the project's.
+    pub homepage: Option<String>,
     /// Directory everything lives under; default: `/opt/<name>`.
     pub prefix: Option<String>,
     /// Whether a version replaces the one before or lies beside it.
@@ -39,6 +47,8 @@ pub struct Config {
     pub requirements: Vec<PathBuf>,
     /// Extras of the project to install.
     pub extras: Vec<String>,
+    /// Whether the project itself is in the package, or only what it requires.
+    pub install_project: bool,
     /// Commands linked into `/usr/bin`; default: the project's own console scripts.
     pub bin: Option<Vec<String>>,
     /// Formats of packages that are made together; `None` for every one the target installs.
@@ -74,6 +84,10 @@ impl Default for Config {
         Self {
             name: None,
             version: None,
+            epoch: None,
+            summary: None,
+            description: None,
+            homepage: None,
             prefix: None,
             layout: LayoutName::Plain,
             release: "1".to_owned(),
@@ -82,6 +96,7 @@ impl Default for Config {
             interpreter: InterpreterMode::System,
             requirements: Vec::new(),
             extras: Vec::new(),
+            install_project: true,
             bin: None,
             formats: None,
             exclude: Vec::new(),

@@ -45,10 +45,12 @@ pub enum ProjectKind {
     Buildable,
     /// Requirements, and perhaps code beside them that is installed as it lies there.
     Bare,
+    /// Requirements only: the project itself stays out of the package.
+    Required,
 }
 
-/// Looks at `dir` and reads its configuration, with `settings` (dotted key, value) over it.
-pub fn load(dir: &Path, settings: &[(String, String)]) -> Result<Project> {
+/// Looks at `dir` and reads its configuration, or that in `file`, with `settings` (dotted key, value) over it.
+pub fn load(dir: &Path, file: Option<&Path>, settings: &[(String, String)]) -> Result<Project> {
     let dir = dir.canonicalize().map_err(|error| {
         UserError::usage(format!("the project `{}` cannot be opened: {error}", dir.display()))
             .hint("name the directory that holds `pyproject.toml`")
@@ -69,17 +71,32 @@ pub fn load(dir: &Path, settings: &[(String, String)]) -> Result<Project> {
         ("pyproject.toml", pyproject.metadata()),
         ("setup.cfg", of_setup_cfg(&setup_cfg)),
     ])?;
-    let own = read_if_there(&dir.join("mkpkg.toml"))?;
-    let config = config::load(config_table(own.as_deref(), &pyproject)?, settings)?;
+    let config = match file {
+        Some(file) => {
+            let name = file.display().to_string();
+            let text = read_if_there(file)?.ok_or_else(|| no_configuration(file))?;
+            config::load(Some((config::parse(&text, &name)?, &name)), settings)?
+        }
+        None => {
+            let own = read_if_there(&dir.join("mkpkg.toml"))?;
+            config::load(config_table(own.as_deref(), &pyproject)?, settings)?
+        }
+    };
     let has_setup = dir.join("setup.py").is_file() || of_setup_cfg(&setup_cfg).name.is_some();
-    let kind = if pyproject.is_buildable() || has_setup {
-        ProjectKind::Buildable
-    } else if !config.requirements.is_empty()
-        || lock::NAMES.iter().any(|name| dir.join(name).is_file())
-    {
-        ProjectKind::Bare
-    } else {
-        return Err(no_project(&dir).into());
+    let requires = !config.requirements.is_empty()
+        || lock::NAMES.iter().any(|name| dir.join(name).is_file());
+    let is_buildable = pyproject.is_buildable() || has_setup;
+    let kind = match (config.install_project, is_buildable, requires) {
+        (true, true, _) => ProjectKind::Buildable,
+        (true, false, true) => ProjectKind::Bare,
+        (false, _, true) => ProjectKind::Required,
+        (false, true, false) => {
+            let message = "`install-project` is false, and nothing is required";
+            return Err(UserError::usage(message)
+                .hint("name a requirements or lock file in `requirements`")
+                .into());
+        }
+        (_, false, false) => return Err(no_project(&dir).into()),
     };
     if let Some(name) = &stated.name {
         normalize_name(name)?;
@@ -112,8 +129,11 @@ pub fn configuration(file: Option<&Path>, dir: &Path) -> Result<Option<(Config, 
             (one, other) => Ok(one.or(other)),
         };
     };
-    let missing = || UserError::usage(format!("there is no configuration in `{}`", file.display()));
-    Ok(Some(read(file)?.ok_or_else(missing)?))
+    Ok(Some(read(file)?.ok_or_else(|| no_configuration(file))?))
+}
+
+fn no_configuration(file: &Path) -> UserError {
+    UserError::usage(format!("there is no configuration in `{}`", file.display()))
 }
 
 fn no_project(dir: &Path) -> UserError {
@@ -159,7 +179,7 @@ mod tests {
             fs::write(dir.path().join(name), text).unwrap();
         }
         let shown = dir.path().canonicalize().unwrap().display().to_string();
-        load(dir.path(), &[])
+        load(dir.path(), None, &[])
             .map(|project| project.kind)
             .map_err(|error| error.to_string().replace(&shown, "DIR"))
     }
@@ -175,6 +195,17 @@ mod tests {
             (&[("setup.cfg", "[flake8]\nx = 1"), ("requirements.txt", "")], Ok(ProjectKind::Bare)),
             (&[("pyproject.toml", "[project]\nname = 'x'")], Ok(ProjectKind::Buildable)),
             (&[("pyproject.toml", "[tool.black]"), ("uv.lock", "")], Ok(ProjectKind::Bare)),
+            (
+                &[
+                    ("pyproject.toml", "[project]\nname = 'x'\n[tool.mkpkg]\ninstall-project = false"),
+                    ("uv.lock", ""),
+                ],
+                Ok(ProjectKind::Required),
+            ),
+            (
+                &[("setup.py", ""), ("mkpkg.toml", "install-project = false")],
+                error("`install-project` is false, and nothing is required"),
+            ),
             (
                 &[("pyproject.toml", "[project]\nname = '-x'")],
                 error("`-x` is not a valid distribution name"),

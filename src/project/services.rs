@@ -13,6 +13,8 @@ use crate::document::Value;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Service {
+    /// Name of the unit without its end; default: the package's name and the key.
+    pub name: Option<String>,
     /// Command line.
     pub exec: Option<String>,
     /// Command lines that run before every start.
@@ -52,6 +54,7 @@ pub type Directives = BTreeMap<String, Lines>;
 impl Default for Service {
     fn default() -> Self {
         Self {
+            name: None,
             exec: None,
             exec_start_pre: Lines::default(),
             exec_reload: Lines::default(),

@@ -195,7 +195,7 @@ impl Made {
         (key, service): (&str, &Service),
         project: &Project,
     ) -> Result<()> {
-        let stem = stem(context.name, key)?;
+        let stem = stem(context.name, key, service.name.as_deref())?;
         for (activator, is_there) in Activator::of(service) {
             if is_there {
                 self.activator(context, (key, service), activator, &stem)?;
@@ -340,20 +340,24 @@ fn alone(key: &str, service: &Service) -> Result<()> {
         .into())
 }
 
-/// The name of a unit without its end.
-fn stem(name: &PackageName, key: &str) -> Result<String> {
+/// The name of a unit without its end: the service's `own`, or made of the package's and the key.
+fn stem(name: &PackageName, key: &str, own: Option<&str>) -> Result<String> {
+    let text = own.unwrap_or(key);
     let is_plain = |at: char| at.is_ascii_alphanumeric() || "_.-".contains(at);
-    let (plain, at) = key.strip_suffix('@').map_or((key, ""), |plain| (plain, "@"));
+    let (plain, at) = text.strip_suffix('@').map_or((text, ""), |plain| (plain, "@"));
     if plain.is_empty()
         || plain.starts_with('.')
         || !plain.chars().all(is_plain)
         || plain.len() > 100
     {
         return Err(UserError::usage(format!(
-            "{key:?} in `services` cannot be part of a unit's name"
+            "{text:?} in `services` cannot be part of a unit's name"
         ))
         .hint("use letters, digits, `_`, `.` and `-`, and `@` at the end for a template")
         .into());
+    }
+    if own.is_some() {
+        return Ok(text.to_owned());
     }
     // systemd.unit(5): unit names have no `+`.
     if name.as_str().contains('+') {

@@ -20,8 +20,7 @@ use crate::wheel::install::Layout;
 pub const DIR: &str = "app";
 
 /// Files at the top of a project that describe it and are no part of it.
-const DESCRIPTIONS: [&str; 8] = [
-    "mkpkg.toml",
+const DESCRIPTIONS: [&str; 7] = [
     "pyproject.toml",
     "setup.cfg",
     "pylock.toml",
@@ -91,7 +90,9 @@ fn is_code(source: &SourceFile) -> bool {
     let name = source.path.to_str().unwrap_or_default();
     let is_requirements = name.starts_with("requirements") && name.ends_with(".txt");
     let is_package = [".deb", ".rpm", ".whl"].iter().any(|end| name.ends_with(end));
-    !is_hidden && !is_requirements && !is_package && !DESCRIPTIONS.contains(&name)
+    // Several configurations lie side by side, as `--config` reads them.
+    let is_config = name.starts_with("mkpkg") && name.ends_with(".toml");
+    !is_hidden && !is_requirements && !is_package && !is_config && !DESCRIPTIONS.contains(&name)
 }
 
 /// Files of `tree` whose names are those that keys and passwords go by.

@@ -88,36 +88,38 @@ fn runs_on_hosts(rule: &FileRule, bytes: &[u8], app: &App) -> Result<()> {
     .into())
 }
 
-fn configured_file(rule: &FileRule, project: &Project, app: &App) -> Result<(PkgPath, Entry)> {
-    let home = app.home();
-    let path = PkgPath::new(&rule.target)
+/// The place of a file that the configuration puts at `target`, for an application at `home`.
+pub fn place(target: &str, home: &PkgPath) -> Result<PkgPath> {
+    let path = PkgPath::new(target)
         .map_err(|error| UserError::usage(format!("`files` cannot use its target: {error}")))?;
     let is_below = |dir: &str| PkgPath::new(dir).is_ok_and(|dir| path.below(&dir).is_some());
-    if !rule.target.starts_with('/')
+    if !target.starts_with('/')
         || path.below(home).is_none() && !ALLOWED.into_iter().any(is_below)
     {
         let places: Vec<_> = ALLOWED.iter().map(|dir| format!("/{dir}")).collect();
-        return Err(UserError::usage(format!(
-            "`files` puts `{}` where a package may not",
-            rule.target
-        ))
-        .hint(format!("use a path below {home}, {}", places.join(", ")))
-        .into());
-    }
-    if app.slot.as_ref().is_some_and(|slot| slot.has(&path)) {
-        let message = format!("`files` puts `{}` among the releases", rule.target);
-        return Err(UserError::usage(message)
-            .hint(format!("use another path below {home}, or make it a file of the wheel"))
+        return Err(UserError::usage(format!("`files` puts `{target}` where a package may not"))
+            .hint(format!("use a path below {home}, {}", places.join(", ")))
             .into());
     }
     // What lies right in `/etc` and has no package, such as `/etc/passwd`, dpkg would replace without a word.
     if path.as_str().strip_prefix("etc/").is_some_and(|rest| is_of_system(rest, home.file_name())) {
         return Err(UserError::usage(format!(
-            "`files` puts `{}` among the files of the system",
-            rule.target
+            "`files` puts `{target}` among the files of the system"
         ))
         .hint(format!("use a path below `/etc/{}`", home.file_name()))
         .into());
+    }
+    Ok(path)
+}
+
+fn configured_file(rule: &FileRule, project: &Project, app: &App) -> Result<(PkgPath, Entry)> {
+    let home = app.home();
+    let path = place(&rule.target, home)?;
+    if app.slot.as_ref().is_some_and(|slot| slot.has(&path)) {
+        let message = format!("`files` puts `{}` among the releases", rule.target);
+        return Err(UserError::usage(message)
+            .hint(format!("use another path below {home}, or make it a file of the wheel"))
+            .into());
     }
     let source = project.dir.join(&rule.source);
     let metadata = source.metadata().map_err(|error| {

@@ -79,7 +79,7 @@ pub fn collect(request: &Request<'_>, means: &Means<'_>) -> Result<Wheelhouse> {
     let run = Run { request, means, uv: installer::find_uv(means.choice)?, installer_cache };
     let own = match request.project.kind {
         ProjectKind::Buildable => Some(Own::new(run.project_wheel()?)?),
-        ProjectKind::Bare => None,
+        ProjectKind::Bare | ProjectKind::Required => None,
     };
     match (request.lock, &run.uv) {
         (Some(lock), _) if lock.is_closure() || lock.pins.is_empty() && own.is_none() => {
@@ -133,7 +133,7 @@ fn given(request: &Request<'_>, dir: &Path) -> Result<Wheelhouse> {
     }
     let all = store::wheels(dir)?;
     let own = match (request.project.kind, &request.project.stated.name) {
-        (ProjectKind::Bare, _) => None,
+        (ProjectKind::Bare | ProjectKind::Required, _) => None,
         (ProjectKind::Buildable, Some(name)) => Some(normalize_name(name)?),
         (ProjectKind::Buildable, None) => {
             let setup =
