@@ -19,6 +19,7 @@ pub mod elf;
 pub mod error;
 pub mod exec;
 pub mod host;
+pub mod import;
 pub mod inert;
 pub mod inside;
 pub mod lifecycle;

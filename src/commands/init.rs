@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::artifact;
 use crate::cli::init::InitArgs;
+use crate::commands::import;
 use crate::error::UserError;
 use crate::host::release;
 use crate::lock;
@@ -25,10 +26,14 @@ pub fn run(args: &InitArgs, talk: &Talk) -> Result<()> {
     if args.schema {
         return print(SCHEMA);
     }
-    if let Some((_, path)) = project::configuration(None, &args.project)? {
+    if let Some(dir) = &args.from_debian {
+        return import::run(dir, args.project.as_deref(), args.run_rules, talk);
+    }
+    let dir = args.project.as_deref().unwrap_or(Path::new("."));
+    if let Some((_, path)) = project::configuration(None, dir)? {
         return Err(exists(&path).into());
     }
-    let project = project::load(&args.project, None, &[])?;
+    let project = project::load(dir, None, &[])?;
     let found = found(&project)?;
     let path = if args.pyproject {
         let path = project.dir.join("pyproject.toml");
@@ -41,12 +46,12 @@ pub fn run(args: &InitArgs, talk: &Talk) -> Result<()> {
         write(&project.dir.join("mkpkg.toml"), &text(&found, Home::Own))?
     };
     talk.say("nothing is set yet: edit it, then run `mkpkg check`");
-    print(&format!("{}\n", shown(&path, &project.dir, args).display()))
+    print(&format!("{}\n", shown(&path, &project.dir, dir).display()))
 }
 
 /// The path as the user would type it.
-fn shown(path: &Path, dir: &Path, args: &InitArgs) -> PathBuf {
-    let below = path.strip_prefix(dir).map(|rest| args.project.join(rest));
+fn shown(path: &Path, dir: &Path, typed: &Path) -> PathBuf {
+    let below = path.strip_prefix(dir).map(|rest| typed.join(rest));
     let below = below.unwrap_or_else(|_| path.to_owned());
     below.strip_prefix(".").map(Path::to_owned).unwrap_or(below)
 }
@@ -75,7 +80,7 @@ fn found(project: &Project) -> Result<Found> {
 }
 
 /// Writes a file whole or not at all; returns its path.
-fn write(path: &Path, text: &str) -> Result<PathBuf> {
+pub fn write(path: &Path, text: &str) -> Result<PathBuf> {
     let fault = || format!("cannot write `{}`", path.display());
     // A link leads to the file that is meant.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());

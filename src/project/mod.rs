@@ -83,8 +83,8 @@ pub fn load(dir: &Path, file: Option<&Path>, settings: &[(String, String)]) -> R
         }
     };
     let has_setup = dir.join("setup.py").is_file() || of_setup_cfg(&setup_cfg).name.is_some();
-    let requires = !config.requirements.is_empty()
-        || lock::NAMES.iter().any(|name| dir.join(name).is_file());
+    let requires =
+        !config.requirements.is_empty() || lock::NAMES.iter().any(|name| dir.join(name).is_file());
     let is_buildable = pyproject.is_buildable() || has_setup;
     let kind = match (config.install_project, is_buildable, requires) {
         (true, true, _) => ProjectKind::Buildable,
@@ -197,7 +197,10 @@ mod tests {
             (&[("pyproject.toml", "[tool.black]"), ("uv.lock", "")], Ok(ProjectKind::Bare)),
             (
                 &[
-                    ("pyproject.toml", "[project]\nname = 'x'\n[tool.mkpkg]\ninstall-project = false"),
+                    (
+                        "pyproject.toml",
+                        "[project]\nname = 'x'\n[tool.mkpkg]\ninstall-project = false",
+                    ),
                     ("uv.lock", ""),
                 ],
                 Ok(ProjectKind::Required),

@@ -93,8 +93,7 @@ pub fn place(target: &str, home: &PkgPath) -> Result<PkgPath> {
     let path = PkgPath::new(target)
         .map_err(|error| UserError::usage(format!("`files` cannot use its target: {error}")))?;
     let is_below = |dir: &str| PkgPath::new(dir).is_ok_and(|dir| path.below(&dir).is_some());
-    if !target.starts_with('/')
-        || path.below(home).is_none() && !ALLOWED.into_iter().any(is_below)
+    if !target.starts_with('/') || path.below(home).is_none() && !ALLOWED.into_iter().any(is_below)
     {
         let places: Vec<_> = ALLOWED.iter().map(|dir| format!("/{dir}")).collect();
         return Err(UserError::usage(format!("`files` puts `{target}` where a package may not"))

@@ -1,8 +1,10 @@
-//! `mkpkg init`: the configuration a project starts with.
+//! `mkpkg init`: the configuration a project starts with, and those made of `debian` directories.
 
 use std::fs;
+use std::path::Path;
 
-use crate::sandbox::{Failures, Sandbox};
+use crate::sandbox::{Failures, Sandbox, is_there};
+use crate::snapshot;
 
 #[test]
 fn a_configuration_to_start_with() {
@@ -59,4 +61,124 @@ fn nothing_is_overwritten() {
     check("no project", &[], &[]);
     check("no directory", &[], &["gone"]);
     failures.check("bad_init");
+}
+
+/// A project of `fixtures/debian` in a sandbox of its own.
+fn recipe(name: &str) -> Sandbox {
+    let sandbox = Sandbox::empty();
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/debian").join(name);
+    let mut pending = vec![base.clone()];
+    while let Some(dir) = pending.pop() {
+        for entry in fs::read_dir(&dir).expect("the fixture is there") {
+            let path = entry.expect("the fixture is there").path();
+            if path.is_dir() {
+                pending.push(path);
+                continue;
+            }
+            let below = path.strip_prefix(&base).expect("it was found below");
+            let to = sandbox.path("project").join(below);
+            fs::create_dir_all(to.parent().expect("it is below")).expect("the sandbox is ours");
+            // Modes come along.
+            fs::copy(&path, &to).expect("the sandbox is ours");
+        }
+    }
+    sandbox
+}
+
+/// What an import says and writes.
+fn imported(sandbox: &Sandbox, before: &[String], args: &[&str]) -> String {
+    let outcome = sandbox.run(sandbox.mkpkg(&[&["init", "--from-debian"], args].concat()));
+    let mut text = format!("exit {}\n{}{}", outcome.code(), outcome.stdout, outcome.stderr);
+    for file in sandbox.left("project").iter().filter(|file| !before.contains(file)) {
+        let path = sandbox.path("project").join(file);
+        if path.is_file() {
+            let written = fs::read_to_string(&path).expect("it was written");
+            text += &format!("\n==> {file}\n{written}");
+        }
+    }
+    assert_eq!(sandbox.left("tmp"), [""; 0]);
+    text
+}
+
+#[test]
+fn packages_of_dh_virtualenv() {
+    if !is_there("packages_of_dh_virtualenv", "/usr/bin/make") {
+        return;
+    }
+    for name in [
+        "jupyterhub-like",
+        "mold-like",
+        "paasta-like",
+        "sentry-like",
+        "sentry-like-python2",
+        "st2-like",
+        "synapse-like",
+        "wlanpi-like",
+    ] {
+        let sandbox = recipe(name);
+        let before = sandbox.left("project");
+        let text = imported(&sandbox, &before, &["debian"]);
+        snapshot::check(&format!("import_{}", name.replace('-', "_")), &text);
+        // Nothing is written over, and what was refused left nothing.
+        let again = sandbox.run(sandbox.mkpkg(&["init", "--from-debian", "debian"]));
+        assert_eq!(again.code(), 2, "{name}");
+        if name == "sentry-like-python2" {
+            assert_eq!(sandbox.left("project"), before);
+        }
+    }
+}
+
+#[test]
+fn rules_are_run_when_asked() {
+    if !is_there("rules_are_run_when_asked", "/usr/bin/make") {
+        return;
+    }
+    let sandbox = recipe("synapse-like");
+    let before = sandbox.left("project");
+    let text = imported(&sandbox, &before, &["debian", "--run-rules"]);
+    for line in [
+        "exit 0",
+        "prefix = \"/opt/venvs/hall-server\"",
+        "extras = [\"all\", \"systemd\", \"test\"]",
+        "requirements = [\"poetry.lock\"]",
+        "# TODO(mkpkg): `--preinstall=lxml`: it stays in the environment there: add `lxml` to the requirements if the",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    // They ran in a copy.
+    let new: Vec<_> =
+        sandbox.left("project").into_iter().filter(|file| !before.contains(file)).collect();
+    assert_eq!(new, ["debian/mkpkg", "debian/mkpkg/hall-server-py3.preinst", "mkpkg.toml"]);
+}
+
+#[test]
+fn folders_that_are_no_recipe() {
+    if !is_there("folders_that_are_no_recipe", "/usr/bin/make") {
+        return;
+    }
+    let mut failures = Failures::default();
+    let mut check = |case: &str, files: &[(&str, &str)], args: &[&str]| {
+        let sandbox = Sandbox::empty();
+        for (path, text) in files {
+            sandbox.file(path, text);
+        }
+        let args = [&["init", "--from-debian", "debian"], args].concat();
+        failures.command(case, &sandbox, sandbox.mkpkg(&args));
+    };
+    let control = ("debian/control", "Source: a\n\nPackage: acme\nArchitecture: all\n");
+    let rules = |text| ("debian/rules", text);
+    let plain = rules("%:\n\tdh $@\n");
+    let ours = "%:\n\tdh $@ --with python-virtualenv\n";
+    check("no folder", &[], &[]);
+    check("no rules", &[control], &[]);
+    check("no control", &[rules(ours)], &[]);
+    check("another tool's", &[control, plain], &[]);
+    check("a broken control", &[("debian/control", "x\n"), rules(ours)], &[]);
+    check("a folder elsewhere", &[control, rules(ours)], &["../home"]);
+    check("nothing to run", &[control, rules(ours)], &["--run-rules"]);
+    let pypy = "%:\n\tdh $@ --with python-virtualenv --python pypy\n";
+    check("pypy", &[control, rules(pypy)], &[]);
+    let library = ("debian/control", "Source: a\n\nPackage: python3-acme\n");
+    check("a module", &[library, rules(ours)], &[]);
+    failures.check("bad_import");
 }

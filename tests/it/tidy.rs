@@ -260,7 +260,8 @@ fn elsewhere(only: &Table, source: &Source) -> Vec<String> {
 
 /// Words of a format appear in its backend only.
 fn format_words(source: &Source) -> Vec<String> {
-    if top(module(&source.path)) == "backend" {
+    // `import` reads the recipes of another tool of that format.
+    if ["backend", "import"].contains(&top(module(&source.path))) {
         return Vec::new();
     }
     let code = strip(before_tests(&source.text), Keep::Strings);

@@ -16,6 +16,7 @@ mod libraries;
 mod lifecycle;
 mod lint;
 mod loads;
+mod migrate;
 mod native;
 mod previous;
 mod pypi;

@@ -85,6 +85,37 @@ fn documents_are_valid() -> Result<()> {
     Ok(())
 }
 
+/// Configurations mkpkg reads are valid by its schema, and one it refuses is not.
+#[test]
+fn configurations_are_valid() -> Result<()> {
+    if !ready("configurations_are_valid", &["python3.11", "make"])? {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let judge = |file: &Path| -> Result<Command> {
+        let mut judge = Command::new(validators()?);
+        judge.arg(repository().join("tests/real/report/validate.py"));
+        judge.arg("configuration").arg(file);
+        Ok(judge)
+    };
+    for recipe in ["mold-like", "st2-like", "wlanpi-like"] {
+        let project = dir.path().join(recipe);
+        let fixture = repository().join("fixtures/debian").join(recipe);
+        output(Command::new("cp").arg("-R").arg(fixture).arg(&project))?;
+        let mut mkpkg = Command::new(env!("CARGO_BIN_EXE_mkpkg"));
+        output(mkpkg.args(["init", "--from-debian"]).arg(project.join("debian")))?;
+        output(&mut judge(&project.join("mkpkg.toml"))?).context(recipe)?;
+    }
+    for name in ["acme-notes", "bare-requirements", "yardstick"] {
+        let file = repository().join("fixtures/projects").join(name).join("mkpkg.toml");
+        output(&mut judge(&file)?).context(name)?;
+    }
+    let wrong = dir.path().join("wrong.toml");
+    fs::write(&wrong, "requirments = []\n")?;
+    ensure!(!judge(&wrong)?.output()?.status.success(), "an unknown key is valid");
+    Ok(())
+}
+
 #[test]
 fn pages_work_in_a_browser() -> Result<()> {
     if !ready("pages_work_in_a_browser", &["chromium", "chromedriver", "dpkg-deb"])? {

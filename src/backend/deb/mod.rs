@@ -36,6 +36,7 @@ use crate::error::UserError;
 use crate::host::release::Release;
 use crate::needs::Needs;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
+use crate::pep::Version;
 use crate::segments::Means;
 use crate::tree::Tree;
 
@@ -103,6 +104,16 @@ pub fn is_relation(name: &str) -> bool {
 /// The name and the version a package has, as it says them.
 pub fn identity(package: &Package) -> (String, String) {
     declared::identity(package)
+}
+
+/// How two versions are ordered (deb-version(7)).
+pub fn compare(left: &str, right: &str) -> Ordering {
+    order::compare(left, right)
+}
+
+/// How a package spells `version` with `release`, but for an epoch.
+pub fn spelled(version: &Version, release: &str) -> String {
+    version::spelled(version, release)
 }
 
 /// Whether dpkg takes `version` for an earlier one than the package's.

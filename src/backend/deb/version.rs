@@ -4,7 +4,7 @@
 
 use crate::backend::upstream::spell;
 use crate::package::PackageMeta;
-use crate::pep::VersionParts;
+use crate::pep::{Version, VersionParts};
 
 /// The whole version: epoch, upstream version and revision.
 ///
@@ -18,8 +18,13 @@ pub(super) fn full(meta: &PackageMeta) -> String {
 
 /// The version as file names hold it.
 pub(super) fn without_epoch(meta: &PackageMeta) -> String {
-    let upstream = upstream(&meta.version.parts());
-    if meta.release.is_empty() { upstream } else { format!("{upstream}-{}", meta.release) }
+    spelled(&meta.version, &meta.release)
+}
+
+/// A version and a release, without the epoch.
+pub(super) fn spelled(version: &Version, release: &str) -> String {
+    let upstream = upstream(&version.parts());
+    if release.is_empty() { upstream } else { format!("{upstream}-{release}") }
 }
 
 /// dpkg sorts `~` before the end of a version, `+` after the end and before `.`: pre-releases take the first,

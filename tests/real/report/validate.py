@@ -1,4 +1,4 @@
-"""Judges documents of `mkpkg audit` by the tools and schemas of their formats: validate.py FORMAT FILE [FORMAT FILE ...].
+"""Judges documents of `mkpkg audit`, and configurations, by the tools and schemas of their formats: validate.py FORMAT FILE [FORMAT FILE ...].
 
 Says nothing when all are valid.
 """
@@ -50,11 +50,14 @@ def spdx(path):
 
 
 def by_schema(schema, path):
+    yield from faults_of(schema, json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def faults_of(schema, document):
     import jsonschema
 
     validator = jsonschema.validators.validator_for(schema)(schema)
     validator.check_schema(schema)
-    document = json.loads(Path(path).read_text(encoding="utf-8"))
     for error in validator.iter_errors(document):
         yield f"{error.json_path}: {error.message}"
 
@@ -69,7 +72,17 @@ def report(path):
     yield from by_schema(json.loads(schema.read_text(encoding="utf-8")), path)
 
 
-JUDGES = {"cyclonedx": cyclonedx, "spdx": spdx, "sarif": sarif, "json": report}
+def configuration(path):
+    import tomllib
+
+    schema = Path(__file__).parents[3] / "docs/config.schema.json"
+    yield from faults_of(
+        json.loads(schema.read_text(encoding="utf-8")),
+        tomllib.loads(Path(path).read_text(encoding="utf-8")),
+    )
+
+
+JUDGES = {"cyclonedx": cyclonedx, "spdx": spdx, "sarif": sarif, "json": report, "configuration": configuration}
 
 
 def main():

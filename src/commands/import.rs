@@ -1,0 +1,159 @@
+//! `mkpkg init --from-debian`: reads a `debian` directory, asks make what its rules do, and writes configurations.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::commands::init::write;
+use crate::commands::recipe;
+use crate::error::UserError;
+use crate::import::draft::{Draft, MARK, Remark};
+use crate::import::rules::{Recipe, read};
+use crate::import::{Folder, Found, Imported, import};
+use crate::project::sources::{SourceKind, list};
+use crate::project::static_metadata::{PyProject, agree, of_setup_cfg};
+use crate::report::{Talk, print};
+
+/// Imports the folder `dir` of the project `project`, by default the one it lies in.
+pub fn run(dir: &Path, project: Option<&Path>, run_rules: bool, talk: &Talk) -> Result<()> {
+    let (root, path) = places(dir, project)?;
+    let folder = folder(&root, path, run_rules, talk)?;
+    let imported = import(&folder)?;
+    let files = files(&root, &imported);
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
+        return Err(UserError::usage(format!("`{}` is there already", path.display()))
+            .hint("move it away first: nothing was written")
+            .into());
+    }
+    for (path, text) in &files {
+        let dir = path.parent().unwrap_or(&root);
+        fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+        write(path, text)?;
+    }
+    for one in &imported {
+        report(one, talk);
+    }
+    let shown = project.map_or_else(|| dir.join(".."), Path::to_owned);
+    for (path, _) in
+        files.iter().filter(|(path, _)| path.extension().is_some_and(|it| it == "toml"))
+    {
+        let below = path.strip_prefix(&root).unwrap_or(path);
+        let shown = if shown.ends_with("..") {
+            dir.parent().map(|it| it.join(below))
+        } else {
+            Some(shown.join(below))
+        };
+        print(&format!("{}\n", shown.unwrap_or_else(|| path.clone()).display()))?;
+    }
+    Ok(())
+}
+
+/// The directory of the project, and the path of the folder from there.
+fn places(dir: &Path, project: Option<&Path>) -> Result<(PathBuf, String)> {
+    let open = |path: &Path| {
+        let found = path.canonicalize().ok().filter(|path| path.is_dir());
+        found.ok_or_else(|| {
+            UserError::usage(format!("there is no directory `{}`", path.display()))
+                .hint("name the `debian` directory of a package that dh-virtualenv makes")
+        })
+    };
+    let folder = open(dir)?;
+    let root = match project {
+        Some(project) => open(project)?,
+        None if folder.ends_with("debian") => folder.parent().unwrap_or(&folder).to_owned(),
+        None => open(Path::new("."))?,
+    };
+    let below =
+        folder.strip_prefix(&root).ok().and_then(Path::to_str).filter(|path| !path.is_empty());
+    let Some(below) = below else {
+        let message = format!("`{}` is not in the project `{}`", folder.display(), root.display());
+        return Err(UserError::usage(message)
+            .hint("name the project: `mkpkg init PROJECT --from-debian DIR`")
+            .into());
+    };
+    Ok((root, below.to_owned()))
+}
+
+/// Reads everything an import depends on.
+fn folder(root: &Path, path: String, run_rules: bool, talk: &Talk) -> Result<Folder> {
+    let mut project = BTreeMap::new();
+    let mut files = BTreeMap::new();
+    for source in list(root, &[])? {
+        let SourceKind::File(_) = source.kind else { continue };
+        let name = source.path.display().to_string();
+        let is_executable = is_executable(&root.join(&source.path))?;
+        let below = name.strip_prefix(&path).and_then(|rest| rest.strip_prefix('/'));
+        if let Some(below) = below {
+            let text = fs::read(root.join(&source.path))
+                .with_context(|| format!("cannot read `{name}`"))?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            files.insert(below.to_owned(), Found { text, is_executable });
+            project.insert(format!("debian/{below}"), is_executable);
+        } else {
+            project.insert(name, is_executable);
+        }
+    }
+    // What helpers read lies at the top; directories hold what lists name, or what a build has made.
+    files.retain(|name, _| !name.contains('/') || name == "patches/series");
+    let Some(rules) = files.get("rules") else {
+        return Err(UserError::usage(format!("there is no `{path}/rules`"))
+            .hint("name the `debian` directory of a package that dh-virtualenv makes")
+            .into());
+    };
+    let makefile = read(&rules.text);
+    let recipe = recipe::read(root, &path, &makefile, talk)?;
+    let recorded = run_rules.then(|| recipe::record(root, &path, &makefile)).transpose()?;
+    Ok(Folder {
+        recipe: Recipe { recorded, ..recipe },
+        path,
+        files,
+        project,
+        stated: stated(root)?,
+    })
+}
+
+fn is_executable(path: &Path) -> Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = path.metadata().with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(metadata.permissions().mode() & 0o111 != 0)
+}
+
+fn stated(root: &Path) -> Result<crate::project::static_metadata::StaticMetadata> {
+    let text = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_default();
+    let pyproject = PyProject::parse(&text("pyproject.toml"))?;
+    agree(&[
+        ("pyproject.toml", pyproject.metadata()),
+        ("setup.cfg", of_setup_cfg(&text("setup.cfg"))),
+    ])
+}
+
+/// What is to be written, and where.
+fn files(root: &Path, imported: &[Imported]) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for one in imported {
+        files.push((root.join(&one.dir).join(&one.file), one.text.clone()));
+        files.extend(one.draft.beside.iter().map(|(path, text)| (root.join(path), text.clone())));
+    }
+    let normal = |path: &PathBuf| path.components().collect::<PathBuf>();
+    files.into_iter().map(|(path, text)| (normal(&path), text)).collect()
+}
+
+/// Tells what became of everything.
+fn report(one: &Imported, talk: &Talk) {
+    let Draft { carried, dropped, human, .. } = &one.draft;
+    talk.say(&format!("{}, in `{}`:", one.package, one.file));
+    for (what, remarks) in [("carried over", carried), ("left out", dropped), ("for you", human)] {
+        for Remark { what: thing, text } in remarks {
+            talk.say(&format!("{what:>14}  {thing}: {text}"));
+        }
+    }
+    let place = if human.len() == 1 { "place needs" } else { "places need" };
+    talk.say(&format!(
+        "{} carried over, {} left out, {} {place} you: search for `{MARK}`",
+        carried.len(),
+        dropped.len(),
+        human.len()
+    ));
+}

@@ -1,0 +1,349 @@
+//! The files of debhelper: what each helper installs, and where (their man pages tell).
+
+use crate::import::draft::Draft;
+use crate::import::kinds::{ASKED, COMMON, LEFT, PLACED, kind};
+use crate::import::units::UnitFile;
+use crate::import::{Found, Package, scripts, units};
+use crate::venv::files::place;
+
+/// A file of the folder that belongs to the package: its path there, the name that `--name` would have, its kind.
+type Own<'a> = (String, Option<String>, &'static str, &'a Found);
+
+/// Carries all files of a package over.
+pub(super) fn carry(of: &Package<'_>, packages: &[&str], draft: &mut Draft) {
+    let mut units = Vec::new();
+    // Of directories matters whether something is in them.
+    let (last, first): (Vec<_>, Vec<_>) =
+        of.folder.files.iter().partition(|(file, _)| file.ends_with("dirs"));
+    for (file, found) in first.into_iter().chain(last) {
+        let Some(rest) = rest_of_name(file, of, packages) else { continue };
+        let path = format!("debian/{file}");
+        match kind(&rest) {
+            Some((name, kind)) if units::is_unit(kind) => {
+                units.push(unit(of, &path, (name, kind), found));
+            }
+            Some((name, kind)) => one(of, (path, name, kind, found), draft),
+            None => unknown(of, file, found, draft),
+        }
+    }
+    units::carry(of, &units, draft);
+}
+
+/// What follows the package in the name of a file that is its own; of the first package, all of it.
+fn rest_of_name(file: &str, of: &Package<'_>, packages: &[&str]) -> Option<String> {
+    let rest = |package: &str| {
+        let rest = file.strip_prefix(package)?;
+        rest.strip_prefix('.')
+            .map(str::to_owned)
+            .or_else(|| rest.starts_with('@').then(|| rest.to_owned()))
+    };
+    let owners = packages.iter().filter(|package| rest(package).is_some());
+    match owners.max_by_key(|package| package.len()) {
+        Some(owner) => (*owner == of.name).then(|| rest(of.name)).flatten(),
+        None => of.is_first.then(|| file.to_owned()),
+    }
+}
+
+fn unit<'a>(
+    of: &Package<'_>,
+    path: &str,
+    (name, kind): (Option<String>, &'static str),
+    found: &'a Found,
+) -> UnitFile<'a> {
+    let (stem, is_named) = match name.as_deref() {
+        None => (of.name.to_owned(), false),
+        Some("@") => (format!("{}@", of.name), false),
+        Some(name) => (name.to_owned(), true),
+    };
+    UnitFile { path: path.to_owned(), stem, is_named, kind, found }
+}
+
+fn one(of: &Package<'_>, (path, name, kind, found): Own<'_>, draft: &mut Draft) {
+    let from = format!("`{path}`");
+    if let Some((_, dir, mode, role)) = PLACED.iter().find(|(known, ..)| *known == kind) {
+        let mut name = name.unwrap_or_else(|| of.name.to_owned());
+        if kind.starts_with("cron.") {
+            // cron passes over files with other signs in their names, so dh_installcron replaces them.
+            let is_plain = |at: char| at.is_ascii_alphanumeric() || matches!(at, '-' | '_');
+            name = name.replace(|at| !is_plain(at), "_");
+        }
+        let end = if dir.ends_with("s.d/") && dir.starts_with("/usr/lib") { ".conf" } else { "" };
+        install(of, (&path, &format!("{dir}{name}{end}")), (mode, role), &from, draft);
+        return;
+    }
+    if scripts::is_script(kind) {
+        scripts::carry(of, kind, &path, &found.text, draft);
+        return;
+    }
+    let listed = ASKED.iter().find(|(known, _)| *known == kind);
+    if let Some((_, todo)) = listed {
+        draft.ask(&path, todo);
+        return;
+    }
+    if let Some((_, why)) = LEFT.iter().find(|(known, _)| *known == kind) {
+        draft.drop(&path, why);
+        return;
+    }
+    lists(of, (path, name, kind, found), draft);
+}
+
+/// Files with a line for each thing.
+fn lists(of: &Package<'_>, (path, _, kind, found): Own<'_>, draft: &mut Draft) {
+    let doc = format!("/usr/share/doc/{}", of.name);
+    let from = format!("`{path}`");
+    match kind {
+        "README.Debian" => {
+            install(of, (&path, &format!("{doc}/README.Debian")), ("0644", "doc"), &from, draft)
+        }
+        "NEWS" => {
+            install(of, (&path, &format!("{doc}/NEWS.Debian")), ("0644", "doc"), &from, draft)
+        }
+        "lintian-overrides" => draft.drop(&path, "mkpkg writes those its packages need"),
+        _ => {}
+    }
+    let lines = found.text.lines().map(str::trim);
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let what = format!("{path}: {line}");
+        match kind {
+            "install" => install_line(of, &words, &what, draft),
+            "links" => link(of, &words, &what, draft),
+            "dirs" => directory(of, line, &what, draft),
+            "manpages" => words.iter().for_each(|word| manual(of, word, &from, draft)),
+            "docs" => copy(of, &words, &doc, ("doc", &what), draft),
+            "examples" => copy(of, &words, &format!("{doc}/examples"), ("doc", &what), draft),
+            "conffiles" => draft.carry(&what, "every file in /etc is one"),
+            "triggers" => trigger(line, &what, draft),
+            _ => {}
+        }
+    }
+}
+
+/// `source … directory` (dh_install(1)).
+fn install_line(of: &Package<'_>, words: &[&str], what: &str, draft: &mut Draft) {
+    if words.iter().any(|word| *word == "=>" || word.contains("${")) {
+        draft.ask(what, "a line for dh-exec: write it as a `[[files]]` table");
+        return;
+    }
+    match words {
+        [source] => {
+            let parent = source.rsplit_once('/').map_or("", |(dir, _)| dir);
+            let parent = parent.strip_prefix("debian/tmp").unwrap_or(parent);
+            copy(
+                of,
+                words,
+                &format!("/{}", parent.trim_start_matches('/')),
+                ("plain", what),
+                draft,
+            );
+        }
+        [sources @ .., dir] => {
+            copy(of, sources, &format!("/{}", dir.trim_matches('/')), ("plain", what), draft);
+        }
+        [] => {}
+    }
+}
+
+/// Copies what patterns match into a directory.
+fn copy(
+    of: &Package<'_>,
+    sources: &[&str],
+    dir: &str,
+    (role, what): (&str, &str),
+    draft: &mut Draft,
+) {
+    for source in sources {
+        let source = source.trim_start_matches("./").trim_end_matches('/');
+        let parent = source.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let found: Vec<_> =
+            of.folder.project.iter().filter(|(path, _)| matches(source, path)).collect();
+        if found.is_empty() {
+            draft.ask(
+                what,
+                &format!(
+                    "there is no `{source}`: it is made by the rules, so make it before a build"
+                ),
+            );
+        }
+        for (path, is_executable) in found {
+            let depth = if parent.is_empty() { 0 } else { parent.split('/').count() };
+            let below = path.split('/').skip(depth).collect::<Vec<_>>().join("/");
+            let target = format!("{}/{below}", dir.trim_end_matches('/'));
+            let mode = if *is_executable { "0755" } else { "0644" };
+            install(of, (path, &target), (mode, role), &format!("`{what}`"), draft);
+        }
+    }
+}
+
+/// Whether a path is what `pattern` matches, or below it; `*` and `?` do not match `/`.
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    pattern.split('/').all(|pattern| {
+        parts.next().is_some_and(|part| part_matches(pattern.as_bytes(), part.as_bytes()))
+    })
+}
+
+fn part_matches(pattern: &[u8], part: &[u8]) -> bool {
+    match (pattern, part) {
+        ([b'*', rest @ ..], _) => {
+            part_matches(rest, part) || !part.is_empty() && part_matches(pattern, &part[1..])
+        }
+        ([b'?', rest @ ..], [_, part @ ..]) => part_matches(rest, part),
+        ([first, rest @ ..], [other, part @ ..]) => first == other && part_matches(rest, part),
+        ([], part) => part.is_empty(),
+        (_, []) => false,
+    }
+}
+
+/// One file at its place, if a package of mkpkg may have it there.
+fn install(
+    of: &Package<'_>,
+    (path, target): (&str, &str),
+    (mode, role): (&str, &str),
+    from: &str,
+    draft: &mut Draft,
+) {
+    let role = if target.starts_with("/etc/") { "config" } else { role };
+    match place(target, &of.prefix) {
+        Ok(_) => draft.file((&of.source_path(path), target), (mode, role), from),
+        Err(_) => draft.ask(
+            &format!("{path} -> {target}"),
+            "`[[files]]` puts nothing there: choose a place below the prefix, /etc/<name> or /usr/share",
+        ),
+    }
+}
+
+/// `target link` (dh_link(1)): links in /usr/bin to commands of the environment are `bin`.
+fn link(of: &Package<'_>, words: &[&str], what: &str, draft: &mut Draft) {
+    let [target, link] = words else { return draft.ask(what, "it is no link: see dh_link(1)") };
+    let (target, link) = (target.trim_start_matches('/'), link.trim_start_matches('/'));
+    let command = target.strip_prefix(&format!("{}/bin/", of.prefix.as_str()));
+    let name = link.strip_prefix("usr/bin/").filter(|name| !name.contains('/'));
+    match (command, name) {
+        (Some(command), Some(name)) if command == name => {
+            draft.push("", "bin", name, &format!("`{}`", what.split(':').next().unwrap_or(what)));
+        }
+        _ => draft.ask(
+            what,
+            "`bin` links commands of the environment into /usr/bin under their own names, and nothing else: make \
+             it an entry point of that name, or link it in `scripts.after-install`",
+        ),
+    }
+}
+
+/// A directory: systemd makes those that hold state (tmpfiles.d(5)).
+fn directory(of: &Package<'_>, line: &str, what: &str, draft: &mut Draft) {
+    let dir = format!("/{}", line.trim_matches('/'));
+    if draft.has_file_below(&dir) {
+        draft.carry(what, "has files");
+    } else if of.prefix.absolute() == dir || dir.starts_with(&format!("{}/", of.prefix.absolute()))
+    {
+        draft.drop(what, "directories of the environment are there");
+    } else if dir.starts_with("/var/") {
+        let name = format!("debian/mkpkg/{}.tmpfiles", of.name);
+        let path = format!("{}/mkpkg/{}.tmpfiles", of.folder.path, of.name);
+        let text = format!("d {dir} 0755 root root -\n");
+        match draft.beside.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, known)) => known.push_str(&text),
+            None => draft
+                .beside
+                .push((path, format!("# Made by `mkpkg init`: see tmpfiles.d(5).\n{text}"))),
+        }
+        let target = format!("/usr/lib/tmpfiles.d/{}-dirs.conf", of.name);
+        draft.file(
+            (&of.source_path(&name), &target),
+            ("0644", "plain"),
+            "the directories in /var of `dirs`",
+        );
+        draft.carry(what, "tmpfiles.d makes it");
+    } else {
+        draft
+            .ask(what, "empty directories are not in a package: put a file there with `[[files]]`");
+    }
+}
+
+/// A manual page, by the section at the end of its name and the language before that.
+fn manual(of: &Package<'_>, source: &str, from: &str, draft: &mut Draft) {
+    let found: Vec<_> = of.folder.project.keys().filter(|path| matches(source, path)).collect();
+    if found.is_empty() {
+        draft.ask(source, "this manual page is made by the rules: make it before a build, then list it in `files`");
+    }
+    for path in found {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let Some((stem, section)) = name.rsplit_once('.') else { continue };
+        let language = stem.rsplit_once('.').map(|(_, language)| language);
+        let language =
+            language.filter(|it| it.len() == 2 && it.chars().all(|at| at.is_ascii_lowercase()));
+        let (dir, name) = match language {
+            Some(language) => {
+                (format!("{language}/"), name.replacen(&format!(".{language}."), ".", 1))
+            }
+            None => (String::new(), name.to_owned()),
+        };
+        let digit = section.chars().next().unwrap_or('1');
+        let target = format!("/usr/share/man/{dir}man{digit}/{name}");
+        install(of, (path, &target), ("0644", "plain"), from, draft);
+    }
+}
+
+fn trigger(line: &str, what: &str, draft: &mut Draft) {
+    if line.contains("python") || line.contains("dh-virtualenv-interpreter-update") {
+        draft.drop(
+            what,
+            "the interpreter is a link and an exact relation: nothing has to follow its updates",
+        );
+    } else {
+        draft.ask(
+            what,
+            "mkpkg's packages have no triggers: do it in `scripts.after-upgrade`, or let it go",
+        );
+    }
+}
+
+/// A file that no helper known here reads.
+fn unknown(of: &Package<'_>, file: &str, found: &Found, draft: &mut Draft) {
+    let top = file.split('/').next().unwrap_or(file);
+    let is_made = file.contains(".debhelper") || file.ends_with(".log") || file.ends_with(".ex");
+    let is_used = of.folder.recipe.targets.values().any(|text| text.contains(file));
+    if file == "patches/series" && !found.text.trim().is_empty() {
+        draft.ask("debian/patches", "mkpkg packages the project as it is: apply the patches to it");
+    } else if COMMON.contains(&top) || is_made || top == "mkpkg" || is_installed(of, file) {
+        // Read elsewhere, or none of the package's business.
+    } else if is_used {
+        draft.carry(&format!("debian/{file}"), "is of the rules");
+    } else if top != "po" {
+        draft.ask(
+            &format!("debian/{file}"),
+            "no helper of debhelper known here reads it: see what it was for",
+        );
+    }
+}
+
+/// Whether a list of the folder names the file.
+fn is_installed(of: &Package<'_>, file: &str) -> bool {
+    let ends = ["install", "docs", "examples", "manpages", "links"];
+    let lists =
+        of.folder.files.iter().filter(|(name, _)| ends.iter().any(|end| name.ends_with(end)));
+    let path = format!("debian/{file}");
+    let names = |text: &str| text.split_whitespace().any(|word| matches(word, &path));
+    lists.into_iter().any(|(_, found)| names(&found.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::helpers::matches;
+
+    #[test]
+    fn patterns() {
+        for (pattern, path, expected) in [
+            ("conf/*.ini", "conf/a.ini", true),
+            ("conf/*.ini", "conf/a/b.ini", false),
+            ("conf", "conf/a/b", true),
+            ("con", "conf/a", false),
+            ("c?nf/a*", "conf/abc", true),
+            ("conf/a", "conf", false),
+        ] {
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+}

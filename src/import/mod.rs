@@ -1,0 +1,220 @@
+//! Reads the recipe of a package that dh-virtualenv makes, the `debian` folder, and writes what mkpkg needs to make the
+//! same package.
+//!
+//! Values in, text out: nothing is opened or run here. Everything in the folder is carried over, left out with a
+//! reason, or left to a human; nothing goes by silently.
+
+pub mod changelog;
+pub mod control;
+pub mod draft;
+mod environment;
+mod fields;
+mod helpers;
+mod kinds;
+pub mod options;
+mod overrides;
+mod pip;
+mod pythons;
+pub mod rules;
+mod scripts;
+pub mod shell;
+mod units;
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::error::UserError;
+use crate::import::changelog::{DebianVersion, latest};
+use crate::import::control::Stanza;
+use crate::import::draft::Draft;
+use crate::import::environment::Environment;
+use crate::import::rules::Recipe;
+use crate::package::PackageName;
+use crate::project::config;
+use crate::project::prefix::prefix;
+use crate::project::static_metadata::StaticMetadata;
+use crate::tree::PkgPath;
+
+/// A file of the folder or of the project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Its text; of what is no text, as near as can be.
+    pub text: String,
+    /// Whether it can be run.
+    pub is_executable: bool,
+}
+
+/// All that is known of a package before it is imported.
+#[derive(Clone, Debug, Default)]
+pub struct Folder {
+    /// Path of the folder, from the project.
+    pub path: String,
+    /// Its files by name.
+    pub files: BTreeMap<String, Found>,
+    /// Paths of the project's files, and whether each can be run. Those of the folder are called `debian/…`.
+    pub project: BTreeMap<String, bool>,
+    /// What the rules do.
+    pub recipe: Recipe,
+    /// What the project's own files state.
+    pub stated: StaticMetadata,
+}
+
+/// A configuration that was made of a folder.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The package.
+    pub package: String,
+    /// Directory of its project, from the one the folder belongs to.
+    pub dir: String,
+    /// Name of the file of the configuration.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+    /// What became of what.
+    pub draft: Draft,
+}
+
+/// A binary package as its import proceeds.
+struct Package<'a> {
+    folder: &'a Folder,
+    name: &'a str,
+    stanza: &'a Stanza,
+    source: &'a Stanza,
+    is_first: bool,
+    /// All packages of the folder.
+    names: &'a [&'a str],
+    /// Directory of its environment.
+    prefix: PkgPath,
+    environment: &'a Environment,
+}
+
+impl Package<'_> {
+    /// The path of a file as the configuration names it, from the directory of the project that is packaged.
+    fn source_path(&self, path: &str) -> String {
+        let below = path.strip_prefix("debian/").map(|name| format!("{}/{name}", self.folder.path));
+        let path = below.unwrap_or_else(|| path.to_owned());
+        let dir = self.environment.dir.trim_matches('/');
+        if dir.is_empty() || dir == "." {
+            return path;
+        }
+        match path.strip_prefix(dir).and_then(|rest| rest.strip_prefix('/')) {
+            Some(rest) => rest.to_owned(),
+            None => format!("{}{path}", "../".repeat(dir.split('/').count())),
+        }
+    }
+}
+
+/// Makes a configuration of each package that has an environment.
+pub fn import(folder: &Folder) -> Result<Vec<Imported>> {
+    let text = |name: &str| folder.files.get(name).map(|found| found.text.as_str());
+    let stanzas = control::parse(text("control").unwrap_or_default())?;
+    let [source, packages @ ..] = stanzas.as_slice() else { return Err(no_packages().into()) };
+    let names: Vec<_> = packages.iter().filter_map(|stanza| stanza.get("Package")).collect();
+    if names.is_empty() {
+        return Err(no_packages().into());
+    }
+    if !folder.recipe.uses_dh_virtualenv() && !calls_script(folder) {
+        let message = "the rules neither call `dh_virtualenv` nor name its add-on";
+        return Err(UserError::usage(message)
+            .hint("`mkpkg init` without `--from-debian` writes a configuration to start with")
+            .into());
+    }
+    pythons::refuse_old(folder, source)?;
+    let version = latest(text("changelog").unwrap_or_default());
+    let mut imported = Vec::new();
+    for stanza in packages {
+        let name = stanza.get("Package").unwrap_or_default();
+        let environments = environment::of_package(folder, name, source)?;
+        let Some(environment) = environments else { continue };
+        let prefix = prefix(Some(&environment.prefix), &PackageName::new(name)?)?;
+        let is_first = names.first() == Some(&name);
+        let of = Package {
+            folder,
+            name,
+            stanza,
+            source,
+            is_first,
+            names: &names,
+            prefix,
+            environment: &environment,
+        };
+        let mut draft = one(&of, version.as_ref(), &names)?;
+        for other in names.iter().filter(|other| !has_environment(folder, other)) {
+            draft.ask(
+                other,
+                "this package has no environment and is not made by mkpkg: keep its recipe",
+            );
+        }
+        imported.push(finished(of, draft, names.len())?);
+    }
+    if imported.is_empty() {
+        let message = "no package of this folder has an environment";
+        return Err(UserError::usage(message)
+            .hint(
+                "dh-virtualenv passes over packages called `python3…` and those of `--no-package`",
+            )
+            .into());
+    }
+    Ok(imported)
+}
+
+fn no_packages() -> UserError {
+    UserError::usage("the folder's `control` names no package")
+        .hint("name the `debian` directory of a package that dh-virtualenv makes")
+}
+
+fn calls_script(folder: &Folder) -> bool {
+    folder.recipe.targets.contains_key("override_dh_virtualenv")
+}
+
+/// dh-virtualenv passes over packages of Python modules without a word.
+fn has_environment(folder: &Folder, name: &str) -> bool {
+    let calls = folder.recipe.calls();
+    let is_meant = calls.is_empty() || calls.iter().any(|call| call.is_about(name));
+    is_meant && folder.recipe.passed_on().is_about(name) && !name.starts_with("python3")
+}
+
+/// Everything about one package.
+fn one(of: &Package<'_>, version: Option<&DebianVersion>, names: &[&str]) -> Result<Draft> {
+    let mut draft = Draft::default();
+    fields::carry(of, version, &mut draft)?;
+    environment::carry(of, &mut draft);
+    helpers::carry(of, names, &mut draft);
+    overrides::carry(of, &mut draft);
+    if !draft.has("", "bin") {
+        let value = crate::document::Value::Array(Vec::new());
+        draft.set("", "bin", value, "dh-virtualenv, which links no command into /usr/bin");
+    }
+    let value = vec!["deb".to_owned()];
+    draft.set(
+        "",
+        "formats",
+        value,
+        "the folder, which knows nothing of an .rpm: see the key `rpm`",
+    );
+    Ok(draft)
+}
+
+/// The text, which mkpkg must be able to read.
+fn finished(of: Package<'_>, draft: Draft, count: usize) -> Result<Imported> {
+    let file = match count {
+        1 => "mkpkg.toml".to_owned(),
+        _ => format!("mkpkg-{}.toml", of.name),
+    };
+    let config = if count == 1 { String::new() } else { format!("--config {file} ") };
+    let flags: String = draft.flags.iter().map(|flag| format!("{flag} ")).collect();
+    let todo = match draft.human.len() {
+        0 => String::new(),
+        1 => format!("# One place needs you: search for `{}`.\n", draft::MARK),
+        number => format!("# {number} places need you: search for `{}`.\n", draft::MARK),
+    };
+    let start = format!(
+        "# Made of `{}` by `mkpkg init --from-debian`. Build it with\n#\n#     mkpkg deb {config}{flags}.\n#\n{todo}\n",
+        of.folder.path
+    );
+    let text = draft.text(&start);
+    config::load(Some((config::parse(&text, &file)?, &file)), &[])?;
+    let dir = of.environment.dir.clone();
+    Ok(Imported { package: of.name.to_owned(), dir, file, text, draft })
+}

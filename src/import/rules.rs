@@ -1,0 +1,165 @@
+//! `debian/rules`: its targets, what it exports, and the commands that make prints for them.
+
+use std::collections::BTreeMap;
+
+use crate::import::options::{Call, call, of_dh};
+use crate::import::shell::{Command, commands};
+
+/// A makefile as far as its text tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Makefile {
+    /// Recipes by target, as they are written.
+    pub recipes: BTreeMap<String, String>,
+    /// Names of variables that it exports.
+    pub exports: Vec<String>,
+}
+
+/// Reads targets, recipes and exports; nothing is expanded.
+pub fn read(text: &str) -> Makefile {
+    let mut makefile = Makefile::default();
+    let mut targets: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in text.lines() {
+        if line.starts_with('\t') || goes_on && !targets.is_empty() {
+            for target in &targets {
+                let recipe = makefile.recipes.entry(target.clone()).or_default();
+                recipe.push_str(line.trim_start_matches('\t').trim_start_matches(['@', '-', '+']));
+                recipe.push('\n');
+            }
+            goes_on = line.ends_with('\\');
+            continue;
+        }
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if let Some(rest) = line.strip_prefix("export ") {
+            let names = rest.split(['=', ':', '?', '+']).next().unwrap_or_default();
+            makefile.exports.extend(names.split_whitespace().map(str::to_owned));
+        } else if let Some((names, rest)) = line.split_once(':')
+            && !names.contains('=')
+            && !rest.starts_with('=')
+        {
+            targets = names.split_whitespace().map(str::to_owned).collect();
+            for target in &targets {
+                makefile.recipes.entry(target.clone()).or_default();
+            }
+        } else if !line.is_empty() {
+            targets.clear();
+        }
+    }
+    makefile
+}
+
+/// What the rules run.
+#[derive(Clone, Debug, Default)]
+pub struct Recipe {
+    /// The lines make would run, by target; that of `%` is any.
+    pub targets: BTreeMap<String, String>,
+    /// Exported variables with their values.
+    pub variables: BTreeMap<String, String>,
+    /// Calls that were recorded when the rules ran; `None` when they did not.
+    pub recorded: Option<Vec<Call>>,
+}
+
+/// The name of an override without its parts: `dh_strip` of `execute_before_dh_strip-arch` (debhelper(7)).
+pub fn overridden(target: &str) -> Option<(&str, bool)> {
+    let (rest, replaces) = match target.strip_prefix("override_") {
+        Some(rest) => (rest, true),
+        None => {
+            let rest = target.strip_prefix("execute_before_");
+            (rest.or_else(|| target.strip_prefix("execute_after_"))?, false)
+        }
+    };
+    let rest = rest.strip_suffix("-arch").or_else(|| rest.strip_suffix("-indep")).unwrap_or(rest);
+    rest.starts_with("dh_").then_some((rest, replaces))
+}
+
+impl Recipe {
+    /// The commands of all targets, each with its target.
+    pub fn commands(&self) -> Vec<(&str, Command)> {
+        let all = self.targets.iter().flat_map(|(target, text)| {
+            commands(text).into_iter().map(move |command| (target.as_str(), command))
+        });
+        all.collect()
+    }
+
+    /// Calls of `dh`.
+    pub fn sequences(&self) -> Vec<Command> {
+        let all = self.commands().into_iter().map(|(_, command)| command);
+        all.filter(|command| command.program() == "dh").collect()
+    }
+
+    /// Whether the add-on of dh-virtualenv is there, or its build system.
+    pub fn uses_dh_virtualenv(&self) -> bool {
+        let is_asked = |command: &Command| {
+            of_dh(command, "--with").contains(&"python-virtualenv") || uses_buildsystem(command)
+        };
+        self.sequences().iter().any(is_asked) || !self.calls().is_empty()
+    }
+
+    /// Calls of `dh_virtualenv` that are seen: those recorded, or those written.
+    pub fn calls(&self) -> Vec<Call> {
+        if let Some(recorded) = &self.recorded {
+            return recorded.clone();
+        }
+        let all = self.commands().into_iter();
+        let ours = all.filter(|(_, command)| command.program() == "dh_virtualenv");
+        ours.map(|(_, command)| call(&command)).collect()
+    }
+
+    /// Options on the line of `dh`, which passes them on to all helpers.
+    pub fn passed_on(&self) -> Call {
+        let mut all = Call::default();
+        for command in self.sequences() {
+            let one = call(&command);
+            all.options.extend(
+                one.options.into_iter().filter(|it| !all.options.contains(it)).collect::<Vec<_>>(),
+            );
+        }
+        all
+    }
+
+    /// Whether the project is built by the build system of that name (`dh_virtualenv --buildsystem` mode).
+    pub fn is_buildsystem(&self) -> bool {
+        self.sequences().iter().any(uses_buildsystem)
+    }
+}
+
+fn uses_buildsystem(command: &Command) -> bool {
+    of_dh(command, "--buildsystem").contains(&"dh_virtualenv")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::rules::{Recipe, overridden, read};
+
+    #[test]
+    fn makefiles() {
+        let text = "#!/usr/bin/make -f\nexport A := 1\nexport B C\nX=1\n%:\n\tdh $@ --with a\n\na b:\n\t@x \\\n  y\n\n.PHONY: a\nZ:=2\n";
+        let makefile = read(text);
+        assert_eq!(makefile.exports, ["A", "B", "C"]);
+        assert_eq!(makefile.recipes["%"], "dh $@ --with a\n");
+        assert_eq!(makefile.recipes["a"], makefile.recipes["b"]);
+        assert_eq!(makefile.recipes["a"], "x \\\n  y\n");
+        assert!(!makefile.recipes.contains_key("Z"));
+    }
+
+    #[test]
+    fn overrides() {
+        assert_eq!(overridden("override_dh_strip-arch"), Some(("dh_strip", true)));
+        assert_eq!(overridden("execute_after_dh_virtualenv"), Some(("dh_virtualenv", false)));
+        assert_eq!(overridden("build"), None);
+    }
+
+    #[test]
+    fn where_options_stand() {
+        let mut recipe = Recipe::default();
+        assert!(!recipe.uses_dh_virtualenv());
+        let line = "dh binary --with=python-virtualenv,systemd --no-test\n";
+        recipe.targets.insert("%".to_owned(), line.to_owned());
+        assert!(recipe.uses_dh_virtualenv() && recipe.calls().is_empty());
+        assert_eq!(recipe.passed_on().options[0].name, "--no-test");
+        let line = "cd x && A=1 dh_virtualenv --python p\n";
+        recipe.targets.insert("override_dh_virtualenv".to_owned(), line.to_owned());
+        assert_eq!(recipe.calls()[0].values("--python"), ["p"]);
+        assert_eq!(recipe.calls()[0].variables[0].0, "A");
+    }
+}
