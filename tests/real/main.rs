@@ -27,6 +27,7 @@ mod rpm;
 mod rpm_file;
 mod services;
 mod shlibdeps;
+mod streams;
 mod tools;
 mod values;
 mod vulnerabilities;

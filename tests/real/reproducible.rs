@@ -56,6 +56,17 @@ fn same_bytes() -> Result<()> {
     check("yardstick", &["--wheelhouse", wheels])
 }
 
+/// Builds at once, with one cache that is damaged now and then, of which many are killed.
+#[test]
+fn same_bytes_whatever_happens_to_the_cache() -> Result<()> {
+    if !ready("same_bytes_whatever_happens_to_the_cache", &["python3.11"])? {
+        return Ok(());
+    }
+    let mut soak = Command::new("python3.11");
+    soak.arg(repository().join("benches/soak.py")).arg(env!("CARGO_BIN_EXE_mkpkg"));
+    output(soak.args(["--builds", "100"])).map(drop)
+}
+
 fn check(project: &str, options: &[&str]) -> Result<()> {
     // /var/tmp, because others must be able to reach it.
     let scratch = tempfile::tempdir_in("/var/tmp")?;
