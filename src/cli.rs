@@ -2,6 +2,7 @@
 //!
 //! The only module that knows clap. Nothing here looks at the project.
 
+pub mod cache;
 pub mod diff;
 pub mod format;
 pub mod init;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::cli::cache::CacheArgs;
 use crate::cli::diff::DiffArgs;
 use crate::cli::format::ReportFormat;
 use crate::cli::init::InitArgs;
@@ -74,6 +76,8 @@ pub enum Command {
     Init(InitArgs),
     /// Validate configuration and inputs; build nothing.
     Check(BuildArgs),
+    /// Look after what builds keep for later ones.
+    Cache(CacheArgs),
     /// Print a completion script.
     Completions {
         /// The shell it is for.

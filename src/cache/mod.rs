@@ -4,6 +4,7 @@
 //! a build. What entries mean is the business of those who keep them.
 
 pub mod lock;
+pub mod prune;
 
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -75,7 +76,7 @@ const MAGIC: &[u8; 8] = b"mkpkg 1\n";
 /// Where content begins.
 const HEADER: usize = MAGIC.len() + 32 + 8;
 /// How the name of a file begins that is being written.
-const PART: &str = ".part-";
+pub const PART: &str = ".part-";
 /// How much is read or written at once.
 const BUFFER: usize = 128 << 10;
 
@@ -127,6 +128,11 @@ impl Cache {
         Self { trouble: Mutex::new(Some(trouble)), ..Self::default() }
     }
 
+    /// The cache of the user who runs this, if there is a place for it.
+    pub fn of_user() -> Self {
+        dir().map_or_else(Self::none, Self::open)
+    }
+
     /// A cache that has nothing and keeps nothing.
     pub fn none() -> Self {
         Self::default()
@@ -140,6 +146,18 @@ impl Cache {
     /// The first thing that could not be kept or used, and why.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers what could not be kept or used, if it is the first.
+    pub fn note(&self, trouble: String) {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(trouble);
+    }
+
+    /// Removes what was not used for longest, if this build has added much or none has done that today.
+    pub fn bound(&self) {
+        if let Some(dir) = &self.dir {
+            prune::bound(dir, self.kept.load(Ordering::Relaxed));
+        }
     }
 
     /// The entry of `key`, if it is there and whole: all of it is read once, in bounded memory. A damaged one is removed.
@@ -162,10 +180,7 @@ impl Cache {
             Ok(len) => {
                 self.kept.fetch_add(len, Ordering::Relaxed);
             }
-            Err(error) => {
-                let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-                trouble.get_or_insert(format!("cannot keep `{}`: {error}", path.display()));
-            }
+            Err(error) => self.note(format!("cannot keep `{}`: {error}", path.display())),
         }
     }
 
@@ -203,7 +218,7 @@ fn is_trusted(file: &Metadata) -> bool {
 }
 
 /// Opens a regular file that belongs to us or to root.
-fn open_trusted(path: &Path) -> Option<File> {
+pub fn open_trusted(path: &Path) -> Option<File> {
     let mut options = File::options();
     // Neither what a link leads to, nor a pipe that nobody writes into.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;

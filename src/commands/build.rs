@@ -110,8 +110,7 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let lock =
         lock::load(&project.dir, &project.config.requirements, &roots, &interpreter.environment)?;
     demand_lock(args, lock.as_ref(), talk)?;
-    let kept = if args.no_cache { None } else { cache::dir() };
-    let cache = kept.map_or_else(Cache::none, Cache::open);
+    let cache = if args.no_cache { Cache::none() } else { Cache::of_user() };
     Ok(Inputs {
         project,
         sources,
@@ -303,7 +302,7 @@ fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> 
         wheelhouse: args.wheelhouse.as_deref(),
         choice: args.installer(),
         is_offline: args.offline,
-        cache: inputs.cache.dir(),
+        cache: &inputs.cache,
         scratch,
         listen: &listen,
     };

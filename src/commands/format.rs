@@ -194,6 +194,10 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
             deliver(format.as_ref(), (&meta, tree), inputs, args, talk)?;
         }
     }
+    inputs.cache.bound();
+    if let Some(trouble) = inputs.cache.trouble() {
+        talk.note(&trouble);
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod build;
+pub mod cache;
 pub mod check;
 pub mod deb;
 pub mod diff;
@@ -36,6 +37,7 @@ pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Audit(args) => audit::run(args, talk),
         Command::Diff(args) => diff::run(args),
         Command::Why(args) => why::run(args, talk),
+        Command::Cache(args) => cache::run(args),
         Command::Completions { shell } => print_bytes(cli::completions(*shell)),
         Command::Man => print_bytes(cli::man_page().context("cannot make the man page")?),
         Command::RunInside(args) => become_command(&args.source, &args.prefix, &args.command),

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::cache::Cache;
+use crate::cache::lock::Hold;
 use crate::error::UserError;
 use crate::host::interpreter::Interpreter;
 use crate::lock::{Lock, Roots};
@@ -24,6 +26,7 @@ use crate::scratch::Scratch;
 use crate::wheel::filename::WheelName;
 use crate::wheel::tags::Tag;
 use crate::wheelhouse::installer::{Choice, Setting};
+use crate::wheelhouse::store::Kept;
 
 /// What wheels are wanted, and of what.
 #[derive(Debug)]
@@ -50,8 +53,8 @@ pub struct Means<'a> {
     pub choice: Choice,
     /// Whether the network is off limits.
     pub is_offline: bool,
-    /// Directory that keeps wheels between builds.
-    pub cache: Option<&'a Path>,
+    /// Keeps wheels between builds.
+    pub cache: &'a Cache,
     /// Where to work.
     pub scratch: &'a Scratch,
     /// Hears what installers say.
@@ -67,6 +70,8 @@ pub struct Wheelhouse {
     pub own: Option<String>,
     /// Names of the distributions that were built from sources in this run, the project aside.
     pub built: Vec<String>,
+    /// The directories of the cache that have them.
+    pub holds: Vec<Hold>,
 }
 
 /// Collects the wheels `request` asks for.
@@ -75,10 +80,10 @@ pub fn collect(request: &Request<'_>, means: &Means<'_>) -> Result<Wheelhouse> {
         return given(request, dir);
     }
     let own_dir = request.interpreter.sha256.get(..16).unwrap_or_default();
-    let installer_cache = means.cache.map(|cache| cache.join("installers").join(own_dir));
-    let run = Run { request, means, uv: installer::find_uv(means.choice)?, installer_cache };
+    let installers = store::installers(means.cache, own_dir);
+    let run = Run { request, means, uv: installer::find_uv(means.choice)?, installers };
     let own = match request.project.kind {
-        ProjectKind::Buildable => Some(Own::new(run.project_wheel()?)?),
+        ProjectKind::Buildable => Some(run.project_wheel()?),
         ProjectKind::Bare | ProjectKind::Required => None,
     };
     match (request.lock, &run.uv) {
@@ -97,12 +102,13 @@ pub fn collect(request: &Request<'_>, means: &Means<'_>) -> Result<Wheelhouse> {
 struct Own {
     path: PathBuf,
     name: String,
+    hold: Option<Hold>,
 }
 
 impl Own {
-    fn new(path: PathBuf) -> Result<Self> {
+    fn new(path: PathBuf, hold: Option<Hold>) -> Result<Self> {
         let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { path, name: file_name.parse::<WheelName>()?.name })
+        Ok(Self { path, name: file_name.parse::<WheelName>()?.name, hold })
     }
 
     /// It with `extras`, as a requirement (PEP 508).
@@ -145,7 +151,16 @@ fn given(request: &Request<'_>, dir: &Path) -> Result<Wheelhouse> {
         }
     };
     let wheels = select::given(&all, request.lock, own.as_deref(), request.tags)?;
-    Ok(Wheelhouse { wheels, own, built: Vec::new() })
+    Ok(Wheelhouse { wheels, own, ..Wheelhouse::default() })
+}
+
+fn wheelhouse(
+    wheels: Vec<PathBuf>,
+    own: Option<Own>,
+    (built, hold): (Vec<String>, Option<Hold>),
+) -> Wheelhouse {
+    let (own, held) = own.map(|own| (own.name, own.hold)).unzip();
+    Wheelhouse { wheels, own, built, holds: hold.into_iter().chain(held.flatten()).collect() }
 }
 
 /// One run of installers.
@@ -154,7 +169,7 @@ struct Run<'a> {
     means: &'a Means<'a>,
     uv: Option<PathBuf>,
     /// What installers cache: one directory an interpreter, because pip does not tell apart for which it built a wheel.
-    installer_cache: Option<PathBuf>,
+    installers: Option<Kept>,
 }
 
 impl Run<'_> {
@@ -162,7 +177,7 @@ impl Run<'_> {
         Setting {
             interpreter: self.request.interpreter,
             scratch: self.means.scratch.path(),
-            cache: self.installer_cache.as_deref(),
+            cache: self.installers.as_ref().map(|kept| kept.dir.as_path()),
             is_offline: self.means.is_offline,
         }
     }
@@ -175,19 +190,21 @@ impl Run<'_> {
 
     /// The wheels of a lock that names all of them, and the project's own.
     fn locked(&self, lock: &Lock, own: Option<Own>) -> Result<Wheelhouse> {
-        let (dir, built) = self.locked_dir(lock)?;
+        let (dir, built, hold) = self.locked_dir(lock)?;
         let mut wheels = select::pinned(&store::wheels(&dir)?, self.request.tags)?;
         wheels.extend(own.iter().map(|own| own.path.clone()));
         wheels.sort_by(|left, right| left.file_name().cmp(&right.file_name()));
-        Ok(Wheelhouse { wheels, own: own.map(|own| own.name), built })
+        Ok(wheelhouse(wheels, own, (built, hold)))
     }
 
-    fn locked_dir(&self, lock: &Lock) -> Result<(PathBuf, Vec<String>)> {
+    fn locked_dir(&self, lock: &Lock) -> Result<(PathBuf, Vec<String>, Option<Hold>)> {
         let key = self.key(&["lock", &lock.digest()]);
-        let cache = self.means.cache.filter(|_| !lock.pins.iter().any(|pin| pin.is_directory()));
-        if let Some(dir) = cache.and_then(|cache| store::find(cache, &key)) {
+        let none = Cache::none();
+        let is_kept = !lock.pins.iter().any(|pin| pin.is_directory());
+        let cache = if is_kept { self.means.cache } else { &none };
+        if let Some(Kept { dir, hold }) = store::find(cache, &key) {
             (self.means.listen)("the wheels of this lock are in the cache");
-            return Ok((dir, Vec::new()));
+            return Ok((dir, Vec::new(), Some(hold)));
         }
         let dir = self.means.scratch.dir("wheels")?;
         let mut built = Vec::new();
@@ -206,15 +223,15 @@ impl Run<'_> {
             }
             built.extend(self.pip_wheel(&pip, &arguments, &dir)?);
         }
-        match cache {
-            Some(cache) => Ok((store::keep(cache, &key, &dir)?, built)),
-            None => Ok((dir, built)),
+        match store::keep(cache, &key, &dir) {
+            Some(Kept { dir, hold }) => Ok((dir, built, Some(hold))),
+            None => Ok((dir, built, None)),
         }
     }
 
     /// The project's own wheel, kept by everything that could decide what is in it: sources, repository, and
     /// environment.
-    fn project_wheel(&self) -> Result<PathBuf> {
+    fn project_wheel(&self) -> Result<Own> {
         let project = self.request.project;
         let content = digest(&project.dir, self.request.sources)?;
         let (revision, epoch) = (revision(&project.dir), self.request.epoch.to_string());
@@ -222,18 +239,20 @@ impl Run<'_> {
         let uv = if self.uv.is_some() { "uv" } else { "pip" };
         let environment = store::environment();
         let key = self.key(&["project", &content, &revision, &epoch, version, uv, &environment]);
-        let dir = match self.means.cache.and_then(|cache| store::find(cache, &key)) {
-            Some(dir) => dir,
+        let kept = match store::find(self.means.cache, &key) {
+            Some(kept) => Ok(kept),
             None => {
                 let dir = self.means.scratch.dir("project-wheel")?;
                 self.build_project(&self.copy_sources()?, &dir)?;
-                match self.means.cache {
-                    Some(cache) => store::keep(cache, &key, &dir)?,
-                    None => dir,
-                }
+                store::keep(self.means.cache, &key, &dir).ok_or(dir)
             }
         };
-        store::wheels(&dir)?.pop().context("the build of the project made no wheel")
+        let (dir, hold) = match kept {
+            Ok(Kept { dir, hold }) => (dir, Some(hold)),
+            Err(dir) => (dir, None),
+        };
+        let wheel = store::wheels(&dir)?.pop().context("the build of the project made no wheel")?;
+        Own::new(wheel, hold)
     }
 
     fn build_project(&self, source: &Path, out: &Path) -> Result<()> {
@@ -275,7 +294,7 @@ impl Run<'_> {
         }
         let built = self.pip_wheel(&pip, &arguments, &dir)?;
         let wheels = select::pinned(&store::wheels(&dir)?, self.request.tags)?;
-        Ok(Wheelhouse { wheels, own: own.map(|own| own.name), built })
+        Ok(wheelhouse(wheels, own, (built, None)))
     }
 
     /// Lets uv choose versions; the result is a lock with hashes.

@@ -2,14 +2,17 @@
 //!
 //! A directory appears whole or not at all; one whose content changed since is not used.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::cache::lock::Hold;
+use crate::cache::prune::{INSTALLERS, WHEELS};
+use crate::cache::{Cache, PART, open_trusted};
 use crate::digest::{Hasher, hex, sha256};
-
-const MANIFEST: &str = "manifest";
 
 /// A key made of `parts`, which decide what a directory holds.
 pub fn key(parts: &[&str]) -> String {
@@ -54,29 +57,59 @@ fn digest_variables(counts: impl Fn(&str) -> bool) -> String {
     hex(&sha256(format!("{variables:?}").as_bytes()))
 }
 
-/// The directory for `key` below `cache`, if it is there and holds what was put there.
-pub fn find(cache: &Path, key: &str) -> Option<PathBuf> {
-    let dir = cache.join("wheels").join(key);
-    let manifest = fs::read_to_string(dir.join(MANIFEST)).ok()?;
-    (manifest == describe(&dir).ok()?).then_some(dir)
+/// A directory of the cache, and the right to use it.
+#[derive(Debug)]
+pub struct Kept {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Nobody removes it as long as this lives.
+    pub hold: Hold,
 }
 
-/// Moves the wheels of `from` into the directory for `key`, and returns that directory.
-pub fn keep(cache: &Path, key: &str, from: &Path) -> Result<PathBuf> {
-    let base = cache.join("wheels");
+/// The directory for `key`, if it is there and holds what was put there.
+pub fn find(cache: &Cache, key: &str) -> Option<Kept> {
+    let dir = cache.dir()?.join(WHEELS.0).join(key);
+    let hold = Hold::shared(&dir.join(WHEELS.1))?;
+    let manifest = io::read_to_string(open_trusted(&dir.join(WHEELS.1))?).ok()?;
+    (manifest == describe(&dir).ok()?).then_some(Kept { dir, hold })
+}
+
+/// Copies the wheels of `from` into the directory for `key`; `None` where they cannot be kept.
+pub fn keep(cache: &Cache, key: &str, from: &Path) -> Option<Kept> {
+    let base = cache.dir()?.join(WHEELS.0);
+    match put(&base, key, from) {
+        Ok(dir) => Some(Kept { hold: Hold::shared(&dir.join(WHEELS.1))?, dir }),
+        Err(error) => {
+            cache.note(format!("cannot keep wheels in `{}`: {error:#}", base.display()));
+            None
+        }
+    }
+}
+
+/// The directory `name` for what installers cache, made if it is not there; `None` where they could not write.
+pub fn installers(cache: &Cache, name: &str) -> Option<Kept> {
+    let dir = cache.dir()?.join(INSTALLERS.0).join(name);
+    let mark = dir.join(INSTALLERS.1);
+    fs::create_dir_all(&dir).and_then(|()| fs::write(&mark, "")).ok()?;
+    Some(Kept { hold: Hold::shared(&mark)?, dir })
+}
+
+fn put(base: &Path, key: &str, from: &Path) -> Result<PathBuf> {
     let dir = base.join(key);
-    let fault = || format!("cannot keep wheels in `{}`", dir.display());
-    fs::create_dir_all(&base).with_context(fault)?;
-    let part = tempfile::Builder::new().prefix(".part-").tempdir_in(&base).with_context(fault)?;
+    fs::create_dir_all(base)?;
+    let part = tempfile::Builder::new()
+        .prefix(PART)
+        .permissions(Permissions::from_mode(0o777)) // less the umask
+        .tempdir_in(base)?;
     for wheel in wheels(from)? {
         let name = wheel.file_name().context("a wheel has a name")?;
-        fs::copy(&wheel, part.path().join(name)).with_context(fault)?;
+        fs::copy(&wheel, part.path().join(name))?;
     }
-    fs::write(part.path().join(MANIFEST), describe(part.path())?).with_context(fault)?;
+    fs::write(part.path().join(WHEELS.1), describe(part.path())?)?;
     let part = part.keep();
     // Another build may have been faster, or the directory there is damaged: the newer one is as good.
     if fs::rename(&part, &dir).is_err() {
-        let old = tempfile::Builder::new().prefix(".old-").tempdir_in(&base).with_context(fault)?;
+        let old = tempfile::Builder::new().prefix(".old-").tempdir_in(base)?;
         let _ = fs::rename(&dir, old.path().join("wheels"));
         if fs::rename(&part, &dir).is_err() {
             let _ = fs::remove_dir_all(&part);
@@ -120,21 +153,36 @@ fn describe(dir: &Path) -> Result<String> {
 mod tests {
     use std::fs;
 
-    use crate::wheelhouse::store::{find, keep, key};
+    use crate::cache::Cache;
+    use crate::wheelhouse::store::{Kept, find, keep, key};
+
+    fn dir(kept: Option<Kept>) -> Option<std::path::PathBuf> {
+        kept.map(|kept| kept.dir)
+    }
 
     #[test]
     fn a_damaged_directory_is_not_used_and_can_be_replaced() {
-        let (cache, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (base, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let cache = Cache::open(base.path().to_owned());
         fs::write(from.path().join("a-1-py3-none-any.whl"), "wheel").unwrap();
         let key = key(&["a", "b"]);
-        assert_eq!(find(cache.path(), &key), None);
-        let kept = keep(cache.path(), &key, from.path()).unwrap();
-        assert_eq!(find(cache.path(), &key), Some(kept.clone()));
+        assert_eq!(dir(find(&cache, &key)), None);
+        let kept = keep(&cache, &key, from.path()).unwrap().dir;
+        assert_eq!(dir(find(&cache, &key)), Some(kept.clone()));
         fs::write(kept.join("a-1-py3-none-any.whl"), "whee").unwrap();
-        assert_eq!(find(cache.path(), &key), None);
-        keep(cache.path(), &key, from.path()).unwrap();
-        assert_eq!(find(cache.path(), &key), Some(kept));
-        assert_eq!(fs::read_dir(cache.path().join("wheels")).unwrap().count(), 1);
+        assert_eq!(dir(find(&cache, &key)), None);
+        keep(&cache, &key, from.path()).unwrap();
+        assert_eq!(dir(find(&cache, &key)), Some(kept));
+        assert_eq!(fs::read_dir(base.path().join("wheels")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_fails_nothing() {
+        let (base, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(base.path().join("wheels"), "").unwrap();
+        let cache = Cache::open(base.path().to_owned());
+        assert!(keep(&cache, &key(&["a"]), from.path()).is_none());
+        assert!(cache.trouble().unwrap().starts_with("cannot keep wheels in `"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod bad_output;
 mod bad_project;
 mod bad_requirements;
 mod bad_wheel;
+mod cache;
 mod deb;
 mod diff;
 mod digest;
