@@ -3,6 +3,7 @@
 //! An entry is written once, appears whole, and is verified when it is found; whatever goes wrong here costs time, never
 //! a build. What entries mean is the business of those who keep them.
 
+pub mod digests;
 pub mod lock;
 pub mod prune;
 
@@ -11,7 +12,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::futimens;
@@ -30,6 +31,8 @@ pub enum Kind {
     ByteCode,
     /// What was found out about a wheel.
     Facts,
+    /// SHA-256 of a file, by what it is on disk.
+    Digest,
 }
 
 impl Kind {
@@ -40,6 +43,7 @@ impl Kind {
             Self::Segment => "segments-1",
             Self::ByteCode => "bytecode-1",
             Self::Facts => "facts-1",
+            Self::Digest => "digests-1",
         }
     }
 }
@@ -92,10 +96,17 @@ pub struct Found {
 }
 
 /// Entries of earlier builds, and a place for those of this one.
-#[derive(Debug, Default)]
+///
+/// Clones are one cache.
+#[derive(Clone, Debug, Default)]
 pub struct Cache {
     /// `None` for a cache that has nothing and keeps nothing.
     dir: Option<PathBuf>,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     /// Bytes this build has added.
     kept: AtomicU64,
     trouble: Mutex<Option<String>>,
@@ -124,8 +135,9 @@ impl Cache {
             Ok(there) if there.mode() & 0o002 != 0 => "everybody can write there".to_owned(),
             Ok(_) => return Self { dir: Some(dir), ..Self::default() },
         };
-        let trouble = format!("the cache `{}` is not used: {why}", dir.display());
-        Self { trouble: Mutex::new(Some(trouble)), ..Self::default() }
+        let none = Self::none();
+        none.note(format!("the cache `{}` is not used: {why}", dir.display()));
+        none
     }
 
     /// The cache of the user who runs this, if there is a place for it.
@@ -145,18 +157,18 @@ impl Cache {
 
     /// The first thing that could not be kept or used, and why.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Remembers what could not be kept or used, if it is the first.
     pub fn note(&self, trouble: String) {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(trouble);
+        self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(trouble);
     }
 
     /// Removes what was not used for longest, if this build has added much or none has done that today.
     pub fn bound(&self) {
         if let Some(dir) = &self.dir {
-            prune::bound(dir, self.kept.load(Ordering::Relaxed));
+            prune::bound(dir, self.state.kept.load(Ordering::Relaxed));
         }
     }
 
@@ -173,12 +185,17 @@ impl Cache {
         Some(content)
     }
 
+    /// Copies the content of the entry of `key` into `sink` and tells its length. Only then is known whether it was whole.
+    pub fn copy(&self, key: &Key, sink: &mut dyn Write) -> Option<u64> {
+        Some(self.verified(key, sink)?.1)
+    }
+
     /// Keeps everything `content` yields as the entry of `key`. What fails is told by [`Self::trouble`] only.
     pub fn keep(&self, key: &Key, content: &mut dyn Read) {
         let Some(path) = self.path(key) else { return };
         match write(&path, key, content) {
             Ok(len) => {
-                self.kept.fetch_add(len, Ordering::Relaxed);
+                self.state.kept.fetch_add(len, Ordering::Relaxed);
             }
             Err(error) => self.note(format!("cannot keep `{}`: {error}", path.display())),
         }

@@ -312,7 +312,8 @@ fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> 
     }
     let wheels = talk.stage("verified wheels", || venv::open(&wheelhouse.wheels, args.jobs()))?;
     let are_given = args.wheelhouse.is_some();
-    let origins = origins(&wheelhouse.wheels, inputs.lock.as_ref(), are_given, args.jobs())?;
+    let how = (args.jobs(), &inputs.cache);
+    let origins = origins(&wheelhouse.wheels, inputs.lock.as_ref(), are_given, how)?;
     Ok(Collected { wheels, own: wheelhouse.own, origins })
 }
 

@@ -1,12 +1,13 @@
 //! Where a distribution came from, as far as a lock or a directory of wheels says.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::digest::{Hasher, hex};
+use crate::cache::Cache;
+use crate::cache::digests::sha256_of;
+use crate::digest::hex;
 use crate::lock::Lock;
 use crate::lock::pin::{Pin, Source};
 use crate::parallel;
@@ -31,7 +32,7 @@ pub fn origins(
     wheels: &[PathBuf],
     lock: Option<&Lock>,
     are_given: bool,
-    jobs: usize,
+    (jobs, cache): (usize, &Cache),
 ) -> Result<BTreeMap<String, Origin>> {
     let found = parallel::map(wheels, jobs, |path| {
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -45,9 +46,8 @@ pub fn origins(
         if hashes.is_empty() && !are_given {
             return Ok((name, Origin { hash: None, url: pin.and_then(url) }));
         }
-        let fault = || format!("cannot read `{}`", path.display());
-        let mut file = File::open(path).with_context(fault)?;
-        let (digest, _) = Hasher::sha256().read(&mut file).with_context(fault)?;
+        let digest = sha256_of(cache, path);
+        let digest = digest.with_context(|| format!("cannot read `{}`", path.display()))?;
         let own = format!("sha256:{}", hex(&digest));
         let hash = match hashes {
             _ if are_given || hashes.contains(&own) => Some(own),

@@ -77,7 +77,7 @@ pub struct Wheelhouse {
 /// Collects the wheels `request` asks for.
 pub fn collect(request: &Request<'_>, means: &Means<'_>) -> Result<Wheelhouse> {
     if let Some(dir) = means.wheelhouse {
-        return given(request, dir);
+        return given(request, dir, means.cache);
     }
     let own_dir = request.interpreter.sha256.get(..16).unwrap_or_default();
     let installers = store::installers(means.cache, own_dir);
@@ -132,7 +132,7 @@ fn url_path(path: &Path) -> String {
 }
 
 /// Wheels from a directory the user made.
-fn given(request: &Request<'_>, dir: &Path) -> Result<Wheelhouse> {
+fn given(request: &Request<'_>, dir: &Path, cache: &Cache) -> Result<Wheelhouse> {
     if !dir.is_dir() {
         let message = format!("the wheelhouse `{}` is not a directory", dir.display());
         return Err(UserError::usage(message).hint("make it with `pip wheel -w DIR`").into());
@@ -150,7 +150,7 @@ fn given(request: &Request<'_>, dir: &Path) -> Result<Wheelhouse> {
             }
         }
     };
-    let wheels = select::given(&all, request.lock, own.as_deref(), request.tags)?;
+    let wheels = select::given(&all, request.lock, (own.as_deref(), request.tags), cache)?;
     Ok(Wheelhouse { wheels, own, ..Wheelhouse::default() })
 }
 

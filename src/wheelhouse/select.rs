@@ -1,17 +1,19 @@
 //! Chooses one wheel of each distribution: the one that fits the target best.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
+use crate::cache::Cache;
 use crate::digest::{Hasher, hex};
 use crate::error::UserError;
 use crate::lock::Lock;
 use crate::lock::pin::Pin;
 use crate::wheel::filename::WheelName;
 use crate::wheel::tags::{Tag, fits};
-use crate::wheelhouse::store::file_digest;
+use crate::wheelhouse::store::file_sha256;
 
 /// Wheels of one distribution, with what their names say.
 type Candidates<'a> = BTreeMap<String, Vec<(WheelName, &'a Path)>>;
@@ -43,8 +45,8 @@ pub fn unlisted(wheels: &[PathBuf], lock: Option<&Lock>) -> Result<String> {
 pub fn given(
     wheels: &[PathBuf],
     lock: Option<&Lock>,
-    own: Option<&str>,
-    tags: &[Tag],
+    (own, tags): (Option<&str>, &[Tag]),
+    cache: &Cache,
 ) -> Result<Vec<PathBuf>> {
     let mut candidates = candidates(wheels)?;
     if let Some(own) = own.filter(|own| !candidates.contains_key(*own)) {
@@ -59,7 +61,7 @@ pub fn given(
         for pin in &lock.pins {
             let name = pin.name.as_ref().ok_or_else(|| nameless(pin))?;
             let of_one = candidates.remove(name).unwrap_or_default();
-            wanted.insert(name.clone(), matching(pin, of_one)?);
+            wanted.insert(name.clone(), matching(pin, of_one, cache)?);
         }
         if lock.is_closure() {
             wanted.extend(own.and_then(|own| candidates.remove_entry(own)));
@@ -94,6 +96,7 @@ fn candidates(wheels: &[PathBuf]) -> Result<Candidates<'_>> {
 fn matching<'a>(
     pin: &Pin,
     of_one: Vec<(WheelName, &'a Path)>,
+    cache: &Cache,
 ) -> Result<Vec<(WheelName, &'a Path)>> {
     let is_version =
         |name: &WheelName| pin.version.as_ref().is_none_or(|version| name.version == *version);
@@ -109,7 +112,7 @@ fn matching<'a>(
     let mut trusted = Vec::new();
     let first = of_version[0].1.to_owned();
     for (name, path) in of_version {
-        if is_one_of(path, &pin.hashes)? {
+        if is_one_of(path, &pin.hashes, cache)? {
             trusted.push((name, path));
         }
     }
@@ -124,18 +127,27 @@ fn matching<'a>(
 }
 
 /// Whether a file has one of `hashes`, each `algorithm:hex`.
-fn is_one_of(path: &Path, hashes: &[String]) -> Result<bool> {
+fn is_one_of(path: &Path, hashes: &[String], cache: &Cache) -> Result<bool> {
     for algorithm in ["sha256", "sha384", "sha512"] {
         let start = format!("{algorithm}:");
-        let Some(hasher) = Hasher::strong(algorithm) else { continue };
         if hashes.iter().any(|hash| hash.starts_with(&start)) {
-            let digest = hex(&file_digest(path, hasher)?);
+            let digest = hex(&file_digest(path, algorithm, cache)?);
             if hashes.iter().any(|hash| hash.strip_prefix(&start) == Some(&digest)) {
                 return Ok(true);
             }
         }
     }
     Ok(false)
+}
+
+fn file_digest(path: &Path, algorithm: &str, cache: &Cache) -> Result<Vec<u8>> {
+    if algorithm == "sha256" {
+        return Ok(file_sha256(cache, path)?.to_vec());
+    }
+    let fault = || format!("cannot read `{}`", path.display());
+    let hasher =
+        Hasher::strong(algorithm).with_context(|| format!("unknown hash `{algorithm}`"))?;
+    Ok(hasher.read(&mut File::open(path).with_context(fault)?).with_context(fault)?.0)
 }
 
 /// The candidate that fits best; an error that names them when none does, or when versions differ.

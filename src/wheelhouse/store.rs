@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::cache::digests::sha256_of;
 use crate::cache::lock::Hold;
 use crate::cache::prune::{INSTALLERS, WHEELS};
 use crate::cache::{Cache, PART, open_trusted};
-use crate::digest::{Hasher, hex, sha256};
+use crate::digest::{hex, sha256};
 
 /// A key made of `parts`, which decide what a directory holds.
 pub fn key(parts: &[&str]) -> String {
@@ -71,13 +72,13 @@ pub fn find(cache: &Cache, key: &str) -> Option<Kept> {
     let dir = cache.dir()?.join(WHEELS.0).join(key);
     let hold = Hold::shared(&dir.join(WHEELS.1))?;
     let manifest = io::read_to_string(open_trusted(&dir.join(WHEELS.1))?).ok()?;
-    (manifest == describe(&dir).ok()?).then_some(Kept { dir, hold })
+    (manifest == describe(cache, &dir).ok()?).then_some(Kept { dir, hold })
 }
 
 /// Copies the wheels of `from` into the directory for `key`; `None` where they cannot be kept.
 pub fn keep(cache: &Cache, key: &str, from: &Path) -> Option<Kept> {
     let base = cache.dir()?.join(WHEELS.0);
-    match put(&base, key, from) {
+    match put(cache, &base, key, from) {
         Ok(dir) => Some(Kept { hold: Hold::shared(&dir.join(WHEELS.1))?, dir }),
         Err(error) => {
             cache.note(format!("cannot keep wheels in `{}`: {error:#}", base.display()));
@@ -94,7 +95,7 @@ pub fn installers(cache: &Cache, name: &str) -> Option<Kept> {
     Some(Kept { hold: Hold::shared(&mark)?, dir })
 }
 
-fn put(base: &Path, key: &str, from: &Path) -> Result<PathBuf> {
+fn put(cache: &Cache, base: &Path, key: &str, from: &Path) -> Result<PathBuf> {
     let dir = base.join(key);
     fs::create_dir_all(base)?;
     let part = tempfile::Builder::new()
@@ -105,7 +106,7 @@ fn put(base: &Path, key: &str, from: &Path) -> Result<PathBuf> {
         let name = wheel.file_name().context("a wheel has a name")?;
         fs::copy(&wheel, part.path().join(name))?;
     }
-    fs::write(part.path().join(WHEELS.1), describe(part.path())?)?;
+    fs::write(part.path().join(WHEELS.1), describe(cache, part.path())?)?;
     let part = part.keep();
     // Another build may have been faster, or the directory there is damaged: the newer one is as good.
     if fs::rename(&part, &dir).is_err() {
@@ -132,19 +133,17 @@ pub fn wheels(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(wheels)
 }
 
-/// Digest of a file.
-pub fn file_digest(path: &Path, hasher: Hasher) -> Result<Vec<u8>> {
-    let fault = || format!("cannot read `{}`", path.display());
-    let mut file = fs::File::open(path).with_context(fault)?;
-    Ok(hasher.read(&mut file).with_context(fault)?.0)
+/// SHA-256 of the file at `path`.
+pub fn file_sha256(cache: &Cache, path: &Path) -> Result<[u8; 32]> {
+    sha256_of(cache, path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
-fn describe(dir: &Path) -> Result<String> {
+fn describe(cache: &Cache, dir: &Path) -> Result<String> {
     let mut manifest = String::new();
     for wheel in wheels(dir)? {
         let name =
             wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        manifest.push_str(&format!("{} {name}\n", hex(&file_digest(&wheel, Hasher::sha256())?)));
+        manifest.push_str(&format!("{} {name}\n", hex(&file_sha256(cache, &wheel)?)));
     }
     Ok(manifest)
 }
