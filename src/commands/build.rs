@@ -265,6 +265,7 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
             wheels: &wheels,
             interpreter: &inputs.interpreter,
             jobs: args.jobs(),
+            cache: &inputs.cache,
         };
         venv::stage(&request, spool)
     })?;

@@ -1,9 +1,10 @@
 # Compiles what arrives on standard input; see bytecode.rs for the protocol.
-import importlib.util, marshal, struct, sys, warnings
+import importlib.util, marshal, posix, struct, sys, warnings
 
 warnings.simplefilter("ignore")
 SPLIT = ("distutils", "lib2to3", "tkinter")
-stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+# Without a buffer: what comes after a batch is not for the process that compiles it.
+stdin, stdout = sys.stdin.buffer.raw, sys.stdout.buffer
 
 
 def imported(source):
@@ -31,13 +32,35 @@ def answer(name, source):
     return b"C", head + marshal.dumps(code), imported(source)
 
 
-while True:
-    header = stdin.read(8)
-    if len(header) < 8:
-        break
-    name_len, source_len = struct.unpack("<II", header)
-    name = stdin.read(name_len).decode()
-    kind, body, modules = answer(name, stdin.read(source_len))
-    modules = ",".join(modules).encode()
-    stdout.write(kind + struct.pack("<II", len(body), len(modules)) + body + modules)
-    stdout.flush()
+def read(count):
+    parts = []
+    while count:
+        part = stdin.read(count)
+        if not part:
+            raise EOFError
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def serve():
+    """Compiles the files of a batch, which ends with one that has no name."""
+    while True:
+        name_len, source_len = struct.unpack("<II", read(8))
+        if name_len == 0:
+            return
+        name = read(name_len).decode()
+        kind, body, modules = answer(name, read(source_len))
+        modules = ",".join(modules).encode()
+        stdout.write(kind + struct.pack("<II", len(body), len(modules)) + body + modules)
+        stdout.flush()
+
+
+# Nothing is ever compiled in this process: each batch begins in a copy of it as it is now.
+while stdin.read(1):
+    child = posix.fork()
+    if child == 0:
+        serve()
+        posix._exit(0)
+    if posix.waitpid(child, 0)[1] != 0:
+        posix._exit(1)

@@ -1,33 +1,30 @@
-//! Compiles Python sources to byte code with the interpreter the package is made for.
+//! Byte code for the sources of a package, from the interpreter it is made for or from the cache.
 //!
 //! Reproducible: a file's byte code depends on its content, its final path, and the files compiled before it
-//! in the same process (`marshal` shares references between them). So the files are cut into batches by
-//! their order alone, and every batch gets a fresh interpreter, however many run at once.
+//! in the same process (`marshal` shares references between them). So the files of each distribution are cut into
+//! batches by their order alone, and every batch begins in a process that has compiled nothing. What a distribution's
+//! sources become thus depends on them, their paths and the interpreter, and is kept by a digest of these.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
 
-use crate::digest::sha256;
-use crate::error::UserError;
-use crate::exec::{Running, command, spawn};
+use crate::cache::{Cache, Key, Kind};
+use crate::digest::{Hasher, base64url, from_base64url, sha256};
+use crate::document::{from_json, to_json};
 use crate::host::interpreter::Interpreter;
+use crate::host::worker::{PROGRAM, Reply, Source, Workers};
 use crate::parallel;
-use crate::tree::{Content, PkgPath};
+use crate::tree::{Content, Late, PkgPath};
 
-/// Files a fresh interpreter compiles. Part of the output's definition: changing it changes byte code.
+/// Files that one process compiles. Part of the output's definition: changing it changes byte code.
 const BATCH: usize = 64;
-
-const WORKER: &str = include_str!("bytecode.py");
-
-/// A source to compile: its path inside the package, and its content.
-pub type Source<'a> = (&'a PkgPath, &'a Content);
 
 /// Byte code of one source.
 #[derive(Clone, Debug)]
@@ -53,26 +50,273 @@ pub struct Compiled {
     pub imports: BTreeMap<String, Vec<PkgPath>>,
 }
 
-/// Compiles `sources`, which must be sorted by path, with `jobs` interpreters at a time; byte code goes to `spool`.
-pub fn compile(
-    interpreter: &Interpreter,
-    sources: &[Source<'_>],
-    jobs: usize,
-    spool: File,
-) -> Result<Compiled> {
-    let batches: Vec<_> = sources.chunks(BATCH).collect();
-    let spool = Spool { file: Arc::new(spool), end: AtomicU64::new(0) };
-    let compiled =
-        parallel::map(&batches, jobs, |batch| compile_batch(interpreter, batch, &spool))?;
-    let mut whole = Compiled::default();
-    for compiled in compiled {
-        whole.pycs.extend(compiled.pycs);
-        whole.warnings.extend(compiled.warnings);
-        for (module, files) in compiled.imports {
-            whole.imports.entry(module).or_default().extend(files);
+/// What compiles, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Compiler<'a> {
+    /// The interpreter the package is made for.
+    pub interpreter: &'a Interpreter,
+    /// How many of them work at a time.
+    pub jobs: usize,
+    /// What earlier builds compiled.
+    pub cache: &'a Cache,
+}
+
+/// What became of one source.
+#[derive(Debug)]
+enum Outcome {
+    Code { content: Content, sha256: [u8; 32], imports: Vec<String> },
+    Invalid(String),
+}
+
+/// The same as it is kept, without the byte code.
+#[derive(Deserialize, Serialize)]
+enum Kept {
+    /// Length of the byte code, its SHA-256 as RECORD writes it, and imported modules.
+    Code(u64, String, Vec<String>),
+    Invalid(String),
+}
+
+/// The sources of one distribution, and what became of them if that is known.
+struct Unit<'a> {
+    sources: &'a [Source<'a>],
+    keys: Keys,
+    outcomes: Option<Vec<Outcome>>,
+}
+
+/// Where the outcomes of a distribution are kept, and where its byte code, one after the other.
+#[derive(Clone, Copy)]
+struct Keys {
+    outcomes: Key,
+    code: Key,
+}
+
+impl Compiler<'_> {
+    /// Compiles the sources of each distribution, which must be sorted by path; byte code goes to `spool`.
+    pub fn compile(&self, distributions: &[Vec<Source<'_>>], spool: File) -> Result<Compiled> {
+        let spool = Arc::new(Spool { file: Arc::new(spool), end: AtomicU64::new(0) });
+        let known = parallel::map(distributions, self.jobs, |sources| {
+            let keys = keys(self.interpreter, sources)?;
+            let outcomes = self.kept(sources, &keys, &spool);
+            Ok((keys, outcomes))
+        })?;
+        let units = distributions.iter().zip(known);
+        let units = units.map(|(sources, (keys, outcomes))| Unit { sources, keys, outcomes });
+        let mut units: Vec<_> = units.collect();
+        self.compile_missing(&mut units, &spool)?;
+        let outcomes = units.into_iter().flat_map(|unit| {
+            let paths = unit.sources.iter().map(|(path, _)| *path);
+            paths.zip(unit.outcomes.into_iter().flatten())
+        });
+        let mut outcomes: Vec<_> = outcomes.collect();
+        outcomes.sort_by_key(|(path, _)| *path);
+        Ok(self.joined(outcomes))
+    }
+
+    /// Compiles what was not kept, and keeps it.
+    fn compile_missing(&self, units: &mut [Unit<'_>], spool: &Spool) -> Result<()> {
+        let missing: Vec<_> = units.iter_mut().filter(|unit| unit.outcomes.is_none()).collect();
+        let batches = missing.iter().enumerate().flat_map(|(number, unit)| {
+            unit.sources.chunks(BATCH).map(move |batch| (number, batch))
+        });
+        let batches: Vec<_> = batches.collect();
+        let workers = Workers::new(self.interpreter);
+        let compiled = parallel::map(&batches, self.jobs, |(_, batch)| {
+            let mut outcomes = Vec::with_capacity(batch.len());
+            workers.compile(batch, |reply| {
+                outcomes.push(spool.outcome(reply)?);
+                Ok(())
+            })?;
+            Ok(outcomes)
+        })?;
+        workers.end()?;
+        let mut all: Vec<Vec<_>> = missing.iter().map(|_| Vec::new()).collect();
+        for ((number, _), outcomes) in batches.into_iter().zip(compiled) {
+            all[number].extend(outcomes);
+        }
+        let made: Vec<_> = missing.iter().map(|unit| unit.keys).zip(all).collect();
+        parallel::map(&made, self.jobs, |(keys, outcomes)| keep(self.cache, keys, outcomes))?;
+        for (unit, (_, outcomes)) in missing.into_iter().zip(made) {
+            unit.outcomes = Some(outcomes);
+        }
+        Ok(())
+    }
+
+    /// What an earlier build made of these sources. The byte code itself is read when it is asked for.
+    fn kept(
+        &self,
+        sources: &[Source<'_>],
+        keys: &Keys,
+        spool: &Arc<Spool>,
+    ) -> Option<Vec<Outcome>> {
+        let kept: Vec<Kept> = from_json(&self.cache.load(&keys.outcomes)?, "outcomes").ok()?;
+        let owned = |(path, content): &Source<'_>| ((*path).clone(), (*content).clone());
+        let part = Part {
+            interpreter: self.interpreter.clone(),
+            sources: sources.iter().map(owned).collect(),
+            cache: self.cache.clone(),
+            key: keys.code,
+            lens: kept.iter().map(Kept::len).collect(),
+            spool: Arc::clone(spool),
+        };
+        let late = Arc::new(Late::new(Arc::clone(&spool.file), move || part.fill()));
+        let mut offset = 0;
+        let outcomes = kept.into_iter().map(|kept| {
+            let (start, len) = (offset, kept.len());
+            offset += len;
+            match kept {
+                Kept::Code(_, digest, imports) => {
+                    let sha256 = from_base64url(&digest)?.try_into().ok()?;
+                    let part = Arc::clone(&late);
+                    let content = Content::Late { part, offset: start, len, sha256 };
+                    Some(Outcome::Code { content, sha256, imports })
+                }
+                Kept::Invalid(reason) => Some(Outcome::Invalid(reason)),
+            }
+        });
+        let outcomes: Vec<_> = outcomes.collect::<Option<_>>()?;
+        (outcomes.len() == sources.len()).then_some(outcomes)
+    }
+
+    fn joined(&self, outcomes: Vec<(&PkgPath, Outcome)>) -> Compiled {
+        let mut whole = Compiled::default();
+        for (source, outcome) in outcomes {
+            match outcome {
+                Outcome::Code { content, sha256, imports } => {
+                    match pyc_path(source, &self.interpreter.cache_tag) {
+                        Ok(path) => {
+                            whole.pycs.push(Pyc { path, source: source.clone(), content, sha256 });
+                        }
+                        Err(error) => {
+                            whole.warnings.push(format!("`{source}` gets no byte code: {error}"));
+                        }
+                    }
+                    for module in imports {
+                        whole.imports.entry(module).or_default().push(source.clone());
+                    }
+                }
+                Outcome::Invalid(reason) => whole.warnings.push(format!(
+                    "`{source}` is not valid Python and gets no byte code: {reason}"
+                )),
+            }
+        }
+        whole
+    }
+}
+
+impl Kept {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Code { content, sha256, imports } => {
+                Self::Code(content.len(), base64url(sha256), imports.clone())
+            }
+            Outcome::Invalid(reason) => Self::Invalid(reason.clone()),
         }
     }
-    Ok(whole)
+
+    fn len(&self) -> u64 {
+        match self {
+            Self::Code(len, ..) => *len,
+            Self::Invalid(_) => 0,
+        }
+    }
+}
+
+/// The keys of everything that decides what `sources` become.
+fn keys(interpreter: &Interpreter, sources: &[Source<'_>]) -> Result<Keys> {
+    let Interpreter { sha256, version, build, cache_tag, .. } = interpreter;
+    let batch = BATCH.to_string();
+    let common = [PROGRAM, &batch, sha256, version, build, cache_tag];
+    let mut parts: Vec<_> = common.map(|part| part.as_bytes().to_vec()).into();
+    for (path, content) in sources {
+        let digest = match content.known_sha256() {
+            Some(known) => known.to_vec(),
+            None => {
+                let fault = || format!("cannot read `{path}`");
+                let mut reader = content.open().with_context(fault)?;
+                Hasher::sha256().read(&mut reader).with_context(fault)?.0
+            }
+        };
+        parts.extend([path.as_str().as_bytes().to_vec(), digest]);
+    }
+    let code = Key::new(Kind::ByteCode, &parts);
+    parts.push(b"outcomes".to_vec());
+    Ok(Keys { outcomes: Key::new(Kind::ByteCode, &parts), code })
+}
+
+/// Keeps what became of a distribution. The outcomes come last: who finds them expects the byte code.
+fn keep(cache: &Cache, keys: &Keys, outcomes: &[Outcome]) -> Result<()> {
+    cache.keep(&keys.code, &mut Joined { outcomes: outcomes.iter(), now: None });
+    let kept: Vec<_> = outcomes.iter().map(Kept::of).collect();
+    cache.keep(&keys.outcomes, &mut to_json(&kept)?.as_bytes());
+    Ok(())
+}
+
+/// The byte code of many sources, one after the other.
+struct Joined<'a> {
+    outcomes: std::slice::Iter<'a, Outcome>,
+    now: Option<Box<dyn Read + 'a>>,
+}
+
+impl Read for Joined<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(now) = &mut self.now {
+                match now.read(buffer)? {
+                    0 => self.now = None,
+                    count => return Ok(count),
+                }
+            }
+            match self.outcomes.next() {
+                Some(Outcome::Code { content, .. }) => self.now = Some(content.open()?),
+                Some(Outcome::Invalid(_)) => {}
+                None => return Ok(0),
+            }
+        }
+    }
+}
+
+/// Byte code that was compiled by an earlier build, and how to get it.
+struct Part {
+    interpreter: Interpreter,
+    sources: Vec<(PkgPath, Content)>,
+    cache: Cache,
+    key: Key,
+    lens: Vec<u64>,
+    spool: Arc<Spool>,
+}
+
+impl Part {
+    /// Puts all of it into the spool and tells where. What is damaged is compiled again: it is a function of the sources.
+    fn fill(self) -> Result<u64> {
+        let len = self.lens.iter().sum();
+        let start = self.spool.reserve(len);
+        if self.cache.copy(&self.key, &mut At { file: &self.spool.file, at: start }) == Some(len) {
+            return Ok(start);
+        }
+        let start = self.spool.reserve(len);
+        let mut out = At { file: &self.spool.file, at: start };
+        let sources: Vec<_> = self.sources.iter().map(|(path, content)| (path, content)).collect();
+        let workers = Workers::new(&self.interpreter);
+        let mut lens = self.lens.iter();
+        for batch in sources.chunks(BATCH) {
+            workers.compile(batch, |reply| {
+                let bytes = reply.code();
+                ensure!(lens.next() == Some(&(bytes.len() as u64)), "byte code is not what it was");
+                Ok(out.write_all(bytes)?)
+            })?;
+        }
+        workers.end()?;
+        let whole = Content::Span {
+            file: Arc::clone(&self.spool.file),
+            offset: start,
+            stored_len: len,
+            len,
+            deflated: false,
+            sha256: None,
+        };
+        self.cache.keep(&self.key, &mut whole.open()?);
+        Ok(start)
+    }
 }
 
 /// A file that several threads append to.
@@ -82,59 +326,54 @@ struct Spool {
 }
 
 impl Spool {
-    /// Appends `bytes`, whose digest is `sha256`.
-    fn append(&self, bytes: &[u8], sha256: [u8; 32]) -> Result<Content> {
-        let len = bytes.len() as u64;
-        let offset = self.end.fetch_add(len, Ordering::Relaxed);
-        self.file
-            .write_all_at(bytes, offset)
-            .context("cannot write byte code to a temporary file")?;
-        let file = Arc::clone(&self.file);
-        Ok(Content::Span {
-            file,
+    /// Where `len` bytes have a place that nobody else has.
+    fn reserve(&self, len: u64) -> u64 {
+        self.end.fetch_add(len, Ordering::Relaxed)
+    }
+
+    /// A reply whose byte code is in the spool.
+    fn outcome(&self, reply: Reply) -> Result<Outcome> {
+        let (pyc, imports) = match reply {
+            Reply::Code { pyc, imports } => (pyc, imports),
+            Reply::Invalid(reason) => return Ok(Outcome::Invalid(reason)),
+        };
+        let len = pyc.len() as u64;
+        let (offset, sha256) = (self.reserve(len), sha256(&pyc));
+        At { file: &self.file, at: offset }.write_all(&pyc)?;
+        let content = Content::Span {
+            file: Arc::clone(&self.file),
             offset,
             stored_len: len,
             len,
             deflated: false,
             sha256: Some(sha256),
-        })
+        };
+        Ok(Outcome::Code { content, sha256, imports })
     }
 }
 
-fn compile_batch(
-    interpreter: &Interpreter,
-    batch: &[Source<'_>],
-    spool: &Spool,
-) -> Result<Compiled> {
-    let mut worker = Worker::start(interpreter)?;
-    let mut compiled = Compiled::default();
-    for (path, content) in batch {
-        let source = content.read().with_context(|| format!("cannot read `{path}`"))?;
-        let reply = worker.ask(path, &source).map_err(|error| {
-            let python = interpreter.executable.display();
-            UserError::input(format!("`{python}` ended while it compiled `{path}`: {error:#}"))
-        })?;
-        match reply {
-            Reply::Code { pyc, imports } => {
-                match pyc_path(path, &interpreter.cache_tag) {
-                    Ok(at) => compiled.pycs.push(keep(at, path, &pyc, spool)?),
-                    Err(error) => {
-                        compiled.warnings.push(format!("`{path}` gets no byte code: {error}"))
-                    }
-                }
-                for module in imports {
-                    compiled.imports.entry(module).or_default().push((*path).clone());
-                }
-            }
-            Reply::Invalid(reason) => {
-                compiled
-                    .warnings
-                    .push(format!("`{path}` is not valid Python and gets no byte code: {reason}"));
-            }
-        }
+/// A place in a file to write to.
+struct At<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Write for At<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let fault = |error: io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot write byte code to a temporary file: {error}"),
+            )
+        };
+        self.file.write_all_at(bytes, self.at).map_err(fault)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
     }
-    worker.end()?;
-    Ok(compiled)
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Where byte code of `source` belongs (PEP 3147).
@@ -145,73 +384,5 @@ fn pyc_path(source: &PkgPath, cache_tag: &str) -> Result<PkgPath> {
     match source.parent() {
         Some(dir) => dir.join(&file),
         None => PkgPath::new(&file),
-    }
-}
-
-fn keep(path: PkgPath, source: &PkgPath, pyc: &[u8], spool: &Spool) -> Result<Pyc> {
-    let sha256 = sha256(pyc);
-    Ok(Pyc { path, source: source.clone(), content: spool.append(pyc, sha256)?, sha256 })
-}
-
-enum Reply {
-    Code { pyc: Vec<u8>, imports: Vec<String> },
-    Invalid(String),
-}
-
-struct Worker {
-    process: Running,
-    stdin: Option<ChildStdin>,
-    stdout: ChildStdout,
-}
-
-impl Worker {
-    /// Starts the interpreter with an empty environment. `-I` and `-E` would make it ignore the hash seed, on
-    /// which byte code of Python 3.9 and 3.10 depends.
-    fn start(interpreter: &Interpreter) -> Result<Self> {
-        let mut command = command(&interpreter.executable);
-        command.env_clear().env("PYTHONHASHSEED", "0").env("LC_ALL", "C.UTF-8").current_dir("/");
-        command.args(["-s", "-S", "-B", "-c", WORKER]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = spawn(&mut command)?;
-        let stdin = process.child().stdin.take();
-        let stdout = process.child().stdout.take().expect("stdout was piped above");
-        Ok(Self { process, stdin, stdout })
-    }
-
-    fn ask(&mut self, path: &PkgPath, source: &[u8]) -> Result<Reply> {
-        let name = path.absolute();
-        let mut request = Vec::with_capacity(8 + name.len() + source.len());
-        request.extend(u32::try_from(name.len())?.to_le_bytes());
-        request.extend(u32::try_from(source.len())?.to_le_bytes());
-        request.extend(name.as_bytes());
-        request.extend(source);
-        self.stdin.as_mut().context("the pipe is closed")?.write_all(&request)?;
-        let mut header = [0; 9];
-        self.stdout.read_exact(&mut header)?;
-        let len = |at: usize| {
-            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-        };
-        let body = self.receive(len(1))?;
-        let modules = String::from_utf8(self.receive(len(5))?)?;
-        match header[0] {
-            b'C' => {
-                let names = modules.split(',').filter(|name| !name.is_empty());
-                Ok(Reply::Code { pyc: body, imports: names.map(str::to_owned).collect() })
-            }
-            b'E' => Ok(Reply::Invalid(String::from_utf8_lossy(&body).into_owned())),
-            other => bail!("answer of kind {other}"),
-        }
-    }
-
-    fn receive(&mut self, len: u32) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; len as usize];
-        self.stdout.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn end(mut self) -> Result<()> {
-        self.stdin = None;
-        self.process.wait().context("cannot wait for the interpreter")?;
-        Ok(())
     }
 }

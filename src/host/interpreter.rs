@@ -21,6 +21,8 @@ pub struct Interpreter {
     pub version: String,
     /// `X.Y`.
     pub minor: String,
+    /// When and how it was made, as it says itself.
+    pub build: String,
     /// Tag in the names of its byte code files, such as `cpython-311`.
     pub cache_tag: String,
     /// Its C library, `(2, 36)`; `None` when that is not glibc.
@@ -46,6 +48,7 @@ impl Interpreter {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
+    build: String,
     cache_tag: String,
     environment: Environment,
     glibc: Option<String>,
@@ -66,7 +69,7 @@ try:
     glibc = os.confstr("CS_GNU_LIBC_VERSION")
 except (AttributeError, ValueError, OSError):
     glibc = None
-json.dump({"cache_tag": sys.implementation.cache_tag, "glibc": glibc,
+json.dump({"build": sys.version, "cache_tag": sys.implementation.cache_tag, "glibc": glibc,
     "stdlib": sorted(getattr(sys, "stdlib_module_names", ())), "environment": {
     "implementation_name": sys.implementation.name,
     "implementation_version": full(sys.implementation.version),
@@ -159,6 +162,7 @@ fn ask(executable: &Path) -> Result<Interpreter> {
         executable: executable.to_owned(),
         version: environment.python_full_version.trim_end_matches('+').to_owned(),
         minor: environment.python_version.clone(),
+        build: answer.build,
         cache_tag: answer.cache_tag,
         glibc: answer.glibc.as_deref().and_then(parse_glibc),
         stdlib: answer.stdlib,

@@ -4,3 +4,4 @@ pub mod abi;
 pub mod bytecode;
 pub mod interpreter;
 pub mod release;
+pub mod worker;

@@ -14,7 +14,7 @@ pub mod smoke;
 pub mod split;
 pub mod targets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -22,8 +22,9 @@ use anyhow::{Context, Result};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::app::{App, homepage, licence};
+use crate::cache::Cache;
 use crate::error::UserError;
-use crate::host::bytecode::{Compiled, Pyc, compile};
+use crate::host::bytecode::{Compiled, Compiler, Pyc};
 use crate::host::interpreter::Interpreter;
 use crate::package::{Bundled, InterpreterNeed};
 use crate::parallel;
@@ -53,6 +54,8 @@ pub struct Request<'a> {
     pub interpreter: &'a Interpreter,
     /// How much to do at once.
     pub jobs: usize,
+    /// What earlier builds compiled.
+    pub cache: &'a Cache,
 }
 
 /// The tree of a package, and what was learnt while it was built.
@@ -240,9 +243,15 @@ fn compile_tree(
     let is_source = |path: &PkgPath| {
         path.as_str().ends_with(".py") && dirs.iter().any(|dir| path.below(dir).is_some())
     };
-    let sources = tree.files().filter(|(path, ..)| is_source(path));
-    let sources: Vec<_> = sources.map(|(path, content, _)| (path, content)).collect();
-    compile(request.interpreter, &sources, request.jobs, spool)
+    let mut distributions: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for (path, entry) in tree.iter().filter(|(path, _)| is_source(path)) {
+        if let Entry::File { content, origin, .. } = entry {
+            distributions.entry(origin).or_default().push((path, content));
+        }
+    }
+    let distributions: Vec<_> = distributions.into_values().collect();
+    let Request { interpreter, jobs, cache, .. } = *request;
+    Compiler { interpreter, jobs, cache }.compile(&distributions, spool)
 }
 
 /// The tree with its byte code, and with RECORD files that list every file that is there.
