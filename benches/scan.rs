@@ -13,11 +13,12 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use mkpkg::backend::deb;
 use mkpkg::backend::deb::libraries::{Packages, Request};
+use mkpkg::cache::Cache;
 use mkpkg::elf::{self, ElfReport};
+use mkpkg::facts;
 use mkpkg::needs::resolve;
 use mkpkg::package::{Floor, Machine};
 use mkpkg::tree::{Content, Entry, PkgPath, Tree};
-use mkpkg::venv;
 use mkpkg::wheel::install::{Layout, install};
 
 const JOBS: usize = 2;
@@ -40,7 +41,7 @@ fn wheels_of(dir: &Path) -> Result<Tree> {
         std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     let layout = Layout { prefix: PkgPath::new("opt/bench")?, minor: "3.11".to_owned() };
     let mut tree = Tree::new();
-    for wheel in venv::open(&paths, JOBS)? {
+    for wheel in facts::open(&paths, JOBS, &Cache::none())?.0 {
         tree.extend(install(&wheel, &layout, None)?.tree)?;
     }
     Ok(tree)

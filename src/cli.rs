@@ -6,6 +6,7 @@ pub mod cache;
 pub mod diff;
 pub mod format;
 pub mod init;
+pub mod inside;
 pub mod judge;
 pub mod why;
 
@@ -18,6 +19,7 @@ use crate::cli::cache::CacheArgs;
 use crate::cli::diff::DiffArgs;
 use crate::cli::format::ReportFormat;
 use crate::cli::init::InitArgs;
+use crate::cli::inside::InsideArgs;
 use crate::cli::judge::JudgeArgs;
 use crate::cli::why::WhyArgs;
 use crate::codec::Compression;
@@ -275,18 +277,6 @@ impl AuditArgs {
     pub fn jobs(&self) -> usize {
         jobs(self.jobs)
     }
-}
-
-/// Arguments of the hidden command that runs others in a mount namespace.
-#[derive(Debug, Args)]
-pub struct InsideArgs {
-    /// Directory that is shown at PREFIX.
-    pub source: PathBuf,
-    /// Where it is shown.
-    pub prefix: PathBuf,
-    /// The command and its arguments.
-    #[arg(last = true, required = true)]
-    pub command: Vec<std::ffi::OsString>,
 }
 
 impl Cli {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use crate::error::UserError;
 use crate::lifecycle::{Lifecycle, Part};
@@ -46,7 +47,7 @@ impl fmt::Display for PackageName {
 }
 
 /// The processor a package's code is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are those of `uname -m`")]
 pub enum Machine {
     X86_64,

@@ -11,13 +11,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use crate::codec::{exactly, inflate};
 use crate::digest::sha256;
 use crate::error::UserError;
+use crate::late::LateSpan;
 use crate::tree::span::SpanReader;
 
 /// Longest path component in bytes: dpkg appends `.dpkg-new` while it unpacks, and file systems stop at 255.
@@ -187,41 +188,7 @@ pub enum Content {
         sha256: Option<[u8; 32]>,
     },
     /// A span of a part of a spool that is filled when something of it is asked for.
-    Late {
-        /// The part.
-        part: Arc<Late>,
-        /// Where the span starts in the part, in bytes.
-        offset: u64,
-        /// How long it is, in bytes.
-        len: u64,
-        /// SHA-256 of the content.
-        sha256: [u8; 32],
-    },
-}
-
-/// A part of an open file that is filled when it is needed, once.
-#[derive(Debug)]
-pub struct Late {
-    file: Arc<File>,
-    /// Where the part starts, or why there is none.
-    start: LazyLock<Result<u64, String>, Fill>,
-}
-
-type Fill = Box<dyn FnOnce() -> Result<u64, String> + Send>;
-
-impl Late {
-    /// A part of `file` that `fill` writes; it tells where.
-    pub fn new(file: Arc<File>, fill: impl FnOnce() -> Result<u64> + Send + 'static) -> Self {
-        let fill: Fill = Box::new(|| fill().map_err(|error| format!("{error:#}")));
-        Self { file, start: LazyLock::new(fill) }
-    }
-
-    fn span(&self, offset: u64, len: u64) -> io::Result<SpanReader<'_>> {
-        match &*self.start {
-            Ok(start) => Ok(SpanReader { file: &self.file, offset: start + offset, left: len }),
-            Err(error) => Err(io::Error::other(error.clone())),
-        }
-    }
+    Late(LateSpan),
 }
 
 impl Content {
@@ -234,7 +201,8 @@ impl Content {
     pub fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Path { len, .. } | Self::Span { len, .. } | Self::Late { len, .. } => *len,
+            Self::Path { len, .. } | Self::Span { len, .. } => *len,
+            Self::Late(span) => span.len,
         }
     }
 
@@ -244,7 +212,7 @@ impl Content {
             Self::Bytes(bytes) => Some(sha256(bytes)),
             Self::Path { .. } => None,
             Self::Span { sha256, .. } => *sha256,
-            Self::Late { sha256, .. } => Some(*sha256),
+            Self::Late(span) => Some(span.sha256),
         }
     }
 
@@ -253,7 +221,7 @@ impl Content {
     pub fn with_sha256(mut self, known: [u8; 32]) -> Self {
         match &mut self {
             Self::Span { sha256, .. } => *sha256 = Some(known),
-            Self::Bytes(_) | Self::Path { .. } | Self::Late { .. } => {}
+            Self::Bytes(_) | Self::Path { .. } | Self::Late(_) => {}
         }
         self
     }
@@ -272,7 +240,10 @@ impl Content {
                 let span = SpanReader { file, offset: *offset, left: *stored_len };
                 if *deflated { Box::new(inflate(span, *stored_len)) } else { Box::new(span) }
             }
-            Self::Late { part, offset, len, .. } => Box::new(part.span(*offset, *len)?),
+            Self::Late(LateSpan { part, offset, len, .. }) => {
+                let (file, start) = part.get()?;
+                Box::new(SpanReader { file, offset: start + offset, left: *len })
+            }
         };
         Ok(Box::new(exactly(reader, self.len())))
     }

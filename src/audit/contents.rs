@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use crate::audit::components::{Clues, clues};
+use crate::audit::components::{Clues, Known, clues};
 use crate::audit::finding::Finding;
 use crate::audit::leaks::Leaks;
 use crate::audit::secrets::Secrets;
@@ -64,9 +64,17 @@ pub(super) fn read(tree: &Tree, jobs: usize) -> Result<Contents> {
 }
 
 /// What the compiled files of `elf` tell of components, in their order.
-pub(super) fn clues_of(tree: &Tree, elf: &ElfReport, jobs: usize) -> Result<Vec<Clues>> {
+pub(super) fn clues_of(
+    tree: &Tree,
+    elf: &ElfReport,
+    jobs: usize,
+    known: Known<'_>,
+) -> Result<Vec<Clues>> {
     parallel::map(&elf.files, jobs, |file| {
         let Some(Entry::File { content, .. }) = tree.get(&file.path) else { return Ok(clues(&[])) };
+        if let Some(known) = known(content) {
+            return Ok(known);
+        }
         let bytes = content.read().with_context(|| format!("cannot read `{}`", file.path))?;
         Ok(clues(&bytes))
     })

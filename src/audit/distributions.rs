@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::audit::contents::Contents;
 use crate::audit::finding::{Finding, Severity};
 use crate::audit::unlisted;
 use crate::digest::base64url;
+use crate::parallel;
 use crate::pep::Requirement;
 use crate::tree::{Content, Entry, PkgPath, Tree};
 use crate::wheel::installed::{below, text};
@@ -50,13 +52,14 @@ struct Promise {
     sha256: String,
 }
 
-/// Distributions sorted by path, with nothing compared.
-pub(super) fn list(tree: &Tree) -> Vec<Distribution> {
+/// Distributions sorted by path, with nothing compared; `jobs` are read at a time.
+pub(super) fn list(tree: &Tree, jobs: usize) -> Result<Vec<Distribution>> {
     let infos = tree.files().filter(|(path, ..)| path.as_str().ends_with(METADATA));
-    let all = infos.filter_map(|(path, content, _)| {
-        distribution(tree, &path.parent()?, content, 0).map(|(one, _)| one)
-    });
-    all.collect()
+    let infos: Vec<_> =
+        infos.filter_map(|(path, content, _)| Some((path.parent()?, content))).collect();
+    parallel::filter_map(&infos, jobs, |(dir, content)| {
+        Ok(distribution(tree, dir, content, 0).map(|(one, _)| one))
+    })
 }
 
 /// Distributions sorted by path, and what is wrong with them.

@@ -34,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::audit::components::Component;
+use crate::audit::components::{Component, Known};
 use crate::audit::distributions::Distribution;
 use crate::audit::finding::{Finding, Gate};
 use crate::audit::loads::Loads;
@@ -198,10 +198,10 @@ pub struct Inventory {
 }
 
 /// What a tree is made of, without comparing it with its RECORDs. Its files name who brought them.
-pub fn inventory(tree: &Tree, elf: &ElfReport, jobs: usize) -> Result<Inventory> {
-    let clues = contents::clues_of(tree, elf, jobs)?;
+pub fn inventory(tree: &Tree, elf: &ElfReport, jobs: usize, known: Known<'_>) -> Result<Inventory> {
+    let clues = contents::clues_of(tree, elf, jobs, known)?;
     let (components, findings) = components::read(tree, elf, &clues);
-    let distributions = distributions::list(tree);
+    let distributions = distributions::list(tree, jobs)?;
     Ok(Inventory { distributions, components, unidentified: unidentified(&findings) })
 }
 

@@ -102,7 +102,7 @@ mod tests {
             let content = Content::bytes(text.unwrap_or_default());
             tree.insert(path, Entry::file(content, 0o644, &Arc::from(*origin))).unwrap();
         }
-        let mut all = list(&tree);
+        let mut all = list(&tree, 1).unwrap();
         let told = findings(&tree, &mut all);
         let told: Vec<_> = told
             .iter()

@@ -40,7 +40,7 @@ pub fn sha256(cache: &Cache, file: &File) -> io::Result<[u8; 32]> {
 }
 
 /// What changes when a file does.
-fn state(file: &Metadata) -> [i64; 7] {
+pub fn state(file: &Metadata) -> [i64; 7] {
     let [device, inode, size] = [file.dev(), file.ino(), file.size()].map(u64::cast_signed);
     [device, inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()]
 }

@@ -190,6 +190,12 @@ impl Cache {
         Some(self.verified(key, sink)?.1)
     }
 
+    /// Whether there is an entry of `key`, whatever it holds; it counts as used now.
+    pub fn touch(&self, key: &Key) -> bool {
+        let file = self.path(key).and_then(|path| open_trusted(&path));
+        file.inspect(touch).is_some()
+    }
+
     /// Keeps everything `content` yields as the entry of `key`. What fails is told by [`Self::trouble`] only.
     pub fn keep(&self, key: &Key, content: &mut dyn Read) {
         let Some(path) = self.path(key) else { return };
@@ -469,6 +475,9 @@ mod tests {
         file.set_modified(std::time::UNIX_EPOCH).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mtime(), 0);
         cache.find(&key("a")).unwrap();
+        assert!(fs::metadata(&path).unwrap().mtime() > 0);
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        assert!(cache.touch(&key("a")) && !cache.touch(&key("b")));
         assert!(fs::metadata(&path).unwrap().mtime() > 0);
     }
 }

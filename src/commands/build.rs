@@ -10,12 +10,14 @@ use crate::backend::deb;
 use crate::cache::{self, Cache};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
+use crate::commands::locked::demand_lock;
 use crate::commands::scratch;
 use crate::elf::{self, ElfFile, ElfReport};
 use crate::error::UserError;
+use crate::facts::{self, Facts};
 use crate::host::interpreter::{self, Interpreter};
 use crate::host::release::{self, Release};
-use crate::lock::{self, Lock, Pinning, Roots};
+use crate::lock::{self, Lock, Roots};
 use crate::needs::Rules;
 use crate::package::{Bundled, InterpreterNeed, Machine};
 use crate::project::config::{Config, Dependencies};
@@ -24,7 +26,7 @@ use crate::project::{self, Project, epoch};
 use crate::report::Talk;
 use crate::sbom::origin::{Origin, origins};
 use crate::scratch::Scratch;
-use crate::tree::Tree;
+use crate::tree::{Content, Tree};
 use crate::venv::leaks::BuildPaths;
 use crate::venv::smoke::Trial;
 use crate::venv::{self, Staged, credentials, leaks, loadable, requirements, search_paths, smoke};
@@ -79,6 +81,8 @@ pub struct Built {
     pub interpreter: InterpreterNeed,
     /// What its compiled files say of themselves.
     pub elf: ElfReport,
+    /// What is known of the files of wheels.
+    pub facts: Facts,
     /// The distributions inside.
     pub bundled: Vec<Bundled>,
     /// Where they came from, by normalised name.
@@ -97,7 +101,8 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let target = target(args)?;
     let release = target.release;
     let minor = release.and_then(|release| release.python());
-    let interpreter = interpreter::find(project.config.python.as_deref(), minor)?;
+    let cache = if args.no_cache { Cache::none() } else { Cache::of_user() };
+    let interpreter = interpreter::find(project.config.python.as_deref(), minor, &cache)?;
     ships(target, &interpreter, talk)?;
     let foreign = foreign(args, &interpreter)?;
     let is_foreign = foreign.is_some();
@@ -110,7 +115,6 @@ pub fn inputs(args: &BuildArgs, talk: &Talk) -> Result<Inputs> {
     let lock =
         lock::load(&project.dir, &project.config.requirements, &roots, &interpreter.environment)?;
     demand_lock(args, lock.as_ref(), talk)?;
-    let cache = if args.no_cache { Cache::none() } else { Cache::of_user() };
     Ok(Inputs {
         project,
         sources,
@@ -214,43 +218,10 @@ fn target_tags(release: Option<Release>, interpreter: &Interpreter) -> Result<Ve
     }
 }
 
-const HOW_TO_LOCK: &str = "`uv pip compile --generate-hashes -o requirements.txt pyproject.toml`";
-
-fn demand_lock(args: &BuildArgs, lock: Option<&Lock>, talk: &Talk) -> Result<()> {
-    for note in lock.iter().flat_map(|lock| &lock.notes) {
-        talk.note(note);
-    }
-    if args.locked {
-        return match lock {
-            Some(lock) => lock::demand_hashes(lock),
-            None => Err(UserError::usage("`--locked` needs a lock, and the project has none")
-                .hint(format!("make one with {HOW_TO_LOCK}"))
-                .into()),
-        };
-    }
-    let pinning = lock.map(Lock::pinning);
-    let has_more_indexes = lock
-        .is_some_and(|lock| lock.options.iter().any(|option| option.starts_with("--extra-index")))
-        || std::env::var_os("PIP_EXTRA_INDEX_URL").is_some();
-    if has_more_indexes && pinning != Some(Pinning::Hashed) && args.wheelhouse.is_none() {
-        talk.warn(
-            "several indexes are asked and nothing is hashed: any of them can bring any distribution, so lock with hashes",
-        );
-    }
-    if args.wheelhouse.is_none() && matches!(pinning, None | Some(Pinning::Loose)) {
-        talk.warn(format!(
-            "the requirements are not locked and another build may get others: lock them with {HOW_TO_LOCK}"
-        ));
-    } else if args.wheelhouse.is_none() && pinning == Some(Pinning::Exact) {
-        talk.warn("the lock has no hashes for some files: what is fetched is not verified");
-    }
-    Ok(())
-}
-
 /// Collects, installs and checks; the result is ready to be written.
 pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     let scratch = scratch()?;
-    let Collected { wheels, own, origins } = wheels(inputs, args, &scratch, talk)?;
+    let Collected { wheels, facts, own, origins } = wheels(inputs, args, &scratch, talk)?;
     let app = identify(&inputs.project, &wheels, own.as_deref())?;
     let environment = &inputs.interpreter.environment;
     let lock = inputs.lock.as_ref();
@@ -275,15 +246,16 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     for note in &staged.notes {
         talk.note(note);
     }
-    let (machine, elf) = gates(inputs, args, &scratch, (&app, &staged), talk)?;
+    let (machine, elf) = gates(inputs, args, &scratch, (&app, &staged, &facts), talk)?;
     let machine = machine.or(bound(&wheels, inputs, talk));
     let Staged { tree, interpreter, bundled, .. } = staged;
-    Ok(Built { app, tree, machine, interpreter, elf, bundled, origins })
+    Ok(Built { app, tree, machine, interpreter, elf, facts, bundled, origins })
 }
 
 /// The wheels of an application, and what is known of them.
 struct Collected {
     wheels: Vec<Wheel>,
+    facts: Facts,
     /// Normalised name of the project's own distribution.
     own: Option<String>,
     origins: BTreeMap<String, Origin>,
@@ -311,11 +283,12 @@ fn wheels(inputs: &Inputs, args: &BuildArgs, scratch: &Scratch, talk: &Talk) -> 
     if !wheelhouse.built.is_empty() {
         talk.say(&format!("built from sources: {}", wheelhouse.built.join(", ")));
     }
-    let wheels = talk.stage("verified wheels", || venv::open(&wheelhouse.wheels, args.jobs()))?;
+    let (wheels, facts) = talk
+        .stage("verified wheels", || facts::open(&wheelhouse.wheels, args.jobs(), &inputs.cache))?;
     let are_given = args.wheelhouse.is_some();
     let how = (args.jobs(), &inputs.cache);
     let origins = origins(&wheelhouse.wheels, inputs.lock.as_ref(), are_given, how)?;
-    Ok(Collected { wheels, own: wheelhouse.own, origins })
+    Ok(Collected { wheels, facts, own: wheelhouse.own, origins })
 }
 
 /// The machine of a package without compiled files, when a wheel says of itself that it is for one.
@@ -332,11 +305,11 @@ fn gates(
     inputs: &Inputs,
     args: &BuildArgs,
     scratch: &Scratch,
-    (app, staged): (&App, &Staged),
+    (app, staged, facts): (&App, &Staged, &Facts),
     talk: &Talk,
 ) -> Result<(Option<Machine>, ElfReport)> {
     let (machine, report, warnings) =
-        talk.stage("checked", || checked(inputs, args, scratch, (app, staged)))?;
+        talk.stage("checked", || checked(inputs, args, scratch, (app, staged, facts)))?;
     for warning in &warnings {
         talk.warn(warning);
     }
@@ -369,13 +342,14 @@ fn checked(
     inputs: &Inputs,
     args: &BuildArgs,
     scratch: &Scratch,
-    (app, staged): (&App, &Staged),
+    (app, staged, facts): (&App, &Staged, &Facts),
 ) -> Result<(Option<Machine>, ElfReport, Vec<String>)> {
     let ignore = inputs.project.config.dependencies.ignore.iter();
     // What begins with `/` is a file of the package, anything else a library.
     let files: Vec<_> = ignore.filter(|rule| rule.starts_with('/')).cloned().collect();
     let target = Machine::from_uname(&inputs.interpreter.environment.platform_machine);
-    let report = elf::scan(&staged.tree, args.jobs())?;
+    let known = |content: &Content| facts.elf(content);
+    let report = elf::scan_unknown(&staged.tree, args.jobs(), &known)?;
     let has_code = !report.files.is_empty();
     let (report, mut warnings) = loadable::without(report, &files);
     // Files that are not looked at are still for one machine.
@@ -383,10 +357,11 @@ fn checked(
     warnings.extend(loadable::empty(&staged.tree));
     let is_here = |dir: &Path| dir.is_dir();
     warnings.extend(search_paths::check(&report, &staged.tree, &app.prefix, &is_here)?);
-    let unique = [Some(scratch.path().to_owned()), cache::dir()].into_iter().flatten().collect();
+    let (fresh, unique) = (vec![scratch.path().to_owned()], cache::dir().into_iter().collect());
     let typed = std::path::absolute(&args.project).unwrap_or_else(|_| args.project.clone());
     let common = vec![inputs.project.dir.clone(), typed];
-    leaks::check(&staged.tree, &BuildPaths { unique, common }, &app.prefix, args.jobs())?;
+    let paths = BuildPaths { fresh, unique, common };
+    leaks::check(&staged.tree, &paths, &app.prefix, (args.jobs(), &inputs.cache))?;
     warnings.extend(report.files.iter().flat_map(trouble));
     Ok((machine, report, warnings))
 }

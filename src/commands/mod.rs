@@ -9,6 +9,7 @@ pub mod diff;
 pub mod format;
 pub mod import;
 pub mod init;
+pub mod locked;
 pub mod parts;
 pub mod previous;
 pub mod recipe;

@@ -18,7 +18,8 @@ use crate::venv::OWN;
 
 /// What is in the environment that was built.
 pub fn listed(built: &Built, args: &BuildArgs, talk: &Talk) -> Result<Inventory> {
-    talk.stage("listed parts", || inventory(&built.tree, &built.elf, args.jobs()))
+    let known = |content: &Content| built.facts.clues(content);
+    talk.stage("listed parts", || inventory(&built.tree, &built.elf, args.jobs(), &known))
 }
 
 /// The tree with the parts list of its package, unless it has one.

@@ -11,13 +11,14 @@ mod versions;
 use std::io::Read;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::package::Machine;
 use crate::parallel;
 use crate::tree::{Content, PkgPath, Tree};
 
-const MAGIC: &[u8] = b"\x7fELF";
+/// The first bytes of every ELF file.
+pub const MAGIC: &[u8] = b"\x7fELF";
 
 /// What the ELF files of a tree say of themselves, sorted by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct ElfFile {
 }
 
 /// Facts from an ELF file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ElfFacts {
     /// Whether it is loaded at run time, or only linked into something else.
     pub kind: ElfKind,
@@ -63,7 +64,7 @@ pub struct ElfFacts {
 }
 
 /// What must be equal for two files to be loaded into one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Abi {
     /// `EI_CLASS`: 1 is 32 bit, 2 is 64 bit.
     pub class: u8,
@@ -76,7 +77,7 @@ pub struct Abi {
 }
 
 /// What an ELF file is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ElfKind {
     /// A program or library (`ET_EXEC`, `ET_DYN`).
     Loadable,
@@ -85,7 +86,7 @@ pub enum ElfKind {
 }
 
 /// The dynamic section and the tables it points to. Names have U+FFFD where they are not UTF-8 or hold control characters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dynamic {
     /// `DT_SONAME`.
     pub soname: Option<String>,
@@ -118,7 +119,7 @@ pub struct Dynamic {
 }
 
 /// Notes that are loaded with a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notes {
     /// What tells this build from others, hexadecimal.
     pub build_id: Option<String>,
@@ -131,7 +132,7 @@ pub struct Notes {
 }
 
 /// A library that a file opens when it runs.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dlopen {
     /// Its names, the one that is tried first at the front.
     #[serde(rename = "soname")]
@@ -142,7 +143,7 @@ pub struct Dlopen {
 }
 
 /// How much is lost without a library, in the words of the specification of `.note.dlopen`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// The file is of no use.
@@ -211,7 +212,7 @@ impl ElfFacts {
 }
 
 /// The versions an ELF file demands of one library.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionNeed {
     /// The library.
     pub soname: String,
@@ -220,7 +221,7 @@ pub struct VersionNeed {
 }
 
 /// A symbol of the dynamic symbol table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Symbol {
     /// Its name.
     pub name: String,
@@ -243,10 +244,21 @@ pub struct Definition {
     pub is_weak: bool,
 }
 
+/// What is known of a content before it is read: nothing, that it is not ELF, or its facts.
+pub type Known<'a> = &'a (dyn Fn(&Content) -> Option<Option<Result<ElfFacts, String>>> + Sync);
+
 /// Reads every ELF file in `tree`, `jobs` at a time.
 pub fn scan(tree: &Tree, jobs: usize) -> Result<ElfReport> {
+    scan_unknown(tree, jobs, &|_| None)
+}
+
+/// The same, but what is `known` is not read.
+pub fn scan_unknown(tree: &Tree, jobs: usize, known: Known<'_>) -> Result<ElfReport> {
     let files: Vec<_> = tree.files().collect();
     let files = parallel::filter_map(&files, jobs, |(path, content, _)| {
+        if let Some(known) = known(content) {
+            return Ok(known.map(|facts| ElfFile { path: (*path).clone(), facts }));
+        }
         let bytes = read(content).with_context(|| format!("cannot read `{path}`"))?;
         Ok(bytes.map(|bytes| ElfFile { path: (*path).clone(), facts: facts(&bytes) }))
     })?;

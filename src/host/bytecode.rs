@@ -20,8 +20,9 @@ use crate::digest::{Hasher, base64url, from_base64url, sha256};
 use crate::document::{from_json, to_json};
 use crate::host::interpreter::Interpreter;
 use crate::host::worker::{PROGRAM, Reply, Source, Workers};
+use crate::late::{Late, LateSpan};
 use crate::parallel;
-use crate::tree::{Content, Late, PkgPath};
+use crate::tree::{Content, PkgPath};
 
 /// Files that one process compiles. Part of the output's definition: changing it changes byte code.
 const BATCH: usize = 64;
@@ -149,6 +150,10 @@ impl Compiler<'_> {
         spool: &Arc<Spool>,
     ) -> Option<Vec<Outcome>> {
         let kept: Vec<Kept> = from_json(&self.cache.load(&keys.outcomes)?, "outcomes").ok()?;
+        // Without it, all of it would be compiled while somebody waits for a first file.
+        if !self.cache.touch(&keys.code) {
+            return None;
+        }
         let owned = |(path, content): &Source<'_>| ((*path).clone(), (*content).clone());
         let part = Part {
             interpreter: self.interpreter.clone(),
@@ -167,7 +172,7 @@ impl Compiler<'_> {
                 Kept::Code(_, digest, imports) => {
                     let sha256 = from_base64url(&digest)?.try_into().ok()?;
                     let part = Arc::clone(&late);
-                    let content = Content::Late { part, offset: start, len, sha256 };
+                    let content = Content::Late(LateSpan { part, offset: start, len, sha256 });
                     Some(Outcome::Code { content, sha256, imports })
                 }
                 Kept::Invalid(reason) => Some(Outcome::Invalid(reason)),

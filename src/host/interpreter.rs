@@ -1,11 +1,15 @@
 //! Finds the Python interpreter a package is made for and asks it what it is.
 
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::digest::{Hasher, hex};
+use crate::cache::digests::{sha256_of, state};
+use crate::cache::{Cache, Key, Kind};
+use crate::digest::hex;
 use crate::document::from_json;
 use crate::error::UserError;
 use crate::exec::{command, failure, run};
@@ -88,7 +92,11 @@ json.dump({"build": sys.version, "cache_tag": sys.implementation.cache_tag, "gli
 /// Finds the interpreter for `wanted`: `X.Y`, a path, a command name, or nothing for `default_minor`.
 ///
 /// The distribution's own below `/usr/bin` comes first: it is what the package will run on.
-pub fn find(wanted: Option<&str>, default_minor: Option<&str>) -> Result<Interpreter> {
+pub fn find(
+    wanted: Option<&str>,
+    default_minor: Option<&str>,
+    cache: &Cache,
+) -> Result<Interpreter> {
     let name = match (wanted, default_minor) {
         (Some(wanted), _) if is_minor(wanted) => format!("python{wanted}"),
         (Some(wanted), _) => wanted.to_owned(),
@@ -105,7 +113,7 @@ pub fn find(wanted: Option<&str>, default_minor: Option<&str>) -> Result<Interpr
             },
         )
     })?;
-    ask(&executable)
+    ask(&executable, cache)
 }
 
 fn is_minor(text: &str) -> bool {
@@ -126,19 +134,14 @@ fn locate(name: &str) -> Option<PathBuf> {
         .find(|at| at.is_file())
 }
 
-fn ask(executable: &Path) -> Result<Interpreter> {
+fn ask(executable: &Path, cache: &Cache) -> Result<Interpreter> {
     let shown = executable.display();
-    let mut question = command(executable);
-    question.args(["-S", "-c", QUESTION]).current_dir("/");
-    let finished = run(question, &|_| ())?;
-    if !finished.status.success() {
-        // Version managers put commands on the path for interpreters that are not installed.
-        let said = failure(&format!("asking `{shown}` for its version"), &finished).message;
-        return Err(UserError::unresolved(said)
-            .hint("install the interpreter, or name another with `--python`")
-            .into());
-    }
-    if let Some(version) = finished.stdout.strip_prefix(b"too old: ") {
+    let sha256 = sha256_of(cache, executable).with_context(|| format!("cannot read `{shown}`"))?;
+    let key = key(executable, sha256).ok();
+    let kept = key.and_then(|key| cache.load(&key));
+    let is_kept = kept.is_some();
+    let stdout = kept.map_or_else(|| put(executable), Ok)?;
+    if let Some(version) = stdout.strip_prefix(b"too old: ") {
         let version = String::from_utf8_lossy(version).into_owned();
         return Err(UserError::usage(format!(
             "`{shown}` is Python {version}, which is not supported"
@@ -146,7 +149,7 @@ fn ask(executable: &Path) -> Result<Interpreter> {
         .hint("use Python 3.8 or newer")
         .into());
     }
-    let answer: Answer = from_json(&finished.stdout, "the answer").map_err(|_| {
+    let answer: Answer = from_json(&stdout, "the answer").map_err(|_| {
         UserError::unresolved(format!("`{shown}` does not answer as Python does"))
             .hint("name a Python interpreter with `--python`")
     })?;
@@ -158,6 +161,9 @@ fn ask(executable: &Path) -> Result<Interpreter> {
         ))
         .into());
     }
+    if let Some(key) = key.filter(|_| !is_kept) {
+        cache.keep(&key, &mut &stdout[..]);
+    }
     Ok(Interpreter {
         executable: executable.to_owned(),
         version: environment.python_full_version.trim_end_matches('+').to_owned(),
@@ -166,20 +172,53 @@ fn ask(executable: &Path) -> Result<Interpreter> {
         cache_tag: answer.cache_tag,
         glibc: answer.glibc.as_deref().and_then(parse_glibc),
         stdlib: answer.stdlib,
-        sha256: fingerprint(executable)?,
+        sha256: hex(&sha256),
         environment,
     })
+}
+
+/// The key of everything that decides what the interpreter answers: itself, the kernel, the libraries it is loaded with.
+/// A script may start any interpreter, so it is asked each time.
+fn key(executable: &Path, sha256: [u8; 32]) -> io::Result<Key> {
+    let mut magic = [0; 4];
+    File::open(executable)?.read_exact(&mut magic)?;
+    if magic != *b"\x7fELF" {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut parts = vec![QUESTION.as_bytes().to_vec(), sha256.to_vec()];
+    for file in ["ostype", "osrelease", "version"] {
+        parts.push(fs::read(Path::new("/proc/sys/kernel").join(file))?);
+    }
+    // Of a process that runs as one of another machine, `uname` tells that.
+    parts.push(fs::read("/proc/self/personality")?);
+    // Whenever a library is installed, ldconfig writes this file anew.
+    let libraries = state(&fs::metadata("/etc/ld.so.cache")?);
+    parts.extend(libraries.map(|part| part.to_le_bytes().to_vec()));
+    for variable in ["LD_LIBRARY_PATH", "LD_PRELOAD"] {
+        parts.push(std::env::var_os(variable).unwrap_or_default().into_encoded_bytes());
+    }
+    Ok(Key::new(Kind::Facts, &parts))
+}
+
+/// Puts the question to an interpreter.
+fn put(executable: &Path) -> Result<Vec<u8>> {
+    let shown = executable.display();
+    let mut question = command(executable);
+    question.args(["-S", "-c", QUESTION]).current_dir("/");
+    let finished = run(question, &|_| ())?;
+    if !finished.status.success() {
+        // Version managers put commands on the path for interpreters that are not installed.
+        let said = failure(&format!("asking `{shown}` for its version"), &finished).message;
+        return Err(UserError::unresolved(said)
+            .hint("install the interpreter, or name another with `--python`")
+            .into());
+    }
+    Ok(finished.stdout)
 }
 
 fn parse_glibc(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.strip_prefix("glibc ")?.split_once('.')?;
     Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
-}
-
-fn fingerprint(executable: &Path) -> Result<String> {
-    let mut file = std::fs::File::open(executable)
-        .with_context(|| format!("cannot read `{}`", executable.display()))?;
-    Ok(hex(&Hasher::sha256().read(&mut file)?.0))
 }
 
 #[cfg(test)]

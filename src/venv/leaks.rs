@@ -1,11 +1,14 @@
 //! The gate against build paths: no packed byte may name a directory of the machine that built the package.
 
+use std::collections::BTreeSet;
 use std::io::Read;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use memchr::memmem::Finder;
 
+use crate::cache::{Cache, Key, Kind};
 use crate::error::UserError;
 use crate::parallel;
 use crate::tree::{Content, Entry, PkgPath, Tree};
@@ -13,7 +16,9 @@ use crate::tree::{Content, Entry, PkgPath, Tree};
 /// Directories whose names must not appear.
 #[derive(Clone, Debug, Default)]
 pub struct BuildPaths {
-    /// Made for this build alone, so their names cannot appear by accident: looked for as they are.
+    /// Made for this build and for no other: nothing that was there before can name them.
+    pub fresh: Vec<PathBuf>,
+    /// Others whose names cannot appear by accident: looked for as they are, like those.
     pub unique: Vec<PathBuf>,
     /// Other directories, such as the project's: looked for as whole paths.
     pub common: Vec<PathBuf>,
@@ -23,10 +28,18 @@ struct Needle {
     text: String,
     finder: Finder<'static>,
     is_whole: bool,
+    is_fresh: bool,
 }
 
 /// Fails when a file, a link or a name in `tree` holds one of `paths`; directories that `prefix` is in are fine.
-pub fn check(tree: &Tree, paths: &BuildPaths, prefix: &PkgPath, jobs: usize) -> Result<()> {
+///
+/// What an earlier build has looked through for the same paths, and found nothing in, is not read again.
+pub fn check(
+    tree: &Tree,
+    paths: &BuildPaths,
+    prefix: &PkgPath,
+    (jobs, cache): (usize, &Cache),
+) -> Result<()> {
     let needles = needles(paths, &prefix.absolute());
     let longest = needles.iter().map(|needle| needle.text.len()).max().unwrap_or(0);
     if longest == 0 {
@@ -42,15 +55,61 @@ pub fn check(tree: &Tree, paths: &BuildPaths, prefix: &PkgPath, jobs: usize) -> 
             return Err(fault(path, needle));
         }
     }
+    let clean = Clean::load(cache, &needles);
     let files: Vec<_> = tree.files().collect();
     let leaks = parallel::filter_map(&files, jobs, |(path, content, _)| {
+        if clean.has(content) {
+            return Ok(None);
+        }
         let needle = scan(content, &needles, longest);
         let needle = needle.with_context(|| format!("cannot read `{path}`"))?;
         Ok(needle.map(|needle| (*path, needle)))
     })?;
     match leaks.first() {
         Some((path, needle)) => Err(fault(path, needle)),
-        None => Ok(()),
+        None => {
+            clean.keep(cache, files.iter().map(|(_, content, _)| *content));
+            Ok(())
+        }
+    }
+}
+
+/// Contents that hold none of the needles, by their digests. The paths of a project are its own, and so is the entry.
+struct Clean {
+    key: Key,
+    digests: BTreeSet<[u8; 32]>,
+}
+
+impl Clean {
+    fn load(cache: &Cache, needles: &[Needle]) -> Self {
+        let lasting = needles.iter().filter(|needle| !needle.is_fresh);
+        let texts = lasting.map(|needle| format!("{} {}", needle.is_whole, needle.text));
+        let parts: Vec<_> = iter::once("without build paths 1".to_owned()).chain(texts).collect();
+        let key = Key::new(Kind::Facts, &parts);
+        let kept = cache.load(&key).unwrap_or_default();
+        let digests = kept.chunks(32).filter_map(|digest| digest.try_into().ok()).collect();
+        Self { key, digests }
+    }
+
+    fn has(&self, content: &Content) -> bool {
+        lasting_digest(content).is_some_and(|digest| self.digests.contains(&digest))
+    }
+
+    /// Keeps which contents are clean now; others are of no use to the next build of this project.
+    fn keep<'c>(self, cache: &Cache, contents: impl Iterator<Item = &'c Content>) {
+        let digests: BTreeSet<_> = contents.filter_map(lasting_digest).collect();
+        if digests != self.digests {
+            let bytes: Vec<u8> = digests.into_iter().flatten().collect();
+            cache.keep(&self.key, &mut &bytes[..]);
+        }
+    }
+}
+
+/// The digest of what is in a file; what is in memory is small, and looked through at once.
+fn lasting_digest(content: &Content) -> Option<[u8; 32]> {
+    match content {
+        Content::Bytes(_) => None,
+        Content::Path { .. } | Content::Span { .. } | Content::Late(_) => content.known_sha256(),
     }
 }
 
@@ -61,21 +120,19 @@ fn fault(path: &PkgPath, needle: &Needle) -> anyhow::Error {
 }
 
 fn needles(paths: &BuildPaths, prefix: &str) -> Vec<Needle> {
-    let unique = paths.unique.iter().map(|path| (path, false));
-    let common = paths.common.iter().map(|path| (path, true)).filter(|(path, _)| {
+    let fresh = paths.fresh.iter().map(|path| (path, false, true));
+    let unique = paths.unique.iter().map(|path| (path, false, false));
+    let common = paths.common.iter().map(|path| (path, true, false)).filter(|(path, ..)| {
         // `/src` or `/app` stand in too many files that were never near this machine, and what the prefix
         // lies in stands in every script.
         path.components().count() > 2 && !Path::new(prefix).starts_with(path)
     });
-    let texts =
-        unique.chain(common).filter_map(|(path, is_whole)| Some((path.to_str()?, is_whole)));
-    let texts = texts.filter(|(text, _)| !text.is_empty());
-    let make = |(text, is_whole): (&str, bool)| Needle {
-        text: text.to_owned(),
-        finder: Finder::new(text).into_owned(),
-        is_whole,
+    let make = |(path, is_whole, is_fresh): (&PathBuf, bool, bool)| {
+        let text = path.to_str().filter(|text| !text.is_empty())?.to_owned();
+        let finder = Finder::new(&text).into_owned();
+        Some(Needle { text, finder, is_whole, is_fresh })
     };
-    texts.map(make).collect()
+    fresh.chain(unique).chain(common).filter_map(make).collect()
 }
 
 const CHUNK: usize = 256 * 1024;
@@ -125,6 +182,7 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
+    use crate::cache::Cache;
     use crate::tree::{Content, Entry, PkgPath, Tree};
     use crate::venv::leaks::{BuildPaths, CHUNK, check};
 
@@ -133,13 +191,14 @@ mod tests {
         let file = Entry::file(Content::bytes(content), 0o644, &Arc::from("a 1"));
         tree.insert(PkgPath::new("opt/app/f").unwrap(), file).unwrap();
         let prefix = PkgPath::new("opt/app").unwrap();
-        check(&tree, paths, &prefix, 2).map_err(|error| error.to_string())
+        check(&tree, paths, &prefix, (2, &Cache::none())).map_err(|error| error.to_string())
     }
 
     #[test]
     fn leaks() {
         let paths = BuildPaths {
-            unique: vec![PathBuf::from("/tmp/mkpkg-build-Xy1")],
+            fresh: vec![PathBuf::from("/tmp/mkpkg-build-Xy1")],
+            unique: Vec::new(),
             common: vec![
                 PathBuf::from("/home/ci/acme"),
                 PathBuf::from("/src"),
@@ -166,5 +225,48 @@ mod tests {
                 String::from_utf8_lossy(content)
             );
         }
+    }
+
+    /// A file of one byte after the other that is said to hold `content`, whatever it holds.
+    fn vouched(bytes: &[u8], content: &[u8]) -> Content {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, bytes).unwrap();
+        let len = bytes.len() as u64;
+        let sha256 = Some(crate::digest::sha256(content));
+        Content::Span {
+            file: Arc::new(file),
+            offset: 0,
+            stored_len: len,
+            len,
+            deflated: false,
+            sha256,
+        }
+    }
+
+    #[test]
+    fn what_was_looked_through_is_not_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path().to_owned());
+        let prefix = PkgPath::new("opt/app").unwrap();
+        let of = |project: &str, number: u32| BuildPaths {
+            fresh: vec![PathBuf::from(format!("/tmp/mkpkg-build-{number}"))],
+            unique: Vec::new(),
+            common: vec![PathBuf::from(project)],
+        };
+        let verdict = |content: Content, paths: &BuildPaths| {
+            let mut tree = Tree::new();
+            let file = Entry::file(content, 0o644, &Arc::from("a 1"));
+            tree.insert(PkgPath::new("opt/app/f").unwrap(), file).unwrap();
+            check(&tree, paths, &prefix, (1, &cache)).is_ok()
+        };
+        let leak = b"/home/ci/acme/x";
+        assert!(!verdict(vouched(leak, b"one"), &of("/home/ci/acme", 1)));
+        assert!(verdict(vouched(b"clean", b"one"), &of("/home/ci/acme", 2)));
+        // It cannot be seen that it changed: it is believed to be what was clean, for this project only.
+        assert!(verdict(vouched(leak, b"one"), &of("/home/ci/acme", 3)));
+        assert!(verdict(vouched(leak, b"one"), &of("/home/ci/other", 3)));
+        assert!(!verdict(vouched(b"/home/ci/third", b"one"), &of("/home/ci/third", 3)));
+        assert!(!verdict(vouched(leak, b"two"), &of("/home/ci/acme", 4)));
+        assert!(!verdict(Content::bytes(leak), &of("/home/ci/acme", 5)));
     }
 }

@@ -16,7 +16,6 @@ pub mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -102,17 +101,6 @@ pub fn check_config(config: &Config) -> Result<()> {
     config.bin.iter().flatten().try_for_each(|name| links::check_name(name))
 }
 
-/// Opens `paths` and verifies every member against its RECORD, `jobs` wheels at a time.
-pub fn open(paths: &[PathBuf], jobs: usize) -> Result<Vec<Wheel>> {
-    let mut wheels = parallel::map(paths, jobs, |path| {
-        let wheel = Wheel::open(path)?;
-        wheel.verify()?;
-        Ok(wheel)
-    })?;
-    wheels.sort_by(|left, right| left.name.name.cmp(&right.name.name));
-    Ok(wheels)
-}
-
 /// Builds the tree; byte code goes to `spool`.
 pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
     let layout =
@@ -165,19 +153,23 @@ struct Installs {
     notes: Vec<String>,
 }
 
-/// Installs one wheel after the other, so that only one has a tree beside that of all.
+/// Installs some wheels at a time, so that only these have trees beside that of all.
 fn install_all(request: &Request<'_>, layout: &Layout) -> Result<Installs> {
     let mut all = Installs::default();
-    for wheel in request.wheels {
-        let is_own = Some(&wheel.name.name) == request.app.distribution.as_ref();
-        let mtime = if is_own { None } else { Some(wheel.made()?) };
-        let installed = install(wheel, layout, mtime)?;
-        if is_own {
-            all.own = own(wheel, &installed, layout)?;
+    let is_own = |wheel: &Wheel| Some(&wheel.name.name) == request.app.distribution.as_ref();
+    for wheels in request.wheels.chunks(8 * request.jobs.max(1)) {
+        let installed = parallel::map(wheels, request.jobs, |wheel| {
+            let mtime = if is_own(wheel) { None } else { Some(wheel.made()?) };
+            install(wheel, layout, mtime)
+        })?;
+        for (wheel, installed) in wheels.iter().zip(installed) {
+            if is_own(wheel) {
+                all.own = own(wheel, &installed, layout)?;
+            }
+            all.notes.extend(installed.notes.iter().map(note));
+            all.tree.extend(installed.tree)?;
+            all.records.push(installed.record);
         }
-        all.notes.extend(installed.notes.iter().map(note));
-        all.tree.extend(installed.tree)?;
-        all.records.push(installed.record);
     }
     Ok(all)
 }

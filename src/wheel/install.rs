@@ -14,7 +14,7 @@ use crate::wheel::entry_points::{EntryPoint, is_reserved};
 use crate::wheel::record::{Digest, Listed, Record};
 use crate::wheel::scripts;
 use crate::wheel::zip::Member;
-use crate::wheel::{RecordFault, Wheel};
+use crate::wheel::{Held, RecordFault, Wheel};
 
 /// What installers write beside a distribution: ours is made anew, the rest holds paths and times of a host.
 const DROPPED: [&str; 5] =
@@ -98,7 +98,8 @@ pub fn hidden_faults(wheel: &Wheel, layout: &Layout) -> Result<Vec<RecordFault>>
             Target::Dropped | Target::Script(_) => false,
         };
         if !is_shown {
-            let what = wheel.content_fault(name, installing.record.get(name))?;
+            let what =
+                wheel.content_fault(name, installing.record.get(name), &mut Held::default())?;
             faults.extend(what.map(|what| RecordFault { member: name.clone(), what }));
         }
     }

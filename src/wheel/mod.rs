@@ -17,11 +17,12 @@ pub mod tags;
 mod zip;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::digest::{Hasher, base64url, sha256};
+use crate::digest::{Hasher, base64url, from_base64url, sha256};
 use crate::wheel::dist_info::Dirs;
 use crate::wheel::entry_points::EntryPoint;
 use crate::wheel::filename::WheelName;
@@ -80,15 +81,31 @@ impl Wheel {
         Ok((Self { name, metadata, entry_points, archive, dirs }, recorded.faults))
     }
 
-    /// Reads every file once and checks its size, checksum and hash.
-    pub fn verify(&self) -> Result<()> {
+    /// Reads every file once and checks its size, checksum and hash. `see` gets the content of those that begin with
+    /// `magic`, and its SHA-256, if that is what RECORD says; it is held whole for that.
+    pub fn verify(&self, magic: &[u8], see: &mut dyn FnMut([u8; 32], &[u8])) -> Result<()> {
         let record = self.record()?;
         for name in self.archive.members.keys() {
-            if let Some(what) = self.content_fault(name, record.get(name))? {
+            let mut held = Held { magic, bytes: Vec::new(), is_wanted: true };
+            if let Some(what) = self.content_fault(name, record.get(name), &mut held)? {
                 return Err(self.refuse_member(name, &what));
+            }
+            let sha256 = match record.get(name) {
+                Some(Listed::Hashed { algorithm, digest, .. }) if algorithm == "sha256" => {
+                    from_base64url(digest).and_then(|digest| digest.try_into().ok())
+                }
+                Some(Listed::Hashed { .. } | Listed::Unhashed) | None => None,
+            };
+            if let Some(sha256) = sha256.filter(|_| held.bytes.starts_with(magic)) {
+                see(sha256, &held.bytes);
             }
         }
         Ok(())
+    }
+
+    /// The file it is read from.
+    pub fn file(&self) -> &File {
+        self.archive.file()
     }
 
     /// Name of the wheel file, printable.
@@ -123,7 +140,12 @@ impl Wheel {
     }
 
     /// Reads a member; says what is wrong with its hash. The error is one of the archive.
-    fn content_fault(&self, name: &str, listed: Option<&Listed>) -> Result<Option<String>> {
+    fn content_fault(
+        &self,
+        name: &str,
+        listed: Option<&Listed>,
+        held: &mut Held<'_>,
+    ) -> Result<Option<String>> {
         let known = match listed {
             Some(Listed::Hashed { algorithm, digest, .. }) => {
                 Hasher::strong(algorithm).map(|hasher| (hasher, algorithm, digest))
@@ -131,10 +153,14 @@ impl Wheel {
             Some(Listed::Unhashed) | None => None,
         };
         // Whatever cannot be trusted is a fault of RECORD, and told with that.
-        let Some((hasher, algorithm, digest)) = known else {
-            return self.digest(name, Hasher::sha256()).map(|_| None);
+        let Some((mut hasher, algorithm, digest)) = known else {
+            return self.archive.read_by(name, |_| ()).map(|()| None);
         };
-        let is_so = base64url(&self.digest(name, hasher)?) == *digest;
+        self.archive.read_by(name, |bytes| {
+            hasher.update(bytes);
+            held.take(bytes);
+        })?;
+        let is_so = base64url(&hasher.finish()) == *digest;
         Ok((!is_so).then(|| format!("does not match its {algorithm} in RECORD")))
     }
 
@@ -155,6 +181,24 @@ impl Wheel {
     }
 }
 
+/// The bytes of a member, as long as it may begin as those do that are wanted; by default none are.
+#[derive(Default)]
+struct Held<'a> {
+    magic: &'a [u8],
+    bytes: Vec<u8>,
+    is_wanted: bool,
+}
+
+impl Held<'_> {
+    fn take(&mut self, bytes: &[u8]) {
+        if self.is_wanted {
+            self.bytes.extend_from_slice(bytes);
+            let known = self.bytes.len().min(self.magic.len());
+            self.is_wanted = self.bytes[..known] == self.magic[..known];
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::Result;
@@ -172,7 +216,7 @@ mod tests {
     fn take(name: &str, bytes: &[u8]) -> Result<Wheel> {
         let dir = tempfile::tempdir()?;
         let wheel = Wheel::open(&write(dir.path(), name, bytes))?;
-        wheel.verify()?;
+        wheel.verify(b"", &mut |_, _| ())?;
         install(
             &wheel,
             &Layout { prefix: PkgPath::new("/opt/app")?, minor: "3.11".to_owned() },
@@ -372,7 +416,7 @@ mod tests {
             }
             let path = write(dir.path(), NAME, &mutant);
             if let Ok(wheel) = Wheel::open(&path) {
-                let _ = wheel.verify();
+                let _ = wheel.verify(b"", &mut |_, _| ());
                 let _ = install(&wheel, &layout, None);
             }
             // File systems sync a file that is overwritten, and that takes its time.

@@ -1,6 +1,7 @@
 //! RECORD files: what a wheel promises to hold, and what an environment was given (PEP 376, 427).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 
 use crate::digest::base64url;
 use crate::tree::PkgPath;
@@ -92,10 +93,12 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Listed>, String> {
             .map_err(|_| "has a line of other than three fields".to_owned())?;
         let listed = listed(&hash, &len)
             .ok_or_else(|| format!("has a malformed hash or size of `{}`", path.escape_debug()))?;
-        let label = path.escape_debug().to_string();
-        if files.insert(path, listed).is_some() {
-            return Err(format!("lists `{label}` twice"));
-        }
+        match files.entry(path) {
+            Slot::Vacant(slot) => slot.insert(listed),
+            Slot::Occupied(slot) => {
+                return Err(format!("lists `{}` twice", slot.key().escape_debug()));
+            }
+        };
     }
     Ok(files)
 }

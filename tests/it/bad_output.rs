@@ -89,7 +89,7 @@ fn a_stale_directory_of_somebody_else() {
 }
 
 /// `script` in a mount namespace, where it may mount; `None` where that is not allowed.
-fn mounting(test: &str, sandbox: &Sandbox, script: &str) -> Option<Command> {
+pub(crate) fn mounting(test: &str, sandbox: &Sandbox, script: &str) -> Option<Command> {
     if !nix::unistd::geteuid().is_root() {
         skip(test, "only root may mount");
         return None;

@@ -1,9 +1,13 @@
 //! `mkpkg cache`, and builds whose cache is damaged, closed or not theirs.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
+use std::process::Stdio;
 
+use crate::bad_output::mounting;
 use crate::sandbox::{Outcome, Sandbox};
+use crate::wheel::Wheel;
 
 fn cache(sandbox: &Sandbox, args: &[&str]) -> Outcome {
     sandbox.run(sandbox.mkpkg(&[&["cache"], args].concat()))
@@ -91,4 +95,149 @@ fn without_a_home_there_is_no_cache() {
     let mut build = sandbox.deb(&[]);
     build.env_remove("HOME").env_remove("XDG_CACHE_HOME");
     assert_eq!(sandbox.run(build).code(), 0);
+}
+
+/// A project of three distributions, with files that are no Python and that import what is split off.
+fn application() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.wheel(&Wheel::new("rocket", "2.0").file("rocket.py", "import tkinter\nX = 'one'\n"));
+    sandbox.wheel(
+        &Wheel::new("sled", "1.0").file("sled.py", "a, b = 'x', 'x' * 9\n").file("bad.py", "def"),
+    );
+    sandbox
+}
+
+/// All files of the cache that hold what was kept.
+fn entries(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let (mut found, mut pending) = (Vec::new(), vec![sandbox.path("home/.cache/mkpkg")]);
+    while let Some(dir) = pending.pop() {
+        for entry in fs::read_dir(dir).expect("it is a directory").flatten() {
+            let path = entry.path();
+            if path.is_dir() { pending.push(path) } else { found.push(path) }
+        }
+    }
+    found.retain(|path| !path.ends_with("pruned"));
+    found
+}
+
+/// The bytes of a package, and what was said while it was built, times aside.
+fn built(sandbox: &Sandbox, args: &[&str]) -> (Vec<u8>, Vec<String>) {
+    let outcome = sandbox.run(sandbox.deb(args));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    let path = outcome
+        .stdout
+        .trim_end()
+        .replace("[DIR]", sandbox.path("").to_str().expect("UTF-8").trim_end_matches('/'));
+    let said = outcome.stderr.lines().filter(|line| line.starts_with("warning:"));
+    let said = said.map(str::to_owned).collect();
+    let package = sandbox.path("project").join(path);
+    (fs::read(package).expect("it was written"), said)
+}
+
+#[test]
+fn packages_are_the_same_whatever_the_cache_has() {
+    let sandbox = application();
+    let cold = built(&sandbox, &["--no-cache"]);
+    assert!(!sandbox.path("home/.cache/mkpkg").exists());
+    assert!(cold.1.iter().any(|line| line.contains("bad.py` is not valid Python")), "{:?}", cold.1);
+    assert_eq!(built(&sandbox, &[]), cold);
+    assert!(entries(&sandbox).iter().any(|path| path.display().to_string().contains("/bytecode-")));
+    assert_eq!(built(&sandbox, &["--jobs", "1"]), cold);
+    // Whatever one entry lost, or one bit of it.
+    for at in 0..entries(&sandbox).len() {
+        let path = entries(&sandbox).swap_remove(at);
+        let mut bytes = fs::read(&path).expect("it is there");
+        match at % 3 {
+            0 => bytes.truncate(bytes.len() / 2),
+            1 => bytes.clear(),
+            _ => *bytes.last_mut().expect("it has a header") ^= 1,
+        }
+        fs::write(path, bytes).expect("it is ours");
+        assert!(built(&sandbox, &[]) == cold, "{at}");
+    }
+    // All of the byte code is gone, and what became of it is known.
+    for path in entries(&sandbox) {
+        if path.metadata().expect("it is there").len() > 1 {
+            fs::remove_file(path).expect("it is ours");
+            assert!(built(&sandbox, &[]) == cold);
+        }
+    }
+    // Another prefix and another wheel are other byte code.
+    let other = built(&sandbox, &["--set", "prefix=/opt/other"]);
+    assert!(
+        other == built(&sandbox, &["--set", "prefix=/opt/other", "--no-cache"]) && other != cold
+    );
+    sandbox.wheel(&Wheel::new("rocket", "2.0").file("rocket.py", "X = 'two'\n"));
+    let changed = built(&sandbox, &[]);
+    assert!(changed == built(&sandbox, &["--no-cache"]) && changed != cold);
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_read() {
+    let sandbox = application();
+    let cold = built(&sandbox, &[]);
+    let names = entries(&sandbox);
+    let mut command = sandbox.deb(&["-v"]);
+    if !sandbox.as_nobody("a_cache_that_cannot_be_written_is_read", &mut command) {
+        return;
+    }
+    for path in &names {
+        // What root has put there, and nobody may change.
+        for path in path.ancestors().take_while(|path| *path != sandbox.path("home/.cache")) {
+            chown(path, Some(0), Some(0)).expect("root may");
+            let mode = if path.is_dir() { 0o755 } else { 0o644 };
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("root may");
+        }
+    }
+    fs::create_dir_all(sandbox.path("out")).expect("it is ours");
+    fs::set_permissions(sandbox.path("out"), fs::Permissions::from_mode(0o777))
+        .expect("it is ours");
+    let outcome = sandbox.run(command);
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    let package = fs::read_dir(sandbox.path("out")).expect("it is there").flatten().next();
+    assert!(fs::read(package.expect("one was built").path()).expect("it is there") == cold.0);
+}
+
+#[test]
+fn builds_that_run_at_once_share_it() {
+    let sandbox = application();
+    let cold = built(&sandbox, &["--no-cache"]);
+    let builds: Vec<_> = (0..4)
+        .map(|number| {
+            let out = format!("../out-{number}");
+            let mut command = sandbox.deb(&["-o", &out]);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            (out, command.spawn().expect("it can be started"))
+        })
+        .collect();
+    for (out, mut build) in builds {
+        assert!(build.wait().expect("it ends").success());
+        let dir = sandbox.path("project").join(out);
+        let package = fs::read_dir(dir).expect("it is there").flatten().next();
+        assert!(fs::read(package.expect("one was built").path()).expect("it is there") == cold.0);
+    }
+}
+
+/// As much as fits is kept; the package is whole anyway.
+#[test]
+fn a_cache_on_a_full_disk() {
+    let sandbox = application();
+    let cold = built(&sandbox, &["--no-cache"]);
+    fs::create_dir_all(sandbox.path("home/.cache")).expect("it is ours");
+    for size in ["4k", "32k", "100k"] {
+        let mount = format!("mount -t tmpfs -o mode=700,size={size} tmpfs ../home/.cache");
+        let script = format!("{mount}; \"$@\" -v; find ../home/.cache -name '.part-*' -size +0");
+        let Some(mut command) = mounting("a_cache_on_a_full_disk", &sandbox, &script) else {
+            return;
+        };
+        fs::remove_dir_all(sandbox.path("out")).expect("it is there");
+        let outcome = sandbox.outcome(&command.output().expect("it can be started"));
+        assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        let full = outcome.stderr.contains("note: cannot keep ")
+            || outcome.stderr.contains("is not used: ");
+        assert!(full || size != "4k", "{size}: {}", outcome.stderr);
+        assert_eq!(outcome.stdout.lines().count(), 1, "{}", outcome.stdout);
+        let package = fs::read_dir(sandbox.path("out")).expect("it is there").flatten().next();
+        assert!(fs::read(package.expect("one was built").path()).expect("it is there") == cold.0);
+    }
 }

@@ -1,5 +1,7 @@
 //! Versions that libraries tell themselves: by functions and data they export for that.
 
+use serde::{Deserialize, Serialize};
+
 use crate::audit::components::version::in_text;
 use crate::elf::constants::{Constants, constants};
 
@@ -88,10 +90,10 @@ static TELLERS: [Teller; 53] = [
 ];
 
 /// A version, and the symbol that tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Told {
-    pub(super) name: &'static str,
-    pub(super) symbol: &'static str,
+    pub(super) name: String,
+    pub(super) symbol: String,
     pub(super) version: String,
 }
 
@@ -103,7 +105,7 @@ pub(super) fn told(bytes: &[u8]) -> Vec<Told> {
     let told = |(index, constants): (usize, Constants)| {
         let Teller { symbol, name, shape } = &TELLERS[index];
         let version = version(&constants, *shape)?;
-        Some(Told { name, symbol, version })
+        Some(Told { name: (*name).to_owned(), symbol: (*symbol).to_owned(), version })
     };
     found.into_iter().filter_map(told).collect()
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use serde::{Deserialize, Serialize};
 
 use crate::audit::components::{Component, Evidence};
 use crate::elf::{self, Dynamic};
@@ -78,9 +79,10 @@ static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
 });
 
 /// A component that the texts of a file name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Named {
-    mark: &'static Mark,
+    /// Its place in [`MARKS`].
+    mark: usize,
     version: String,
 }
 
@@ -89,8 +91,8 @@ pub(super) fn named(bytes: &[u8]) -> Vec<Named> {
     let mut all: Vec<Named> = Vec::new();
     for part in elf::data(bytes) {
         for found in FINDER.find_overlapping_iter(part) {
-            let mark = &MARKS[found.pattern().as_usize()];
-            let Some(version) = version(part, found.start(), mark) else { continue };
+            let mark = found.pattern().as_usize();
+            let Some(version) = version(part, found.start(), &MARKS[mark]) else { continue };
             let named = Named { mark, version };
             if !all.contains(&named) {
                 all.push(named);
@@ -111,8 +113,8 @@ pub(super) fn of_texts(named: &[Named], path: &PkgPath, dynamic: &Dynamic) -> Ve
         !is_own && dynamic.needed.iter().any(|soname| is_of(mark, soname))
     };
     let mut versions: BTreeMap<&str, Vec<&Named>> = BTreeMap::new();
-    for one in named.iter().filter(|one| !is_user(one.mark)) {
-        versions.entry(one.mark.name).or_default().push(one);
+    for one in named.iter().filter(|one| !is_user(&MARKS[one.mark])) {
+        versions.entry(MARKS[one.mark].name).or_default().push(one);
     }
     // It has the texts of the version of zlib that it stands for.
     if versions.contains_key("zlib-ng") {
@@ -120,7 +122,7 @@ pub(super) fn of_texts(named: &[Named], path: &PkgPath, dynamic: &Dynamic) -> Ve
     }
     let mut told = Vec::new();
     for (name, all) in versions {
-        let (first, version) = (all[0].mark, &all[0].version);
+        let (first, version) = (&MARKS[all[0].mark], &all[0].version);
         if all.iter().any(|other| other.version != *version) {
             continue;
         }

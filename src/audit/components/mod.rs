@@ -12,14 +12,14 @@ mod version;
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::audit::components::functions::Told;
 use crate::audit::components::lists::{Copies, is_list, listed, noted};
 use crate::audit::components::marks::{Named, of_texts};
 use crate::audit::finding::Finding;
 use crate::elf::ElfReport;
-use crate::tree::{Entry, PkgPath, Tree};
+use crate::tree::{Content, Entry, PkgPath, Tree};
 
 /// A component of which there is a copy inside.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -65,13 +65,17 @@ pub(super) const UNIDENTIFIED: &str = "LIB002";
 const GRAFTED: &str = ".libs/";
 
 /// What the bytes of a compiled file tell of components.
-pub(super) struct Clues {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Clues {
     told: Vec<Told>,
     named: Vec<Named>,
 }
 
+/// What a content is known to tell of components, before it is read.
+pub type Known<'a> = &'a (dyn Fn(&Content) -> Option<Clues> + Sync);
+
 /// Looks for what tells of components in a compiled file.
-pub(super) fn clues(bytes: &[u8]) -> Clues {
+pub fn clues(bytes: &[u8]) -> Clues {
     Clues { told: functions::told(bytes), named: marks::named(bytes) }
 }
 
@@ -111,7 +115,7 @@ pub(super) fn read(
 }
 
 fn of_symbol(told: &Told, path: &PkgPath) -> Component {
-    let identity = (told.name.to_owned(), told.version.clone());
+    let identity = (told.name.clone(), told.version.clone());
     let found = format!("`{}`", told.symbol);
     Component { found, ..Component::new(identity, path, Evidence::Symbol) }
 }

@@ -11,6 +11,7 @@ mod name;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -63,6 +64,11 @@ impl Archive {
         &self.source.name
     }
 
+    /// The file it is read from.
+    pub(super) fn file(&self) -> &File {
+        &self.source.file
+    }
+
     /// Reads the member `name` once and checks its size and checksum; its digest by `hasher`.
     pub(super) fn digest(&self, name: &str, hasher: Hasher) -> Result<Vec<u8>> {
         let mut hasher = hasher;
@@ -100,7 +106,8 @@ impl Archive {
         self.members.get(name).ok_or_else(|| self.refuse_member(name, "is missing"))
     }
 
-    fn read_by(&self, name: &str, mut take: impl FnMut(&[u8])) -> Result<()> {
+    /// Reads the member `name` once and checks its size and checksum; `take` gets the bytes.
+    pub(super) fn read_by(&self, name: &str, mut take: impl FnMut(&[u8])) -> Result<()> {
         let member = self.member(name)?;
         let mut crc = Crc32::default();
         let read = each_chunk(&member.content, |bytes| {

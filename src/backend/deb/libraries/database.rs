@@ -37,11 +37,16 @@ impl<'r> Database<'r> {
         let wanted: BTreeSet<_> = paths.iter().map(String::as_str).collect();
         let wanted: BTreeSet<_> =
             wanted.into_iter().chain(diversions.iter().map(|(from, ..)| *from)).collect();
+        // The database lists some hundred thousand files; most are told from all that are wanted by the length alone.
+        let mut lens = vec![false; wanted.iter().map(|path| path.len() + 1).max().unwrap_or(0)];
+        wanted.iter().for_each(|path| lens[path.len()] = true);
+        let is_wanted =
+            |line: &&str| lens.get(line.len()).is_some_and(|some| *some) && wanted.contains(line);
         let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for name in root.names(INFO) {
             let Some(package) = name.strip_suffix(".list") else { continue };
             let text = root.text(&format!("{INFO}/{name}")).unwrap_or_default();
-            for line in text.lines().filter(|line| wanted.contains(line)) {
+            for line in text.lines().filter(is_wanted) {
                 owners.entry(line.to_owned()).or_default().push(package.to_owned());
             }
         }
