@@ -5,11 +5,12 @@
 //! one member of its archive is written.
 
 mod cut;
+pub mod examined;
 pub mod item;
 mod spool;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
@@ -18,9 +19,10 @@ use crate::cache::{Cache, Key, Kind};
 use crate::codec::Compression;
 use crate::codec::piece::{PieceWriter, Seams, head, tail};
 use crate::codec::xz::Block;
-use crate::digest::{Hasher, HashingReader};
+use crate::digest::Hasher;
 use crate::parallel;
 use crate::segments::cut::{content_len, cut};
+use crate::segments::examined::{Examined, Examining};
 use crate::segments::item::Item;
 use crate::segments::spool::{Growing, Joined, Span, Spool};
 use crate::tree::{Content, Entry};
@@ -47,18 +49,6 @@ pub trait Archive: Sync {
     /// What the package says of the content of a file, of a fixed length.
     fn fact(&self, content: Examined) -> Vec<u8>;
 }
-
-/// What was seen of the content of a file while it was packed.
-#[derive(Debug)]
-pub struct Examined {
-    /// Its digest.
-    pub digest: Vec<u8>,
-    /// Its first bytes, as many as [`STARTS`].
-    pub start: Vec<u8>,
-}
-
-/// How many bytes of the start of a file are kept.
-pub const STARTS: usize = 5;
 
 /// How a payload is packed.
 #[derive(Clone, Copy, Debug)]
@@ -182,13 +172,13 @@ impl Packing<'_> {
             return self.make(segment);
         }
         let key = self.key(segment)?;
-        if let Some(found) = self.found(&key).context(cannot)? {
+        if let Some(found) = self.found(segment, &key).context(cannot)? {
             return Ok(found);
         }
         // Of several builds one packs it, and the others wait and find it.
         let lock = cache.lock(&key);
         if lock.is_some()
-            && let Some(found) = self.found(&key).context(cannot)?
+            && let Some(found) = self.found(segment, &key).context(cannot)?
         {
             return Ok(found);
         }
@@ -237,11 +227,31 @@ impl Packing<'_> {
     }
 
     /// The segment of `key`, from the cache into the spool.
-    fn found(&self, key: &Key) -> io::Result<Option<Packed>> {
+    fn found(&self, segment: &Segment<'_, '_>, key: &Key) -> io::Result<Option<Packed>> {
+        if segment.is_large() {
+            return self.found_large(key);
+        }
         let Some(entry) = self.means.cache.load(key) else { return Ok(None) };
         let Some((mut packed, start)) = Packed::parse(&entry) else { return Ok(None) };
         packed.span = self.spool.append(&entry[start..])?;
         Ok(Some(packed))
+    }
+
+    /// The same of a segment that is not to be held in memory.
+    fn found_large(&self, key: &Key) -> io::Result<Option<Packed>> {
+        let Some(entry) = self.means.cache.find(key) else { return Ok(None) };
+        let read = |offset, len| {
+            let spans = [(entry.offset + offset, len)].into();
+            Joined { spool: &entry.file, spans }
+        };
+        // It is of one file, so what is said of it is short.
+        let mut beginning = Vec::new();
+        read(0, entry.len.min(64 << 10)).read_to_end(&mut beginning)?;
+        let Some((packed, start)) = Packed::parse(&beginning) else { return Ok(None) };
+        let (start, at) = (start as u64, self.spool.end.load(Ordering::Relaxed));
+        let mut out = Growing { spool: &self.spool, start: at, len: 0 };
+        io::copy(&mut BufReader::with_capacity(1 << 20, read(start, entry.len - start)), &mut out)?;
+        Ok(Some(Packed { span: Span { offset: out.start, len: out.len }, ..packed }))
     }
 
     fn make(&self, segment: &Segment<'_, '_>) -> Result<Packed> {
@@ -293,11 +303,9 @@ impl Packing<'_> {
             self.archive.append(item, &mut io::empty(), out)?;
             return Ok(Vec::new());
         };
-        let inner = HashingReader::new(content.open()?, self.archive.hasher());
-        let mut reader = Examining { inner, start: Vec::new() };
+        let mut reader = Examining::new(content.open()?, self.archive.hasher());
         self.archive.append(item, &mut reader, out)?;
-        let examined = Examined { digest: reader.inner.finish(), start: reader.start };
-        Ok(self.archive.fact(examined))
+        Ok(self.archive.fact(reader.finish()))
     }
 }
 
@@ -336,21 +344,6 @@ impl<W: Write> Write for Counted<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
-    }
-}
-
-/// Content that is hashed while it is read, and whose first bytes are kept.
-struct Examining<R> {
-    inner: HashingReader<R>,
-    start: Vec<u8>,
-}
-
-impl<R: Read> Read for Examining<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        let missing = STARTS.saturating_sub(self.start.len()).min(count);
-        self.start.extend_from_slice(&buffer[..missing]);
-        Ok(count)
     }
 }
 

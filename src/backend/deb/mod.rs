@@ -43,6 +43,8 @@ use crate::tree::Tree;
 /// dpkg moves a directory out of the way of a file, with all that was put into it.
 pub const REPLACES_DIRS: bool = true;
 
+/// Bytes of a payload that are copied at once.
+const COPIED: usize = 1 << 20;
 /// Time stamps in ar and tar headers have eleven octal digits.
 const MTIME_LIMIT: u64 = 1 << 33;
 
@@ -243,7 +245,7 @@ pub fn write(
     }
     let control = control_tar(&members, compression, meta.epoch)?;
     let suffix = suffix(compression);
-    let mut ar = ArWriter::new(BufWriter::new(out), meta.epoch);
+    let mut ar = ArWriter::new(BufWriter::with_capacity(COPIED, out), meta.epoch);
     ar.append("debian-binary", 4, Cursor::new("2.0\n"))?;
     ar.append(&format!("control.tar.{suffix}"), control.len() as u64, Cursor::new(control))?;
     ar.append(&format!("data.tar.{suffix}"), packed.packed_len(), packed.read())?;

@@ -10,8 +10,9 @@ use anyhow::Result;
 use crate::backend::deb::tarball::{END, TarWriter};
 use crate::digest::{Hasher, hex};
 use crate::error::UserError;
+use crate::segments::examined::Examined;
 use crate::segments::item::{Item, items};
-use crate::segments::{self, Archive, Examined, Means};
+use crate::segments::{self, Archive, Means};
 use crate::tree::{Entry, PkgPath, Role, Tree};
 
 /// What is known of a payload once it is written.

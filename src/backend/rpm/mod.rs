@@ -43,6 +43,8 @@ use crate::tree::Tree;
 /// rpm takes a file where there is a directory for a conflict.
 pub const REPLACES_DIRS: bool = false;
 
+/// Bytes of a payload that are copied at once.
+const COPIED: usize = 1 << 20;
 /// The lead is a relic: nothing but its magic number is looked at.
 const LEAD: usize = 96;
 const LEAD_MAGIC: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
@@ -161,7 +163,7 @@ pub fn write(
     let mut signature = metadata::signature(&header, &payload);
     signature.resize(signature.len().next_multiple_of(8), 0);
     let package = || -> io::Result<()> {
-        let mut out = BufWriter::new(out);
+        let mut out = BufWriter::with_capacity(COPIED, out);
         for part in [&lead(meta)[..], &signature, &header] {
             out.write_all(part)?;
         }

@@ -11,8 +11,9 @@ use anyhow::{Context, Result};
 use crate::backend::rpm::cpio::{self, Form, Member};
 use crate::digest::{Hasher, hex};
 use crate::package::PackageMeta;
+use crate::segments::examined::Examined;
 use crate::segments::item::{Item, fingerprint, items};
-use crate::segments::{self, Archive, Examined, Means};
+use crate::segments::{self, Archive, Means};
 use crate::tree::{Entry, PkgPath, Role, Tree};
 
 pub(super) const CONFIG: u32 = 1;
