@@ -11,10 +11,12 @@ mod spool;
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 
+use crate::cache::digests::sha256_of;
 use crate::cache::{Cache, Key, Kind};
 use crate::codec::Compression;
 use crate::codec::piece::{PieceWriter, Seams, head, tail};
@@ -94,7 +96,10 @@ pub fn write(
             is_last: place + 1 == segments.len(),
         })
         .collect();
-    let packing = Packing { archive, means, spool: Spool { file: spool, end: AtomicU64::new(0) } };
+    // Another mkpkg may have other codecs, or cut and write archives in another way.
+    let program = sha256_of(means.cache, Path::new("/proc/self/exe")).ok();
+    let spool = Spool { file: spool, end: AtomicU64::new(0) };
+    let packing = Packing { archive, means, program, spool };
     // The largest first, so that the threads end together; those that need all threads come last.
     let mut order: Vec<_> = (0..segments.len()).collect();
     order.sort_by_key(|place| std::cmp::Reverse(segments[*place].len()));
@@ -160,6 +165,8 @@ struct Packed {
 struct Packing<'a> {
     archive: &'a dyn Archive,
     means: &'a Means<'a>,
+    /// SHA-256 of this program.
+    program: Option<[u8; 32]>,
     spool: Spool,
 }
 
@@ -168,10 +175,10 @@ impl Packing<'_> {
     fn packed(&self, segment: &Segment<'_, '_>) -> Result<Packed> {
         let cannot = "cannot write to the spool";
         let cache = self.means.cache;
-        if cache.dir().is_none() {
+        let Some(program) = self.program.filter(|_| cache.dir().is_some()) else {
             return self.make(segment);
-        }
-        let key = self.key(segment)?;
+        };
+        let key = self.key(segment, program)?;
         if let Some(found) = self.found(segment, &key).context(cannot)? {
             return Ok(found);
         }
@@ -184,7 +191,9 @@ impl Packing<'_> {
         }
         let made = self.make(segment)?;
         // Files of the project may be edited while they are packed.
-        if segment.items.iter().any(|item| !is_known(item.entry)) && self.key(segment)? != key {
+        if segment.items.iter().any(|item| !is_known(item.entry))
+            && self.key(segment, program)? != key
+        {
             bail!("files changed while they were packed");
         }
         let header = made.header();
@@ -194,11 +203,13 @@ impl Packing<'_> {
         Ok(made)
     }
 
-    /// The key of a segment: all that decides its bytes.
-    fn key(&self, segment: &Segment<'_, '_>) -> Result<Key> {
+    /// The key of a segment: all that decides its bytes, this program with its codecs included.
+    fn key(&self, segment: &Segment<'_, '_>, program: [u8; 32]) -> Result<Key> {
         let compression = self.means.compression.to_string();
-        let ends = [u8::from(segment.is_first), u8::from(segment.is_last)];
-        let mut parts = vec![self.archive.name().into(), compression.into_bytes(), ends.to_vec()];
+        let name = self.archive.name().into();
+        let start = if segment.is_first { self.archive.start() } else { Vec::new() };
+        let end = if segment.is_last { self.archive.end() } else { Vec::new() };
+        let mut parts = vec![program.to_vec(), name, compression.into_bytes(), start, end];
         for item in segment.items {
             parts.push(item.path.as_str().into());
             parts.push(self.describe(item)?);
