@@ -8,6 +8,7 @@ pub mod format;
 pub mod init;
 pub mod inside;
 pub mod judge;
+pub mod stage;
 pub mod why;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::cli::format::ReportFormat;
 use crate::cli::init::InitArgs;
 use crate::cli::inside::InsideArgs;
 use crate::cli::judge::JudgeArgs;
+use crate::cli::stage::StageArgs;
 use crate::cli::why::WhyArgs;
 use crate::codec::Compression;
 use crate::package::Floor;
@@ -66,6 +68,8 @@ pub enum Command {
     Rpm(RpmArgs),
     /// Build every format of the configuration, by default both, from one tree.
     Build(RpmArgs),
+    /// Build, and write the tree into a directory for debhelper or rpmbuild to pack.
+    Stage(StageArgs),
     /// Show a .deb or .rpm as stable text: metadata, relations, scripts, files.
     Show(ShowArgs),
     /// Audit a package: where it loads, what is unsafe, what is inside.

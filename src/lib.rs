@@ -24,6 +24,7 @@ pub mod import;
 pub mod inert;
 pub mod inside;
 pub mod late;
+pub mod layout;
 pub mod lifecycle;
 pub mod lock;
 pub mod needs;

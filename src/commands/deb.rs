@@ -1,5 +1,6 @@
 //! A `.deb` in the flow of a build.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -110,6 +111,18 @@ impl Format for Deb {
         files: (&mut File, File),
     ) -> Result<()> {
         deb::write(meta, tree, &options(inputs, args.jobs()), &inputs.cache, files)
+    }
+
+    fn parts(
+        &self,
+        meta: &PackageMeta,
+        tree: Tree,
+    ) -> Result<(Tree, BTreeMap<&'static str, String>)> {
+        deb::parts(meta, tree)
+    }
+
+    fn relate(&self, meta: &PackageMeta, before: &str) -> Result<String> {
+        deb::substvars(meta, before)
     }
 }
 

@@ -68,6 +68,14 @@ pub trait Format {
         args: &BuildArgs,
         files: (&mut File, File),
     ) -> Result<()>;
+    /// The whole tree of the package that [`Format::write`] writes, and its scripts by name, refusing what it refuses.
+    fn parts(
+        &self,
+        meta: &PackageMeta,
+        tree: Tree,
+    ) -> Result<(Tree, BTreeMap<&'static str, String>)>;
+    /// The text of the file another program takes relations from; what was in it `before` and is not ours stays.
+    fn relate(&self, meta: &PackageMeta, before: &str) -> Result<String>;
     /// Signs what was written, where that is asked for.
     fn sign(&self, _package: &File, _args: &BuildArgs) -> Result<()> {
         Ok(())
@@ -300,7 +308,7 @@ pub fn validate(
 }
 
 /// Refuses a target, named on purpose, that installs packages of another format.
-fn refuse_stranger(format: &dyn Format, args: &BuildArgs) -> Result<()> {
+pub fn refuse_stranger(format: &dyn Format, args: &BuildArgs) -> Result<()> {
     let Some(target) = args.target.as_deref().filter(|target| !format.serves(target)) else {
         return Ok(());
     };

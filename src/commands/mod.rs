@@ -15,6 +15,7 @@ pub mod previous;
 pub mod recipe;
 pub mod rpm;
 pub mod show;
+pub mod stage;
 pub mod subject;
 pub mod why;
 
@@ -32,6 +33,7 @@ pub fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Deb(args) => format::deb(args, talk),
         Command::Rpm(args) => format::rpm(args, talk),
         Command::Build(args) => format::all(args, talk),
+        Command::Stage(args) => stage::run(args, talk),
         Command::Check(args) => check::run(args, talk),
         Command::Init(args) => init::run(args, talk),
         Command::Show(args) => show::run(args),

@@ -1,5 +1,6 @@
 //! An `.rpm` in the flow of a build.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, Write};
 
@@ -118,6 +119,18 @@ impl Format for Rpm {
         files: (&mut File, File),
     ) -> Result<()> {
         rpm::write(meta, tree, &options(inputs, args.jobs()), &inputs.cache, files)
+    }
+
+    fn parts(
+        &self,
+        meta: &PackageMeta,
+        tree: Tree,
+    ) -> Result<(Tree, BTreeMap<&'static str, String>)> {
+        rpm::parts(meta, tree)
+    }
+
+    fn relate(&self, meta: &PackageMeta, _: &str) -> Result<String> {
+        Ok(rpm::tags(meta))
     }
 
     fn sign(&self, package: &File, args: &BuildArgs) -> Result<()> {

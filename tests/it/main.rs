@@ -28,6 +28,7 @@ mod sandbox;
 mod services;
 mod smoke;
 mod snapshot;
+mod stage;
 mod tidy;
 mod vulnerabilities;
 mod wheel;

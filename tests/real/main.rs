@@ -6,6 +6,7 @@
 mod apps;
 mod audit;
 mod build;
+mod debhelper;
 mod diff;
 mod elfdeps;
 mod equal;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::tools::{namespaced, ready, repository, root};
 
 /// What builds packages with dh-virtualenv, and what the applications are built with.
-const PACKAGES: [&str; 12] = [
+pub(crate) const PACKAGES: [&str; 12] = [
     "build-essential",
     "ca-certificates",
     "debhelper",

@@ -109,7 +109,7 @@ fn own_fields(
     Ok(fields)
 }
 
-fn relation_fields(meta: &PackageMeta) -> Result<Vec<(String, String)>> {
+pub(super) fn relation_fields(meta: &PackageMeta) -> Result<Vec<(String, String)>> {
     let mut fields: Vec<(String, String)> = Vec::new();
     let mut relations = meta.relations.clone();
     relations.sort_by(by_package);

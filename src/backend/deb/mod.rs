@@ -13,6 +13,7 @@ mod read;
 mod relations;
 mod scripts;
 mod simplify;
+mod substvars;
 mod tarball;
 mod version;
 
@@ -226,10 +227,7 @@ pub fn write(
     }
     // Once before the payload, which takes time, to find what is wrong with the fields.
     check(meta, options)?;
-    let scripts = scripts::scripts(meta)?;
-    let tree = docs::with_docs(meta, tree)?;
-    contents::check(&meta.prefix, &tree)?;
-    payload::check(&tree)?;
+    let (tree, scripts) = parts(meta, tree)?;
     let compression = options.compression;
     let means = Means { compression, jobs: options.threads, cache };
     let payload = payload::write(&tree, meta.epoch, &means, spool)?;
@@ -251,6 +249,20 @@ pub fn write(
     ar.append(&format!("data.tar.{suffix}"), packed.packed_len(), packed.read())?;
     ar.finish()?;
     Ok(())
+}
+
+/// The whole tree that [`write`] packs, and the maintainer scripts by name.
+pub fn parts(meta: &PackageMeta, tree: Tree) -> Result<(Tree, BTreeMap<&'static str, String>)> {
+    let scripts = scripts::scripts(meta)?;
+    let tree = docs::with_docs(meta, tree)?;
+    contents::check(&meta.prefix, &tree)?;
+    payload::check(&tree)?;
+    Ok((tree, scripts))
+}
+
+/// The text of a substvars file with the relations of a package, in which all else stays as it is in `before`.
+pub fn substvars(meta: &PackageMeta, before: &str) -> Result<String> {
+    substvars::substvars(meta, before)
 }
 
 /// Whether a file begins as a .deb does.

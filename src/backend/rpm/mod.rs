@@ -25,6 +25,7 @@ mod tags;
 mod version;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
@@ -171,6 +172,32 @@ pub fn write(
         out.flush()
     };
     package().context("cannot write the package")
+}
+
+/// The whole tree that [`write`] packs, and the scriptlets by the names a spec file has for them.
+pub fn parts(meta: &PackageMeta, tree: Tree) -> Result<(Tree, BTreeMap<&'static str, String>)> {
+    let tree = docs::with_docs(meta, tree)?;
+    contents::check(&meta.prefix, &tree)?;
+    let scripts = scripts::scriptlets(meta)?;
+    Ok((tree, scripts.into_iter().map(|one| (one.phase.name(), one.text + "\n")).collect()))
+}
+
+/// The relations of a package as a spec file has them, one a line.
+pub fn tags(meta: &PackageMeta) -> String {
+    let line = |one: &Relation| format!("{}: {}\n", tag(one.kind), one.text);
+    meta.relations.iter().map(line).collect()
+}
+
+/// What a spec file calls a kind of relation.
+fn tag(kind: RelationKind) -> &'static str {
+    match kind {
+        RelationKind::Needs => "Requires",
+        RelationKind::Recommends => "Recommends",
+        RelationKind::Suggests => "Suggests",
+        RelationKind::Conflicts => "Conflicts",
+        RelationKind::Replaces => "Obsoletes",
+        RelationKind::Provides => "Provides",
+    }
 }
 
 /// The relations a package declares, each with the tag it stands in as its reason.

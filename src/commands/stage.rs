@@ -1,0 +1,90 @@
+//! `mkpkg stage`: what a package would have, in a directory, for debhelper or rpmbuild to pack.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::cli::stage::{StageArgs, StageFormat};
+use crate::commands::build::{build, inputs};
+use crate::commands::deb::Deb;
+use crate::commands::format::{Format, packages, refuse_stranger, validate};
+use crate::commands::parts::{listed, with_parts};
+use crate::commands::rpm::Rpm;
+use crate::error::UserError;
+use crate::layout;
+use crate::package::PackageMeta;
+use crate::report::Talk;
+use crate::tree::Tree;
+
+/// Builds as for a package, and writes its tree, its relations and its scripts.
+pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
+    let format: Box<dyn Format> = match args.format {
+        StageFormat::Deb => Box::new(Deb),
+        StageFormat::Rpm => Box::new(Rpm { signer: None }),
+    };
+    refuse_stranger(format.as_ref(), &args.build)?;
+    let inputs = inputs(&args.build, talk)?;
+    let formats = [format];
+    validate(&formats, &[], &inputs, &args.build)?;
+    let [format] = formats;
+    let built = build(&inputs, &args.build, talk)?;
+    let inventory = listed(&built, &args.build, talk)?;
+    let mut all = packages(format.as_ref(), &inputs, &built, &args.build, talk)?;
+    let (Some((meta, tree)), None) = (all.pop(), all.pop()) else {
+        let message = "an application beside its releases is two packages, which cannot be staged";
+        return Err(UserError::usage(message)
+            .hint("use `layout = \"plain\"`, or build the packages with `mkpkg build`")
+            .into());
+    };
+    let (inside, target) = ((&built, &inventory), args.build.target.as_deref());
+    let tree = with_parts(format.as_ref(), &inputs, inside, (&meta, tree), target)?;
+    let dir = &args.build.output;
+    refuse_second_owner(&meta, &tree, dir)?;
+    let own = tree.clone();
+    let (tree, scripts) = format.parts(&meta, tree)?;
+    // What the other program has for these files is of the package's own recipe.
+    let keeps = |path: &_| own.get(path).is_none();
+    talk.stage("staged", || layout::write(&tree, dir, inputs.epoch, &keeps))?;
+    if let Some(file) = &args.relations {
+        let before = if file.exists() { read(file)? } else { String::new() };
+        write(file, &format.relate(&meta, &before)?, 0o644)?;
+    }
+    if let Some(dir) = &args.scripts {
+        fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+        scripts.iter().try_for_each(|(name, text)| write(&dir.join(name), text, 0o755))?;
+    }
+    Ok(())
+}
+
+/// Refuses a unit that lies in `dir` already: both programs would enable, start and stop it.
+fn refuse_second_owner(meta: &PackageMeta, tree: &Tree, dir: &Path) -> Result<()> {
+    for unit in &meta.lifecycle.units {
+        let name = &unit.name;
+        let own = tree.files().find(|(path, ..)| path.file_name() == name);
+        let own = own.map(|(_, content, _)| content.read()).transpose()?;
+        for home in ["lib", "usr/lib"] {
+            let at = dir.join(home).join("systemd/system").join(name);
+            if at.is_file() && fs::read(&at).ok() != own {
+                let message = format!("the unit `{name}` is in `{}` already", dir.display());
+                return Err(UserError::usage(message)
+                    .hint("leave it to one of both: remove it there, or from `services`")
+                    .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).map_err(|error| {
+        UserError::input(format!("cannot read `{}`: {error}", file.display())).into()
+    })
+}
+
+fn write(file: &Path, text: &str, mode: u32) -> Result<()> {
+    fs::write(file, text)
+        .and_then(|()| fs::set_permissions(file, fs::Permissions::from_mode(mode)))
+        .with_context(|| format!("cannot write `{}`", file.display()))
+}

@@ -1,0 +1,61 @@
+//! `mkpkg stage`: what another program packs is what `mkpkg deb` would.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::sandbox::{Failures, Sandbox};
+
+const SERVICE: &str = "[services.main]\nexec = 'acme'\n[deb]\nadd = ['redis-server']\n";
+
+#[test]
+fn the_tree_the_relations_and_the_scripts() {
+    let sandbox = Sandbox::new();
+    sandbox.file("mkpkg.toml", SERVICE);
+    sandbox.write("acme.substvars", "misc:Depends=debconf\nmkpkg:Depends=old\n");
+    sandbox.write("root/usr/share/doc/acme/copyright", "written by hand\n");
+    let args = ["-o", "../root", "--relations", "../acme.substvars"];
+    let args = [&args[..], &["--scripts", "../scripts", "--set", "name=acme"]].concat();
+    for _ in 0..2 {
+        let outcome = sandbox.run(sandbox.package("stage", &args));
+        assert_eq!(outcome.code(), 0, "{outcome:?}");
+        let mode = |path: &str| {
+            let metadata = fs::metadata(sandbox.path(path)).expect("it was staged");
+            metadata.permissions().mode() & 0o7777
+        };
+        assert_eq!(mode("root/opt/acme/bin/acme"), 0o755);
+        assert_eq!(mode("root/usr/lib/systemd/system/acme.service"), 0o644);
+        let read = |path: &str| fs::read_to_string(sandbox.path(path)).expect("it was written");
+        assert_eq!(read("root/usr/share/doc/acme/copyright"), "written by hand\n");
+        let relations = read("acme.substvars");
+        assert!(relations.starts_with("misc:Depends=debconf\nmkpkg:Depends="), "{relations}");
+        assert!(relations.contains("redis-server") && !relations.contains("old"), "{relations}");
+        assert!(read("scripts/postinst").contains("enable_unit 'acme.service'"));
+    }
+}
+
+#[test]
+fn for_an_rpm() {
+    let sandbox = Sandbox::new();
+    sandbox.file("mkpkg.toml", "[services.main]\nexec = 'acme'\n[rpm]\nadd = ['redis']\n");
+    let args = ["--format", "rpm", "-o", "../root", "--relations", "../relations"];
+    let args = [&args[..], &["--scripts", "../scripts"]].concat();
+    let outcome = sandbox.run(sandbox.package("stage", &args));
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    let relations = fs::read_to_string(sandbox.path("relations")).expect("it was written");
+    assert!(relations.contains("Requires: redis\n"), "{relations}");
+    assert!(sandbox.path("scripts/posttrans").is_file());
+}
+
+#[test]
+fn what_cannot_be_staged() {
+    let mut failures = Failures::default();
+    let sandbox = Sandbox::new();
+    sandbox.file("mkpkg.toml", SERVICE);
+    sandbox.write("root/lib/systemd/system/acme.service", "[Service]\nExecStart=/bin/true\n");
+    let args = ["-o", "../root"];
+    failures.command("a unit of both", &sandbox, sandbox.package("stage", &args));
+    let sandbox = Sandbox::new();
+    sandbox.file("mkpkg.toml", "layout = 'releases'\n");
+    failures.command("two packages", &sandbox, sandbox.package("stage", &args));
+    failures.check("bad_stage");
+}

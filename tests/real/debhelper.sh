@@ -1,0 +1,81 @@
+#!/bin/bash
+# debhelper with mkpkg: builds a project with dpkg-buildpackage and with mkpkg alone in a copy of a root file system, compares
+# both packages, and installs, runs and purges the first.
+#
+#   debhelper.sh ROOT MKPKG ADDON PROJECT NAME COMMAND PRINTS
+#
+# Runs as root in a mount and process namespace of its own (debhelper.rs starts it so). ROOT has debhelper and is only read.
+# ADDON is the directory of dh_mkpkg and its sequence. COMMAND must print PRINTS once the package NAME is installed. Exit
+# status: 0 all is well, 1 it is not, 2 this script, the network, or a build.
+set -euo pipefail
+trap 'echo "debhelper.sh: line $LINENO failed" >&2; exit 2' ERR
+base=$1 mkpkg=$2 addon=$3 project=$4 name=$5 command=$6 prints=$7
+
+# shellcheck source=tests/real/copy.sh
+. "$(dirname "$0")/copy.sh"
+make_copy "$base"
+cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+install -m 0755 "$mkpkg" "$addon/dh_mkpkg" "$root/usr/bin/"
+install -m 0644 "$addon/mkpkg.pm" "$root/usr/share/perl5/Debian/Debhelper/Sequence/"
+cp -R "$project" "$root/srv/dh"
+cp -R "$project" "$root/srv/alone"
+
+faults=0
+fault() {
+    printf 'fault: %s\n' "$1"
+    [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
+    faults=$((faults + 1))
+}
+step() {
+    log=$("${@:2}" 2>&1) || { printf '%s failed:\n%s\n' "$1" "$(tail -n 60 <<<"$log")" >&2; exit 2; }
+}
+environment=(env PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1)
+# What debhelper takes from the changelog.
+environment+=(SOURCE_DATE_EPOCH="$(dpkg-parsechangelog -l "$project/debian/changelog" -S Timestamp)")
+
+# --- both packages ---------------------------------------------------------------------------------------------------
+step update inside apt-get -q update
+step dh inside "${environment[@]}" bash -c 'cd /srv/dh && dpkg-buildpackage -d -b -us -uc'
+if grep -E '^dpkg-gencontrol: warning' <<<"$log"; then fault 'dpkg-gencontrol warns'; fi
+dh=$(find "$root/srv" -maxdepth 1 -name '*.deb')
+[ "$(wc -l <<<"$dh")" = 1 ] || fault 'one package was expected' "$dh"
+step mkpkg inside "${environment[@]}" bash -c "cd /srv/alone && rm -r debian && mkpkg deb -o /srv/out ."
+alone=$(find "$root/srv/out" -name '*.deb')
+
+# --- what is in them -------------------------------------------------------------------------------------------------
+unpacked() {
+    dpkg-deb -R "$1" "$2"
+    # Made by each in its own words.
+    rm -f "$2/usr/share/doc/$name/"{copyright,changelog.Debian.gz} "$2/usr/share/lintian/overrides/$name"
+}
+listed() { (cd "$1" && find . -path ./DEBIAN -prune -o -printf '%y %m %U:%G %p %l\n' | LC_ALL=C sort -k 4); }
+field() { dpkg-deb -f "$1" "$2" | sed 's/, /\n/g' | LC_ALL=C sort; }
+unpacked "$dh" "$scratch/dh"
+unpacked "$alone" "$scratch/alone"
+differing=$(diff <(listed "$scratch/dh") <(listed "$scratch/alone") || true)
+[ -z "$differing" ] || fault 'paths, modes or owners differ' "$differing"
+differing=$(diff -rq --no-dereference --exclude DEBIAN "$scratch/dh" "$scratch/alone" || true)
+[ -z "$differing" ] || fault 'contents differ' "$differing"
+for one in Package Version Architecture Section Depends Recommends; do
+    differing=$(diff <(field "$dh" $one) <(field "$alone" $one) || true)
+    [ -z "$differing" ] || fault "$one differs" "$differing"
+done
+differing=$(diff <(sort "$scratch/dh/DEBIAN/conffiles") <(sort "$scratch/alone/DEBIAN/conffiles") 2>&1 || true)
+[ ! -e "$scratch/alone/DEBIAN/conffiles" ] || [ -z "$differing" ] || fault 'conffiles differ' "$differing"
+for made in shlibs symbols triggers; do
+    [ ! -e "$scratch/dh/DEBIAN/$made" ] || fault "debhelper made $made of what is inside" "$(cat "$scratch/dh/DEBIAN/$made")"
+done
+printf '  %s: %s files, %s\n' "$name" "$(wc -l <"$scratch/dh/DEBIAN/md5sums")" "$(field "$dh" Depends | paste -sd,)"
+
+# --- on a host -------------------------------------------------------------------------------------------------------
+cp "$dh" "$root/tmp/new.deb"
+step install inside apt-get -q -y --no-install-recommends -o Acquire::Retries=3 install /tmp/new.deb
+output=$(inside bash -c "cd / && $command" 2>&1) || fault "\`$command\` failed" "$output"
+[[ $output == *"$prints"* ]] || fault "\`$command\` did not print \`$prints\`" "$output"
+while read -r _ _ _ unit; do
+    inside env DPKG_MAINTSCRIPT_PACKAGE="$name" deb-systemd-helper --quiet was-enabled "$(basename "$unit")" || fault "$unit was not enabled"
+done < <(listed "$scratch/dh" | grep -E '/systemd/system/[^@/]+\.service ' || true)
+step purge inside apt-get -q -y purge "$name"
+left=$(find "$root/opt" -mindepth 1 "$root/etc/$name" "$root/etc/systemd/system" -name "*$name*" 2>/dev/null || true)
+[ -z "$left" ] || fault 'a purge left something' "$left"
+exit $((faults > 0))
