@@ -17,6 +17,14 @@ fn debhelper_makes_the_package_mkpkg_makes() -> Result<()> {
     same(test, &project, "acme-greet", (command, "Good morning"))
 }
 
+/// One word of the recipe changes; the package lies at the same place, and has what an import has.
+#[test]
+fn a_recipe_of_dh_virtualenv_changes_its_word() -> Result<()> {
+    let test = "a_recipe_of_dh_virtualenv_changes_its_word";
+    let project = repository().join("fixtures/debian/mold-like");
+    same(test, &project, "mold-tool", ("/usr/bin/mold-tool", "mold-tool 1.2.0"))
+}
+
 /// With dh-virtualenv, dpkg-shlibdeps stops at `libquadmath` of scipy, and dh_strip breaks `libscipy_openblas`.
 #[test]
 fn one_line_of_rules_packages_the_yardstick() -> Result<()> {

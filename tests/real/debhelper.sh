@@ -4,6 +4,9 @@
 #
 #   debhelper.sh ROOT MKPKG ADDON PROJECT NAME COMMAND PRINTS
 #
+# Of a PROJECT with a recipe of dh-virtualenv, the words of the recipe are changed for debhelper, and it is imported for mkpkg
+# alone; then what is compared are the environment, the commands, and that no relation is lost.
+#
 # Runs as root in a mount and process namespace of its own (debhelper.rs starts it so). ROOT has debhelper and is only read.
 # ADDON is the directory of dh_mkpkg and its sequence. COMMAND must print PRINTS once the package NAME is installed. Exit
 # status: 0 all is well, 1 it is not, 2 this script, the network, or a build.
@@ -19,6 +22,11 @@ install -m 0755 "$mkpkg" "$addon/dh_mkpkg" "$root/usr/bin/"
 install -m 0644 "$addon/mkpkg.pm" "$root/usr/share/perl5/Debian/Debhelper/Sequence/"
 cp -R "$project" "$root/srv/dh"
 cp -R "$project" "$root/srv/alone"
+prepare='rm -r debian' parts=(.)
+if grep -q dh_virtualenv "$root/srv/dh/debian/rules"; then
+    sed -i 's/--with python-virtualenv/--with mkpkg/; s/dh_virtualenv/dh_mkpkg/' "$root/srv/dh/debian/rules"
+    prepare='mkpkg init --from-debian debian' parts=(./opt ./usr/bin)
+fi
 
 faults=0
 fault() {
@@ -36,35 +44,43 @@ environment+=(SOURCE_DATE_EPOCH="$(dpkg-parsechangelog -l "$project/debian/chang
 # --- both packages ---------------------------------------------------------------------------------------------------
 step update inside apt-get -q update
 step dh inside "${environment[@]}" bash -c 'cd /srv/dh && dpkg-buildpackage -d -b -us -uc'
-if grep -E '^dpkg-gencontrol: warning' <<<"$log"; then fault 'dpkg-gencontrol warns'; fi
+if [ "${parts[0]}" = . ] && grep -E '^dpkg-gencontrol: warning' <<<"$log"; then fault 'dpkg-gencontrol warns'; fi
 dh=$(find "$root/srv" -maxdepth 1 -name '*.deb')
 [ "$(wc -l <<<"$dh")" = 1 ] || fault 'one package was expected' "$dh"
-step mkpkg inside "${environment[@]}" bash -c "cd /srv/alone && rm -r debian && mkpkg deb -o /srv/out ."
+step mkpkg inside "${environment[@]}" bash -c "cd /srv/alone && $prepare && mkpkg deb -o /srv/out ."
 alone=$(find "$root/srv/out" -name '*.deb')
 
 # --- what is in them -------------------------------------------------------------------------------------------------
 unpacked() {
     dpkg-deb -R "$1" "$2"
+    touch "$2/DEBIAN/conffiles"
     # Made by each in its own words.
     rm -f "$2/usr/share/doc/$name/"{copyright,changelog.Debian.gz} "$2/usr/share/lintian/overrides/$name"
 }
-listed() { (cd "$1" && find . -path ./DEBIAN -prune -o -printf '%y %m %U:%G %p %l\n' | LC_ALL=C sort -k 4); }
+listed() { (cd "$1" && find "${parts[@]}" -path ./DEBIAN -prune -o -printf '%y %m %U:%G %p %l\n' | LC_ALL=C sort -k 4); }
 field() { dpkg-deb -f "$1" "$2" | sed 's/, /\n/g' | LC_ALL=C sort; }
 unpacked "$dh" "$scratch/dh"
 unpacked "$alone" "$scratch/alone"
 differing=$(diff <(listed "$scratch/dh") <(listed "$scratch/alone") || true)
 [ -z "$differing" ] || fault 'paths, modes or owners differ' "$differing"
-differing=$(diff -rq --no-dereference --exclude DEBIAN "$scratch/dh" "$scratch/alone" || true)
-[ -z "$differing" ] || fault 'contents differ' "$differing"
-for one in Package Version Architecture Section Depends Recommends; do
-    differing=$(diff <(field "$dh" $one) <(field "$alone" $one) || true)
-    [ -z "$differing" ] || fault "$one differs" "$differing"
+for part in "${parts[@]}"; do
+    differing=$(diff -rq --no-dereference --exclude DEBIAN "$scratch/dh/$part" "$scratch/alone/$part" || true)
+    [ -z "$differing" ] || fault 'contents differ' "$differing"
 done
-differing=$(diff <(sort "$scratch/dh/DEBIAN/conffiles") <(sort "$scratch/alone/DEBIAN/conffiles") 2>&1 || true)
-[ ! -e "$scratch/alone/DEBIAN/conffiles" ] || [ -z "$differing" ] || fault 'conffiles differ' "$differing"
-for made in shlibs symbols triggers; do
+lost=$(comm -13 <(field "$dh" Depends) <(field "$alone" Depends))
+[ -z "$lost" ] || fault 'relations are lost' "$lost"
+differing=$(diff <(sort "$scratch/dh/DEBIAN/conffiles") <(sort "$scratch/alone/DEBIAN/conffiles") || true)
+[ -z "$differing" ] || fault 'conffiles differ' "$differing"
+if [ "${parts[0]}" = . ]; then
+    for one in Package Version Architecture Section Depends Recommends; do
+        differing=$(diff <(field "$dh" $one) <(field "$alone" $one) || true)
+        [ -z "$differing" ] || fault "$one differs" "$differing"
+    done
+fi
+for made in shlibs symbols; do
     [ ! -e "$scratch/dh/DEBIAN/$made" ] || fault "debhelper made $made of what is inside" "$(cat "$scratch/dh/DEBIAN/$made")"
 done
+if grep -s ldconfig "$scratch/dh/DEBIAN/triggers"; then fault 'debhelper made a trigger of what is inside'; fi
 printf '  %s: %s files, %s\n' "$name" "$(wc -l <"$scratch/dh/DEBIAN/md5sums")" "$(field "$dh" Depends | paste -sd,)"
 
 # --- on a host -------------------------------------------------------------------------------------------------------
