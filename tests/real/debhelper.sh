@@ -40,6 +40,8 @@ step() {
 environment=(env PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1)
 # What debhelper takes from the changelog.
 environment+=(SOURCE_DATE_EPOCH="$(dpkg-parsechangelog -l "$project/debian/changelog" -S Timestamp)")
+# What is compared does not depend on it.
+environment+=(DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1 MKPKG_COMPRESSION=gzip:1)
 
 # --- both packages ---------------------------------------------------------------------------------------------------
 step update inside apt-get -q update
