@@ -13,6 +13,6 @@ fuzz_target!(|bytes: &[u8]| {
     let prefix = PkgPath::new("opt/acme").expect("it is a path");
     let layout = Layout { prefix, minor: "3.11".to_owned() };
     if let Ok(wheel) = Wheel::open(&path) {
-        let _ = (wheel.verify(b"\x7fELF", &mut |_, _| ()), install(&wheel, &layout));
+        let _ = (wheel.verify(b"\x7fELF", &mut |_, _| ()), install(&wheel, &layout, None));
     }
 });
