@@ -4,13 +4,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::components::{Clues, clues};
-use crate::cache::digests::{sha256, sha256_of};
+use crate::cache::digests::{of_program, sha256};
 use crate::cache::{Cache, Key, Kind};
 use crate::digest::{base64url, from_base64url};
 use crate::document::{from_json, to_json};
@@ -33,7 +33,7 @@ struct Compiled {
 /// Opens `paths` and verifies every member against its RECORD, `jobs` wheels at a time, the largest first. A wheel that
 /// was verified before is not read again.
 pub fn open(paths: &[PathBuf], jobs: usize, cache: &Cache) -> Result<(Vec<Wheel>, Facts)> {
-    let program = sha256_of(cache, Path::new("/proc/self/exe")).ok();
+    let program = of_program(cache);
     let mut paths: Vec<_> = paths.iter().collect();
     paths.sort_by_cached_key(|path| Reverse(path.metadata().map_or(0, |wheel| wheel.len())));
     let opened = parallel::map(&paths, jobs, |path| {

@@ -15,6 +15,11 @@ use crate::digest::Hasher;
 /// could change right after it was read; Git calls such files racily clean. Some file systems tick every two seconds.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// SHA-256 of this very program, for what another build of it would make otherwise; `None` where it cannot be read.
+pub fn of_program(cache: &Cache) -> Option<[u8; 32]> {
+    sha256_of(cache, Path::new("/proc/self/exe")).ok()
+}
+
 /// SHA-256 of the file at `path`.
 pub fn sha256_of(cache: &Cache, path: &Path) -> io::Result<[u8; 32]> {
     sha256(cache, &File::open(path)?)

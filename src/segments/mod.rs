@@ -11,12 +11,11 @@ mod spool;
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cache::digests::sha256_of;
+use crate::cache::digests::of_program;
 use crate::cache::{Cache, Key, Kind};
 use crate::codec::Compression;
 use crate::codec::piece::{PieceWriter, Seams, head, tail};
@@ -76,6 +75,8 @@ pub struct Payload {
     tail: Vec<u8>,
 }
 
+/// Bytes of a payload that should be copied at once.
+pub const COPIED: usize = 1 << 20;
 /// A file of this length is packed by all threads.
 const LARGE: u64 = 48 << 20;
 
@@ -97,7 +98,7 @@ pub fn write(
         })
         .collect();
     // Another mkpkg may have other codecs, or cut and write archives in another way.
-    let program = sha256_of(means.cache, Path::new("/proc/self/exe")).ok();
+    let program = of_program(means.cache);
     let spool = Spool { file: spool, end: AtomicU64::new(0) };
     let packing = Packing { archive, means, program, spool };
     // The largest first, so that the threads end together; those that need all threads come last.
@@ -131,8 +132,7 @@ impl Payload {
 
     /// Its bytes, from the first to the last.
     pub fn read(&self) -> impl Read {
-        let spans = self.spans.iter().map(|span| (span.offset, span.len));
-        let joined = Joined { spool: &self.spool, spans: spans.collect() };
+        let joined = Joined { file: &self.spool, spans: self.spans.iter().copied().collect() };
         self.head.chain(joined).chain(&self.tail[..])
     }
 }
@@ -196,10 +196,8 @@ impl Packing<'_> {
         {
             bail!("files changed while they were packed");
         }
-        let header = made.header();
-        let span = made.span;
-        let packed = Joined { spool: &self.spool.file, spans: [(span.offset, span.len)].into() };
-        cache.keep(&key, &mut header.chain(packed));
+        let packed = Joined { file: &self.spool.file, spans: [made.span].into() };
+        cache.keep(&key, &mut made.header().chain(packed));
         Ok(made)
     }
 
@@ -252,8 +250,8 @@ impl Packing<'_> {
     fn found_large(&self, key: &Key) -> io::Result<Option<Packed>> {
         let Some(entry) = self.means.cache.find(key) else { return Ok(None) };
         let read = |offset, len| {
-            let spans = [(entry.offset + offset, len)].into();
-            Joined { spool: &entry.file, spans }
+            let spans = [Span { offset: entry.offset + offset, len }].into();
+            Joined { file: &entry.file, spans }
         };
         // It is of one file, so what is said of it is short.
         let mut beginning = Vec::new();
@@ -261,7 +259,7 @@ impl Packing<'_> {
         let Some((packed, start)) = Packed::parse(&beginning) else { return Ok(None) };
         let (start, at) = (start as u64, self.spool.end.load(Ordering::Relaxed));
         let mut out = Growing { spool: &self.spool, start: at, len: 0 };
-        io::copy(&mut BufReader::with_capacity(1 << 20, read(start, entry.len - start)), &mut out)?;
+        io::copy(&mut BufReader::with_capacity(COPIED, read(start, entry.len - start)), &mut out)?;
         Ok(Some(Packed { span: Span { offset: out.start, len: out.len }, ..packed }))
     }
 

@@ -13,24 +13,24 @@ pub(super) struct Span {
     pub(super) len: u64,
 }
 
-/// The spans of a spool, one after the other.
+/// Spans of a file, one after the other.
 pub(super) struct Joined<'p> {
-    pub(super) spool: &'p File,
+    pub(super) file: &'p File,
     /// What is left of each, the next one first.
-    pub(super) spans: VecDeque<(u64, u64)>,
+    pub(super) spans: VecDeque<Span>,
 }
 
 impl Read for Joined<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some((offset, left)) = self.spans.front_mut() {
-            if *left > 0 {
-                let want = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                let count = self.spool.read_at(&mut buffer[..want], *offset)?;
+        while let Some(Span { offset, len }) = self.spans.front_mut() {
+            if *len > 0 {
+                let want = buffer.len().min(usize::try_from(*len).unwrap_or(usize::MAX));
+                let count = self.file.read_at(&mut buffer[..want], *offset)?;
                 if count == 0 && want > 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 *offset += count as u64;
-                *left -= count as u64;
+                *len -= count as u64;
                 return Ok(count);
             }
             self.spans.pop_front();
@@ -46,15 +46,11 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Room for `len` bytes that nobody else writes into.
-    fn room(&self, len: u64) -> Span {
-        Span { offset: self.end.fetch_add(len, Ordering::Relaxed), len }
-    }
-
     pub(super) fn append(&self, bytes: &[u8]) -> io::Result<Span> {
-        let span = self.room(bytes.len() as u64);
-        self.file.write_all_at(bytes, span.offset)?;
-        Ok(span)
+        let len = bytes.len() as u64;
+        let offset = self.end.fetch_add(len, Ordering::Relaxed);
+        self.file.write_all_at(bytes, offset)?;
+        Ok(Span { offset, len })
     }
 }
 

@@ -38,14 +38,12 @@ use crate::host::release::Release;
 use crate::needs::Needs;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
 use crate::pep::Version;
-use crate::segments::Means;
+use crate::segments::{COPIED, Means};
 use crate::tree::Tree;
 
 /// dpkg moves a directory out of the way of a file, with all that was put into it.
 pub const REPLACES_DIRS: bool = true;
 
-/// Bytes of a payload that are copied at once.
-const COPIED: usize = 1 << 20;
 /// Time stamps in ar and tar headers have eleven octal digits.
 const MTIME_LIMIT: u64 = 1 << 33;
 

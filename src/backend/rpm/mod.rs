@@ -38,14 +38,12 @@ use crate::cache::Cache;
 use crate::codec::Compression;
 use crate::needs::Needs;
 use crate::package::{InterpreterNeed, Machine, Package, PackageMeta, Relation, RelationKind};
-use crate::segments::Means;
+use crate::segments::{COPIED, Means};
 use crate::tree::Tree;
 
 /// rpm takes a file where there is a directory for a conflict.
 pub const REPLACES_DIRS: bool = false;
 
-/// Bytes of a payload that are copied at once.
-const COPIED: usize = 1 << 20;
 /// The lead is a relic: nothing but its magic number is looked at.
 const LEAD: usize = 96;
 const LEAD_MAGIC: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
