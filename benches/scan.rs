@@ -18,7 +18,8 @@ use mkpkg::elf::{self, ElfReport};
 use mkpkg::facts;
 use mkpkg::needs::resolve;
 use mkpkg::package::{Floor, Machine};
-use mkpkg::tree::{Content, Entry, PkgPath, Tree};
+use mkpkg::tree::content::Content;
+use mkpkg::tree::{Entry, PkgPath, Tree};
 use mkpkg::wheel::install::{Layout, install};
 
 const JOBS: usize = 2;

@@ -128,7 +128,8 @@ mod tests {
 
     use crate::changes::changes;
     use crate::error::exit_code;
-    use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Role, Tree};
 
     /// A tree of one entry a word: `a/` is a directory, `a->b` a link, `a!` configuration, all else a file.
     fn tree(words: &str) -> Tree {

@@ -16,7 +16,7 @@ use crate::digest::{base64url, from_base64url};
 use crate::document::{from_json, to_json};
 use crate::elf::{self, ElfFacts};
 use crate::parallel;
-use crate::tree::Content;
+use crate::tree::content::Content;
 use crate::wheel::Wheel;
 
 /// What is known of the compiled files of wheels, by their SHA-256. Other files of these wheels are not compiled.

@@ -10,7 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// Writes `tree` below `dir`; files without a time of their own are of `epoch`. Where something lies at a path that
 /// `keeps` says yes to, it stays.
@@ -62,7 +63,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::layout::write;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     fn path(text: &str) -> PkgPath {
         PkgPath::new(text).unwrap()

@@ -122,7 +122,8 @@ mod tests {
     use crate::lifecycle::{Account, Lifecycle, Part};
     use crate::package::{Bundled, Machine, PackageMeta, PackageName, Relation, RelationKind};
     use crate::releases::Slot;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     fn path(text: &str) -> PkgPath {
         PkgPath::new(text).unwrap()

@@ -368,7 +368,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::package::{Cause, Relation, RelationKind};
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
     use crate::why::{Case, answers, json, similar, text};
 
     /// `origin file soname version symbol asks`, `-` for none, `_` for a blank.

@@ -11,7 +11,8 @@ use crate::audit::secrets::Secrets;
 use crate::digest::{Hasher, sha256};
 use crate::elf::{self, ElfFacts, ElfFile, ElfReport};
 use crate::parallel;
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// What the bytes of the files tell.
 pub(super) struct Contents {

@@ -14,7 +14,8 @@ use anyhow::{Context, Result};
 use crate::audit::Aside;
 use crate::audit::finding::Finding;
 use crate::error::UserError;
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// More than any root file system has.
 const ENTRY_LIMIT: usize = 4_000_000;

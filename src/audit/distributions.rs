@@ -11,7 +11,8 @@ use crate::audit::unlisted;
 use crate::digest::base64url;
 use crate::parallel;
 use crate::pep::Requirement;
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 use crate::wheel::installed::{below, text};
 use crate::wheel::metadata::Metadata;
 use crate::wheel::record::{self, Listed};
@@ -230,7 +231,8 @@ mod tests {
 
     use crate::audit::contents;
     use crate::audit::distributions::read;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     fn tree(files: &[(&str, &str)]) -> Tree {
         let mut tree = Tree::new();

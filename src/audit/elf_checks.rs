@@ -160,7 +160,8 @@ mod tests {
     use crate::audit::elf_checks::{modes, of_file, stranger};
     use crate::elf::{Dynamic, ElfFacts, facts};
     use crate::package::Machine;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     /// A sound library of this machine.
     fn sound() -> ElfFacts {

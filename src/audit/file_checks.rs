@@ -95,7 +95,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::audit::file_checks::findings;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     fn check(path: &str, entry: Entry, expected: &[&str]) {
         let mut tree = Tree::new();

@@ -190,7 +190,8 @@ mod tests {
     use crate::audit::loads::on;
     use crate::elf;
     use crate::needs::resolve;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     /// What keeps these files of the ELF fixtures from loading on Debian 11 and 13, on x86-64.
     fn check(files: &[(&str, &[u8])], old: &[&str], new: &[&str]) {

@@ -112,7 +112,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::audit::name_checks::findings;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     fn check(paths: &[&str], is_package: bool, expected: &[&str]) {
         let mut tree = Tree::new();

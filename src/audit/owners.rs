@@ -38,7 +38,8 @@ mod tests {
 
     use crate::audit::owners::findings;
     use crate::package::Ownership;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     #[test]
     fn owners() {

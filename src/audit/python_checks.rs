@@ -8,7 +8,8 @@ use crate::audit::Aside;
 use crate::audit::finding::{Finding, Severity};
 use crate::package::Machine;
 use crate::pep::{Environment, Version, normalize_name};
-use crate::tree::{Content, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{PkgPath, Tree};
 use crate::wheel::installed::{below, text};
 use crate::wheel::metadata::Metadata;
 use crate::wheel::record;
@@ -230,7 +231,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::audit::python_checks::findings;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     /// Files below `/opt/a/lib/python3.11/site-packages`, or absolute ones.
     fn check(files: &[(&str, &str)], expected: &[&str]) {

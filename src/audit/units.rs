@@ -133,7 +133,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::audit::units::findings;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     fn check(files: &[(&str, &str)], expected: &[&str]) {
         let mut tree = Tree::new();

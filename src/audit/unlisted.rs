@@ -88,7 +88,8 @@ mod tests {
 
     use crate::audit::distributions::list;
     use crate::audit::unlisted::findings;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     /// Files below `site-packages` with who lists them.
     fn check(files: &[(&str, &str)], expected: &[&str]) {

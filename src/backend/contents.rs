@@ -92,7 +92,8 @@ fn resolve(path: &PkgPath, target: &str) -> Option<PkgPath> {
 mod tests {
     use crate::backend::contents::check as check_tree;
     use crate::error::exit_code;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     fn path(text: &str) -> PkgPath {
         PkgPath::new(text).unwrap()

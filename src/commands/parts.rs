@@ -13,7 +13,8 @@ use crate::report::Talk;
 use crate::sbom::cyclonedx::cyclonedx;
 use crate::sbom::licence::Licence;
 use crate::sbom::{Root, Sbom};
-use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Role, Tree};
 use crate::venv::OWN;
 
 /// What is in the environment that was built.

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::package::Machine;
 use crate::parallel;
-use crate::tree::{Content, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{PkgPath, Tree};
 
 /// The first bytes of every ELF file.
 pub const MAGIC: &[u8] = b"\x7fELF";

@@ -22,7 +22,8 @@ use crate::host::interpreter::Interpreter;
 use crate::host::worker::{PROGRAM, Reply, Source, Workers};
 use crate::late::{Late, LateSpan};
 use crate::parallel;
-use crate::tree::{Content, PkgPath};
+use crate::tree::PkgPath;
+use crate::tree::content::Content;
 
 /// Files that one process compiles. Part of the output's definition: changing it changes byte code.
 const BATCH: usize = 64;

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 use crate::error::UserError;
 use crate::exec::{Running, command, spawn};
 use crate::host::interpreter::Interpreter;
-use crate::tree::{Content, PkgPath};
+use crate::tree::PkgPath;
+use crate::tree::content::Content;
 
 /// What runs in the interpreter. Part of the output's definition: changing it can change byte code.
 pub const PROGRAM: &str = include_str!("bytecode.py");

@@ -363,7 +363,8 @@ mod tests {
     };
     use crate::needs::{Needs, Rules, matches, resolve};
     use crate::package::Machine;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     /// Files `path soname needed rpath runpath origin`, `-` for none; needed with commas. Links `path -> target`.
     fn inside(lines: &[&str]) -> (ElfReport, Tree) {

@@ -60,7 +60,8 @@ mod tests {
 
     use crate::segments::cut::{SETTLED, cut};
     use crate::segments::item::items;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     /// Names of the first entries of all segments of files with these names, lengths, and whether they are settled.
     fn starts(files: &[(String, u64, bool)]) -> Vec<String> {

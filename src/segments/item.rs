@@ -64,7 +64,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::segments::item::items;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     #[test]
     fn times() {

@@ -26,7 +26,8 @@ use crate::segments::cut::{content_len, cut};
 use crate::segments::examined::{Examined, Examining};
 use crate::segments::item::Item;
 use crate::segments::spool::{Growing, Joined, Span, Spool};
-use crate::tree::{Content, Entry};
+use crate::tree::Entry;
+use crate::tree::content::Content;
 
 /// How a format writes its archive. What is written is decided by the item alone.
 pub trait Archive: Sync {

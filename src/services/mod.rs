@@ -28,7 +28,8 @@ use crate::services::command_line::Commands;
 use crate::services::unit::Activator;
 use crate::services::unit_file::UnitFile;
 use crate::templates::render;
-use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Role, Tree};
 
 /// Where units of packages lie (systemd.unit(5), "Unit File Load Path").
 const UNIT_DIR: &str = "usr/lib/systemd/system";

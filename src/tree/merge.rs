@@ -5,7 +5,8 @@ use std::io;
 use anyhow::{Context, Result};
 
 use crate::error::UserError;
-use crate::tree::{Content, Entry, PkgPath};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath};
 
 /// The one entry two insertions at `path` agree on.
 pub(super) fn merge(path: &PkgPath, old: &Entry, new: Entry) -> Result<Entry> {

@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::error::UserError;
 use crate::project::Project;
 use crate::project::sources::{SourceFile, SourceKind, text};
-use crate::tree::{Content, Entry, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, Tree};
 use crate::venv::OWN;
 use crate::wheel::install::Layout;
 

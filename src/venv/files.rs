@@ -12,7 +12,8 @@ use crate::host::interpreter::Interpreter;
 use crate::needs::paths::{hazard, script_program};
 use crate::project::Project;
 use crate::project::config::{FileRole, FileRule, mode};
-use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Role, Tree};
 use crate::venv::OWN;
 use crate::wheel::install::Layout;
 

@@ -11,7 +11,8 @@ use memchr::memmem::Finder;
 use crate::cache::{Cache, Key, Kind};
 use crate::error::UserError;
 use crate::parallel;
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// Directories whose names must not appear.
 #[derive(Clone, Debug, Default)]
@@ -183,7 +184,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::cache::Cache;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
     use crate::venv::leaks::{BuildPaths, CHUNK, check};
 
     fn verdict(content: &[u8], paths: &BuildPaths) -> Result<(), String> {

@@ -84,7 +84,8 @@ fn is_system(name: &str) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use crate::tree::{Content, Entry, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, Tree};
     use crate::venv::links::links;
     use crate::wheel::install::Layout;
 

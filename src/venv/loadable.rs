@@ -119,7 +119,8 @@ mod tests {
     use crate::elf::{ElfFile, ElfKind, ElfReport, facts};
     use crate::error::exit_code;
     use crate::package::Machine;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
     use crate::venv::loadable::{check, empty, without};
 
     const USER: &[u8] = include_bytes!("../../fixtures/elf/user.so");

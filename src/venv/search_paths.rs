@@ -91,7 +91,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::elf::{ElfFile, ElfReport, facts};
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
     use crate::venv::search_paths::check;
 
     /// The verdict on `list` for a file in `/opt/app/lib`, on a host that has `/opt/vendor`.

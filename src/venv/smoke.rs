@@ -14,7 +14,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::exec::{command, failure, run, run_alone};
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// What must succeed.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use crate::digest::{Hasher, from_base64url, sha256};
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 use crate::wheel::dist_info::UNHASHED;
 use crate::wheel::entry_points::{EntryPoint, is_reserved};
 use crate::wheel::record::{Digest, Listed, Record};

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 use crate::wheel::metadata::Metadata;
 use crate::wheel::record;
 
@@ -98,7 +99,8 @@ pub fn below(root: &PkgPath, name: &str) -> Option<PkgPath> {
 mod tests {
     use std::sync::Arc;
 
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
     use crate::wheel::installed::with_distributions;
 
     const SITE: &str = "opt/a/lib/python3.11/site-packages";

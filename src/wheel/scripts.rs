@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::tree::Content;
+use crate::tree::content::Content;
 use crate::wheel::entry_points::EntryPoint;
 
 /// Longest first line Linux before 5.1 runs, its end included.
@@ -80,7 +80,7 @@ fn is_python(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::tree::Content;
+    use crate::tree::content::Content;
     use crate::wheel::entry_points::parse;
     use crate::wheel::scripts::{launcher, rewrite};
 

@@ -12,7 +12,8 @@ use mkpkg::backend::rpm::elfdeps::{Generation, provides, requires};
 use mkpkg::elf;
 use mkpkg::needs::resolve;
 use mkpkg::package::RelationKind;
-use mkpkg::tree::{Content, Entry, PkgPath, Tree};
+use mkpkg::tree::content::Content;
+use mkpkg::tree::{Entry, PkgPath, Tree};
 
 use crate::build::package;
 use crate::tools::{output, ready, repository, rootfs};

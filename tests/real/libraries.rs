@@ -16,7 +16,8 @@ use mkpkg::backend::deb::libraries::{Packages, Request};
 use mkpkg::elf;
 use mkpkg::needs::{Needs, resolve};
 use mkpkg::package::{Floor, Machine};
-use mkpkg::tree::{Content, Entry, PkgPath, Tree};
+use mkpkg::tree::content::Content;
+use mkpkg::tree::{Entry, PkgPath, Tree};
 
 use crate::build::{files, package};
 use crate::native;

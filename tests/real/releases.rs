@@ -11,7 +11,8 @@ use mkpkg::elf;
 use mkpkg::host::release::find;
 use mkpkg::needs::{Needs, resolve};
 use mkpkg::package::{Floor, Machine};
-use mkpkg::tree::{Content, Entry, PkgPath, Tree};
+use mkpkg::tree::content::Content;
+use mkpkg::tree::{Entry, PkgPath, Tree};
 
 use crate::tools::{ready, root_with_libraries};
 

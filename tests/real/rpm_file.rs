@@ -12,7 +12,8 @@ use mkpkg::cache::Cache;
 use mkpkg::codec::Compression;
 use mkpkg::lifecycle::Lifecycle;
 use mkpkg::package::{PackageMeta, PackageName};
-use mkpkg::tree::{Content, Entry, PkgPath, Tree};
+use mkpkg::tree::content::Content;
+use mkpkg::tree::{Entry, PkgPath, Tree};
 use serde_json::Value;
 
 use crate::build::only_entry;

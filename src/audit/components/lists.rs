@@ -8,7 +8,8 @@ use crate::audit::components::{Component, Evidence};
 use crate::digest::{hex, sha256};
 use crate::document::from_json;
 use crate::needs::grafted::parts;
-use crate::tree::{Content, PkgPath};
+use crate::tree::PkgPath;
+use crate::tree::content::Content;
 
 /// Largest list that is read, in bytes.
 const MAX_LIST: u64 = 16 << 20;
@@ -153,7 +154,8 @@ mod tests {
     use crate::audit::components::Evidence;
     use crate::audit::components::lists::{Copies, listed, noted};
     use crate::digest::{hex, sha256};
-    use crate::tree::{Content, PkgPath};
+    use crate::tree::PkgPath;
+    use crate::tree::content::Content;
 
     fn path(text: &str) -> PkgPath {
         PkgPath::new(text).unwrap()

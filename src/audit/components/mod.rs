@@ -19,7 +19,8 @@ use crate::audit::components::lists::{Copies, is_list, listed, noted};
 use crate::audit::components::marks::{Named, of_texts};
 use crate::audit::finding::Finding;
 use crate::elf::ElfReport;
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// A component of which there is a copy inside.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -9,7 +9,8 @@ use crate::audit::diff::Side;
 use crate::audit::diff::lines::{TextChange, TextKind, hunks};
 use crate::audit::diff::versions::normal;
 use crate::changes::{UNIT_DIRS, changes};
-use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Role, Tree};
 
 /// Where packages have accounts, as sysusers.d(5) reads them.
 const ACCOUNTS: &str = "usr/lib/sysusers.d/";
@@ -308,7 +309,8 @@ mod tests {
     use crate::audit::diff::files::{Files, accounts, files, roles, texts};
     use crate::audit::{Report, Subject, audit};
     use crate::package::Ownership;
-    use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Role, Tree};
 
     /// A tree of one entry a word: `a/` is a directory, `a->b` a link, `a=TEXT` a file, `a!TEXT` configuration; `@MODE`
     /// behind a path is its mode.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use crate::tree::Content;
+use crate::tree::content::Content;
 
 /// End records have a comment of this length at most, and 22 bytes (APPNOTE 4.3.16).
 const MAX_END: u64 = 0xFFFF + 22;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::audit::vulnerabilities::archive;
 use crate::codec::Crc32;
 use crate::document::from_json;
-use crate::tree::Content;
+use crate::tree::content::Content;
 
 /// Largest text that is read, in bytes.
 const MAX_TEXT: u64 = 64 << 20;

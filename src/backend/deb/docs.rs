@@ -13,7 +13,8 @@ use crate::codec::gzip;
 use crate::date::Date;
 use crate::package::{Bundled, PackageMeta};
 use crate::pep::normalize_name;
-use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Role, Tree};
 
 /// Directory of the licences that are on every Debian system, and the SPDX identifiers each stands for.
 const COMMON_LICENCES: &str = "/usr/share/common-licenses";
@@ -308,7 +309,8 @@ mod tests {
         changelog, copyright, overrides, patterns, rfc2822, short_name, with_docs,
     };
     use crate::backend::deb::tests::{meta, path, tree};
-    use crate::tree::{Content, Entry, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, Tree};
 
     fn check(epoch: u64, expected: &str) {
         assert_eq!(rfc2822(epoch), expected);

@@ -313,7 +313,8 @@ mod tests {
     use crate::package::{
         Bundled, Machine, Package, PackageMeta, PackageName, Relation, RelationKind,
     };
-    use crate::tree::{Content, Entry, MAX_COMPONENT, PkgPath, Role, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, MAX_COMPONENT, PkgPath, Role, Tree};
 
     const SITE: &str = "opt/acme-web/lib/python3.11/site-packages";
 

@@ -136,7 +136,8 @@ mod tests {
     use crate::backend::deb::payload::check as check_tree;
     use crate::backend::deb::tests::path;
     use crate::error::exit_code;
-    use crate::tree::{Content, Entry, Role, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, Role, Tree};
 
     fn check(entries: &[(&str, Entry)], expected: Option<&str>) {
         let mut tree = Tree::new();

@@ -16,7 +16,8 @@ use crate::codec::{Method, decompress};
 use crate::error::UserError;
 use crate::package::{Ownership, Package};
 use crate::parallel::ahead;
-use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Role, Tree};
 
 /// Control archives hold text; the largest is `md5sums`.
 const CONTROL_LIMIT: u64 = 64 << 20;

@@ -69,7 +69,8 @@ mod tests {
 
     use crate::backend::rpm::accounts::provided;
     use crate::error::exit_code;
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     fn tree(path: &str, text: &str) -> Tree {
         let mut tree = Tree::new();

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use crate::package::{Bundled, PackageMeta};
-use crate::tree::{Content, Entry, PkgPath, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// Where the file is: the place of licences, which are installed where documentation is not, as in many containers.
 pub(super) fn copyright_path(meta: &PackageMeta) -> Result<PkgPath> {
@@ -57,7 +58,8 @@ fn one_line(text: &str) -> String {
 mod tests {
     use crate::backend::rpm::docs::{copyright, copyright_path, with_docs};
     use crate::backend::rpm::tests::{meta, tree};
-    use crate::tree::{Content, Entry};
+    use crate::tree::Entry;
+    use crate::tree::content::Content;
 
     #[test]
     fn copyright_file() {

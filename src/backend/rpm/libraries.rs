@@ -164,7 +164,8 @@ mod tests {
     use crate::error::{exit_code, hint};
     use crate::needs::{Needs, Rules, resolve};
     use crate::package::{Relation, RelationKind};
-    use crate::tree::{Content, Entry, PkgPath, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Tree};
 
     const BASE: &[u8] = include_bytes!("../../../fixtures/elf/libbase.so.1");
     const USER: &[u8] = include_bytes!("../../../fixtures/elf/user.so");

@@ -270,7 +270,8 @@ mod tests {
         Bundled, InterpreterNeed, Machine, Package, PackageMeta, PackageName, Relation,
         RelationKind,
     };
-    use crate::tree::{Content, Entry, MAX_COMPONENT, PkgPath, Role, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, MAX_COMPONENT, PkgPath, Role, Tree};
 
     const SITE: &str = "opt/acme-web/lib/python3.11/site-packages";
 

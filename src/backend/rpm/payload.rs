@@ -294,7 +294,8 @@ mod tests {
     use crate::cache::Cache;
     use crate::codec::Compression;
     use crate::segments::Means;
-    use crate::tree::{Content, Entry, PkgPath, Role, Tree};
+    use crate::tree::content::Content;
+    use crate::tree::{Entry, PkgPath, Role, Tree};
 
     #[test]
     fn directories_of_the_system_are_not_owned() {

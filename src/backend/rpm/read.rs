@@ -25,7 +25,8 @@ use crate::digest::{Hasher, HashingWriter, base64, hex, sha256};
 use crate::error::UserError;
 use crate::package::Package;
 use crate::parallel::ahead;
-use crate::tree::{Content, Entry, MAX_PATH, Role, Tree};
+use crate::tree::content::Content;
+use crate::tree::{Entry, MAX_PATH, Role, Tree};
 
 /// What a payload may unpack to: this much, and so many times its own size.
 const PAYLOAD_FLOOR: u64 = 4 << 30;

@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 
 use crate::codec::Crc32;
 use crate::digest::Hasher;
-use crate::tree::Content;
+use crate::tree::content::Content;
 use crate::wheel::zip::central::Header;
 use crate::wheel::zip::source::Source;
 

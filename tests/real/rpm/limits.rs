@@ -7,7 +7,8 @@ use anyhow::{Result, ensure};
 use mkpkg::backend::rpm::{Options, write};
 use mkpkg::cache::Cache;
 use mkpkg::codec::Compression;
-use mkpkg::tree::{Content, Entry, PkgPath, Tree};
+use mkpkg::tree::content::Content;
+use mkpkg::tree::{Entry, PkgPath, Tree};
 
 use crate::rpm_file::{meta, query, rpm};
 use crate::tools::{output, ready};

@@ -15,7 +15,8 @@ use mkpkg::lifecycle::{
     Account, Activation, Alternative, Changes, Lifecycle, Moment, OnUpgrade, Part, Unit,
 };
 use mkpkg::package::{PackageMeta, PackageName};
-use mkpkg::tree::{Content, Entry, PkgPath, Role, Tree};
+use mkpkg::tree::content::Content;
+use mkpkg::tree::{Entry, PkgPath, Role, Tree};
 
 use crate::rpm::{beside, readers, stub, twin};
 use crate::tools::{namespaced, output, ready, repository, verdict};
