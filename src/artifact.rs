@@ -3,10 +3,11 @@
 //! The file has no name until it is complete and on disk, so a build that fails or is killed leaves nothing.
 
 use std::fs::{self, File, Permissions};
-use std::io::{Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use anyhow::{Context, Result};
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -54,11 +55,20 @@ pub fn write(
     let mut file = tempfile::tempfile_in(dir).with_context(fault)?;
     fill(&mut file)?;
     file.set_permissions(Permissions::from_mode(0o644)).with_context(fault)?;
-    file.sync_all().with_context(fault)?;
     file.seek(SeekFrom::Start(0)).with_context(fault)?;
-    let (sha256, size) = Hasher::sha256().read(&mut file).with_context(fault)?;
+    let (sha256, size) = synced_and_hashed(&file).with_context(fault)?;
     publish(&mut file, dir, &path).with_context(fault)?;
     Ok(Artifact { path, size, sha256: hex(&sha256) })
+}
+
+/// SHA-256 and length of `file`, read from where it stands, once all of it is on disk; the disk writes meanwhile.
+fn synced_and_hashed(file: &File) -> io::Result<(Vec<u8>, u64)> {
+    thread::scope(|scope| {
+        let synced = scope.spawn(|| file.sync_all());
+        let hashed = Hasher::sha256().read(&mut &*file);
+        synced.join().expect("syncing does not panic")?;
+        hashed
+    })
 }
 
 /// A file without a name beside the output, for what is put together first.

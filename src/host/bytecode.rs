@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{Cache, Key, Kind};
-use crate::digest::{Hasher, base64url, from_base64url, sha256};
+use crate::digest::{base64url, from_base64url, sha256};
 use crate::document::{from_json, to_json};
 use crate::host::interpreter::Interpreter;
 use crate::host::worker::{PROGRAM, Reply, Source, Workers};
@@ -234,15 +234,8 @@ fn keys(interpreter: &Interpreter, sources: &[Source<'_>]) -> Result<Keys> {
     let common = [PROGRAM, &batch, sha256, version, build, cache_tag];
     let mut parts: Vec<_> = common.map(|part| part.as_bytes().to_vec()).into();
     for (path, content) in sources {
-        let digest = match content.known_sha256() {
-            Some(known) => known.to_vec(),
-            None => {
-                let fault = || format!("cannot read `{path}`");
-                let mut reader = content.open().with_context(fault)?;
-                Hasher::sha256().read(&mut reader).with_context(fault)?.0
-            }
-        };
-        parts.extend([path.as_str().as_bytes().to_vec(), digest]);
+        let digest = content.sha256().with_context(|| format!("cannot read `{path}`"))?;
+        parts.extend([path.as_str().as_bytes().to_vec(), digest.to_vec()]);
     }
     let code = Key::new(Kind::ByteCode, &parts);
     parts.push(b"outcomes".to_vec());

@@ -11,12 +11,12 @@ mod spool;
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cache::digests::of_program;
-use crate::cache::{Cache, Key, Kind};
+use crate::cache::{Cache, Found, Key, Kind};
 use crate::codec::Compression;
 use crate::codec::piece::{PieceWriter, Seams, head, tail};
 use crate::codec::xz::Block;
@@ -25,9 +25,8 @@ use crate::parallel;
 use crate::segments::cut::{content_len, cut};
 use crate::segments::examined::{Examined, Examining};
 use crate::segments::item::Item;
-use crate::segments::spool::{Growing, Joined, Span, Spool};
+use crate::segments::spool::{Growing, Span, Spool, joined};
 use crate::tree::Entry;
-use crate::tree::content::Content;
 
 /// How a format writes its archive. What is written is decided by the item alone.
 pub trait Archive: Sync {
@@ -70,7 +69,6 @@ pub struct Payload {
     pub facts: Vec<u8>,
     /// Bytes of the archive before it was compressed.
     pub archive_len: u64,
-    spool: File,
     head: &'static [u8],
     spans: Vec<Span>,
     tail: Vec<u8>,
@@ -80,6 +78,8 @@ pub struct Payload {
 pub const COPIED: usize = 1 << 20;
 /// A file of this length is packed by all threads.
 const LARGE: u64 = 48 << 20;
+/// What is shorter is copied out of the cache, so that a package of many small segments does not open as many files.
+const LEFT: u64 = 1 << 20;
 
 /// Packs the archive of `items`, of a package made at `epoch`, into `spool`; memory does not grow with what they hold.
 pub fn write(
@@ -100,8 +100,7 @@ pub fn write(
         .collect();
     // Another mkpkg may have other codecs, or cut and write archives in another way.
     let program = of_program(means.cache);
-    let spool = Spool { file: spool, end: AtomicU64::new(0) };
-    let packing = Packing { archive, means, program, spool };
+    let packing = Packing { archive, means, program, spool: Spool::new(spool) };
     // The largest first, so that the threads end together; those that need all threads come last.
     let mut order: Vec<_> = (0..segments.len()).collect();
     order.sort_by_key(|place| std::cmp::Reverse(segments[*place].len()));
@@ -117,9 +116,8 @@ pub fn write(
     Ok(Payload {
         facts: packed.iter().flat_map(|(_, packed)| &packed.facts).copied().collect(),
         archive_len: packed.iter().map(|(_, packed)| packed.archive_len).sum(),
-        spool: packing.spool.file,
         head: head(means.compression),
-        spans: packed.iter().map(|(_, packed)| packed.span).collect(),
+        spans: packed.into_iter().map(|(_, packed)| packed.span).collect(),
         tail,
     })
 }
@@ -133,8 +131,7 @@ impl Payload {
 
     /// Its bytes, from the first to the last.
     pub fn read(&self) -> impl Read {
-        let joined = Joined { file: &self.spool, spans: self.spans.iter().copied().collect() };
-        self.head.chain(joined).chain(&self.tail[..])
+        self.head.chain(joined(self.spans.iter().cloned())).chain(&self.tail[..])
     }
 }
 
@@ -180,13 +177,13 @@ impl Packing<'_> {
             return self.make(segment);
         };
         let key = self.key(segment, program)?;
-        if let Some(found) = self.found(segment, &key).context(cannot)? {
+        if let Some(found) = self.found(&key).context(cannot)? {
             return Ok(found);
         }
         // Of several builds one packs it, and the others wait and find it.
         let lock = cache.lock(&key);
         if lock.is_some()
-            && let Some(found) = self.found(segment, &key).context(cannot)?
+            && let Some(found) = self.found(&key).context(cannot)?
         {
             return Ok(found);
         }
@@ -197,8 +194,7 @@ impl Packing<'_> {
         {
             bail!("files changed while they were packed");
         }
-        let packed = Joined { file: &self.spool.file, spans: [made.span].into() };
-        cache.keep(&key, &mut made.header().chain(packed));
+        cache.keep(&key, &mut made.header().chain(joined([made.span.clone()])));
         Ok(made)
     }
 
@@ -223,11 +219,8 @@ impl Packing<'_> {
             Entry::Dir { mode } => text.extend(format!("dir {mode:o}").bytes()),
             Entry::Symlink { target } => text.extend(format!("link {target}").bytes()),
             Entry::File { content, mode, .. } => {
-                let digest = match content.known_sha256() {
-                    Some(digest) => digest.to_vec(),
-                    None => read_digest(content)
-                        .with_context(|| format!("cannot read `{}`", item.path))?,
-                };
+                let digest = content.sha256();
+                let digest = digest.with_context(|| format!("cannot read `{}`", item.path))?;
                 text.extend(format!("file {mode:o} {} ", content.len()).bytes());
                 text.extend(digest);
             }
@@ -236,46 +229,28 @@ impl Packing<'_> {
         Ok(text)
     }
 
-    /// The segment of `key`, from the cache into the spool.
-    fn found(&self, segment: &Segment<'_, '_>, key: &Key) -> io::Result<Option<Packed>> {
-        if segment.is_large() {
-            return self.found_large(key);
-        }
-        let Some(entry) = self.means.cache.load(key) else { return Ok(None) };
-        let Some((mut packed, start)) = Packed::parse(&entry) else { return Ok(None) };
-        packed.span = self.spool.append(&entry[start..])?;
-        Ok(Some(packed))
-    }
-
-    /// The same of a segment that is not to be held in memory.
-    fn found_large(&self, key: &Key) -> io::Result<Option<Packed>> {
+    /// The segment of `key`, if the cache has it.
+    fn found(&self, key: &Key) -> io::Result<Option<Packed>> {
         let Some(entry) = self.means.cache.find(key) else { return Ok(None) };
-        let read = |offset, len| {
-            let spans = [Span { offset: entry.offset + offset, len }].into();
-            Joined { file: &entry.file, spans }
-        };
-        // It is of one file, so what is said of it is short.
-        let mut beginning = Vec::new();
-        read(0, entry.len.min(64 << 10)).read_to_end(&mut beginning)?;
-        let Some((packed, start)) = Packed::parse(&beginning) else { return Ok(None) };
-        let (start, at) = (start as u64, self.spool.end.load(Ordering::Relaxed));
-        let mut out = Growing { spool: &self.spool, start: at, len: 0 };
-        io::copy(&mut BufReader::with_capacity(COPIED, read(start, entry.len - start)), &mut out)?;
-        Ok(Some(Packed { span: Span { offset: out.start, len: out.len }, ..packed }))
+        let Some(mut packed) = Packed::parse(entry) else { return Ok(None) };
+        if packed.span.len < LEFT {
+            let mut bytes = Vec::new();
+            joined([packed.span]).read_to_end(&mut bytes)?;
+            packed.span = self.spool.append(&bytes)?;
+        }
+        Ok(Some(packed))
     }
 
     fn make(&self, segment: &Segment<'_, '_>) -> Result<Packed> {
         let cannot = "cannot write to the spool";
         let compression = self.means.compression;
         if segment.is_large() {
-            let start = self.spool.end.load(Ordering::Relaxed);
-            let out = Growing { spool: &self.spool, start, len: 0 };
+            let out = Growing::new(&self.spool);
             let piece =
                 PieceWriter::new(out, compression, self.means.jobs.max(1)).context(cannot)?;
             let Written { piece, archive_len, facts } = self.fill(segment, piece)?;
             let (out, seams) = piece.finish().context(cannot)?;
-            let span = Span { offset: out.start, len: out.len };
-            return Ok(Packed { span, archive_len, facts, seams });
+            return Ok(Packed { span: out.finish(), archive_len, facts, seams });
         }
         let piece = PieceWriter::new(Vec::new(), compression, 0).context(cannot)?;
         let Written { piece, archive_len, facts } = self.fill(segment, piece)?;
@@ -327,11 +302,6 @@ fn is_known(entry: &Entry) -> bool {
     }
 }
 
-fn read_digest(content: &Content) -> io::Result<Vec<u8>> {
-    let (digest, _) = Hasher::sha256().read(&mut content.open()?)?;
-    Ok(digest)
-}
-
 /// A segment whose members were written.
 struct Written<W: Write> {
     piece: PieceWriter<W>,
@@ -367,21 +337,25 @@ impl Packed {
         numbers.chain(self.facts.iter().copied()).collect()
     }
 
-    /// What [`Self::header`] wrote, without a place yet, and where the packed bytes begin.
-    fn parse(entry: &[u8]) -> Option<(Self, usize)> {
-        let mut rest = entry;
+    /// What [`Self::header`] wrote into `entry`, and where the packed bytes are.
+    fn parse(entry: Found) -> Option<Self> {
+        let Found { file, offset, len } = entry;
+        let mut span = Span { file: Arc::new(file), offset, len };
+        let mut header = BufReader::new(joined([span.clone()]));
         let mut number = || {
-            let (number, after) = rest.split_first_chunk()?;
-            rest = after;
-            Some(u64::from_le_bytes(*number))
+            let mut number = [0; 8];
+            header.read_exact(&mut number).ok()?;
+            Some(u64::from_le_bytes(number))
         };
         let (archive_len, facts_len, count) = (number()?, number()?, number()?);
         let blocks: Option<Vec<_>> =
             (0..count).map(|_| Some(Block { unpadded: number()?, len: number()? })).collect();
         let seams = Seams { blocks: blocks? };
-        let (facts, packed) = rest.split_at_checked(usize::try_from(facts_len).ok()?)?;
-        let span = Span { offset: 0, len: 0 };
-        let start = entry.len() - packed.len();
-        Some((Self { span, archive_len, facts: facts.to_vec(), seams }, start))
+        let mut facts = Vec::new();
+        header.take(facts_len).read_to_end(&mut facts).ok()?;
+        let header_len = size_of::<u64>() as u64 * (3 + 2 * count) + facts_len;
+        span.offset += header_len;
+        span.len = span.len.checked_sub(header_len)?;
+        Some(Self { span, archive_len, facts, seams })
     }
 }

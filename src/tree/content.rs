@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::codec::{exactly, inflate};
-use crate::digest::sha256;
+use crate::digest::{Hasher, sha256};
 use crate::late::LateSpan;
 
 /// Where the bytes of a file are.
@@ -63,6 +63,17 @@ impl Content {
             Self::Path { .. } => None,
             Self::Span { sha256, .. } => *sha256,
             Self::Late(span) => Some(span.sha256),
+        }
+    }
+
+    /// SHA-256 of the content, which is read if it must be.
+    pub fn sha256(&self) -> io::Result<[u8; 32]> {
+        match self.known_sha256() {
+            Some(known) => Ok(known),
+            None => {
+                let (digest, _) = Hasher::sha256().read(&mut self.open()?)?;
+                Ok(digest.try_into().expect("SHA-256 has 32 bytes"))
+            }
         }
     }
 
