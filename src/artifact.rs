@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::linkat;
 
-use crate::digest::{Hasher, hex};
+use crate::digest::Hasher;
 use crate::error::UserError;
 
 /// A file that was written.
@@ -23,8 +23,8 @@ pub struct Artifact {
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
-    /// SHA-256 of its bytes, hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
 }
 
 /// Makes `dir` if needed and sees that files can be made there, before the work starts.
@@ -58,7 +58,8 @@ pub fn write(
     file.seek(SeekFrom::Start(0)).with_context(fault)?;
     let (sha256, size) = synced_and_hashed(&file).with_context(fault)?;
     publish(&mut file, dir, &path).with_context(fault)?;
-    Ok(Artifact { path, size, sha256: hex(&sha256) })
+    let sha256 = sha256.try_into().expect("SHA-256 has 32 bytes");
+    Ok(Artifact { path, size, sha256 })
 }
 
 /// SHA-256 and length of `file`, read from where it stands, once all of it is on disk; the disk writes meanwhile.

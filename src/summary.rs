@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::amount::size;
 use crate::artifact::Artifact;
+use crate::digest::hex;
 use crate::document::to_json;
 use crate::package::{PackageMeta, Relation};
 use crate::report::Talk;
@@ -20,7 +21,7 @@ pub fn path(artifact: &Artifact) -> String {
 /// Says the summary on stderr.
 pub fn say(meta: &PackageMeta, artifact: &Artifact, talk: &Talk) {
     talk.say(&format!("{}  {}", artifact.path.display(), size(artifact.size)));
-    talk.say(&format!("sha256 {}", artifact.sha256));
+    talk.say(&format!("sha256 {}", hex(&artifact.sha256)));
     for line in relations(meta) {
         talk.say(&line);
     }
@@ -82,7 +83,7 @@ struct Json<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<&'a str>,
+    sha256: Option<String>,
     name: &'a str,
     version: String,
     release: &'a str,
@@ -112,7 +113,7 @@ pub fn json(meta: &PackageMeta, artifact: Option<&Artifact>, talk: &Talk) -> Res
     let summary = Json {
         path: artifact.map(|artifact| artifact.path.display().to_string()),
         size: artifact.map(|artifact| artifact.size),
-        sha256: artifact.map(|artifact| artifact.sha256.as_str()),
+        sha256: artifact.map(|artifact| hex(&artifact.sha256)),
         name: meta.name.as_str(),
         version: meta.version.to_string(),
         release: &meta.release,

@@ -33,6 +33,8 @@ pub enum Kind {
     Facts,
     /// SHA-256 of a file, by what it is on disk.
     Digest,
+    /// SHA-256 of a package, by all that decides its bytes.
+    Package,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             Self::ByteCode => "bytecode-1",
             Self::Facts => "facts-1",
             Self::Digest => "digests-1",
+            Self::Package => "packages-1",
         }
     }
 }

@@ -16,7 +16,7 @@ pub const WHEELS: (&str, &str) = ("wheels", "manifest");
 /// What pip and uv cache, one directory for each interpreter, and the file by which it is held.
 pub const INSTALLERS: (&str, &str) = ("installers", "held");
 /// Kinds of entries that are files, whatever the version.
-const FILES: [&str; 4] = ["segments-", "bytecode-", "facts-", "digests-"];
+const FILES: [&str; 5] = ["segments-", "bytecode-", "facts-", "digests-", "packages-"];
 /// The file that tells when a build pruned last.
 const STAMP: &str = "pruned";
 /// How often builds prune, and how long what is being written may take.

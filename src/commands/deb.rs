@@ -99,6 +99,10 @@ impl Format for Deb {
         Ok(deb::simplify(relations))
     }
 
+    fn options(&self, inputs: &Inputs) -> Option<String> {
+        Some(format!("{:?}", options(inputs, 1)))
+    }
+
     fn file_name(&self, meta: &PackageMeta) -> String {
         deb::file_name(meta)
     }

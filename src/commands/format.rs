@@ -6,13 +6,14 @@ use std::fs::File;
 use anyhow::{Context, Result};
 
 use crate::app::{App, identify};
-use crate::artifact;
+use crate::artifact::{self, Artifact};
 use crate::cli::{BuildArgs, RpmArgs};
 use crate::commands::build::{Built, Inputs, build, inputs};
 use crate::commands::deb::Deb;
 use crate::commands::parts::{listed, with_parts};
 use crate::commands::previous::{self, Previous, changes_since};
 use crate::commands::rpm::Rpm;
+use crate::commands::unchanged;
 use crate::error::UserError;
 use crate::lifecycle::Lifecycle;
 use crate::package::{PackageMeta, Relation, RelationKind};
@@ -58,6 +59,9 @@ pub trait Format {
         release: &PackageMeta,
         application: (Vec<Relation>, &Tree),
     ) -> Result<Vec<Relation>>;
+    /// What decides the bytes of a package beside what it says of itself, its tree and this program; `None` if they differ
+    /// whenever one is written.
+    fn options(&self, inputs: &Inputs) -> Option<String>;
     /// The name of the file.
     fn file_name(&self, meta: &PackageMeta) -> String;
     /// Writes the package to an empty file, with another empty one to work in.
@@ -331,20 +335,38 @@ fn deliver(
         let json = || summary::json(meta, None, talk);
         return print(&if args.json { json()? } else { summary::plan(meta, &tree, &file_name) });
     }
-    let artifact = talk.stage("written", || {
-        artifact::write(&args.output, &file_name, |out| {
-            let path = args.output.join(&file_name);
-            let spool = artifact::spool(&args.output)?;
-            let written = format.write((meta, tree), inputs, args, (&mut *out, spool));
-            written.with_context(|| format!("cannot write `{}`", path.display()))?;
-            let signed = format.sign(out, args);
-            signed.with_context(|| format!("cannot sign `{}`", path.display()))
-        })
-    })?;
+    let artifact =
+        talk.stage("written", || written(format, (meta, tree), inputs, args, &file_name))?;
     summary::say(meta, &artifact, talk);
     print(&if args.json {
         summary::json(meta, Some(&artifact), talk)?
     } else {
         summary::path(&artifact)
     })
+}
+
+/// Writes the package called `file_name`, unless it is there.
+fn written(
+    format: &dyn Format,
+    (meta, tree): (&PackageMeta, Tree),
+    inputs: &Inputs,
+    args: &BuildArgs,
+    file_name: &str,
+) -> Result<Artifact> {
+    let path = args.output.join(file_name);
+    let key = unchanged::key(format, (meta, &tree), inputs)?;
+    if let Some(there) = key.and_then(|key| unchanged::find(&inputs.cache, &key, &path)) {
+        return Ok(there);
+    }
+    let artifact = artifact::write(&args.output, file_name, |out| {
+        let spool = artifact::spool(&args.output)?;
+        let written = format.write((meta, tree), inputs, args, (&mut *out, spool));
+        written.with_context(|| format!("cannot write `{}`", path.display()))?;
+        let signed = format.sign(out, args);
+        signed.with_context(|| format!("cannot sign `{}`", path.display()))
+    })?;
+    if let Some(key) = key {
+        inputs.cache.keep(&key, &mut &artifact.sha256[..]);
+    }
+    Ok(artifact)
 }

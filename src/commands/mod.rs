@@ -17,6 +17,7 @@ pub mod rpm;
 pub mod show;
 pub mod stage;
 pub mod subject;
+pub mod unchanged;
 pub mod why;
 
 use anyhow::{Context, Result};

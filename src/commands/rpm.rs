@@ -107,6 +107,11 @@ impl Format for Rpm {
         Ok(rpm::simplify(relations))
     }
 
+    fn options(&self, inputs: &Inputs) -> Option<String> {
+        // A signature has the time it was made.
+        self.signer.is_none().then(|| format!("{:?}", options(inputs, 1)))
+    }
+
     fn file_name(&self, meta: &PackageMeta) -> String {
         rpm::file_name(meta)
     }

@@ -1,7 +1,7 @@
 //! `mkpkg cache`, and builds whose cache is damaged, closed or not theirs.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -120,8 +120,9 @@ fn entries(sandbox: &Sandbox) -> Vec<PathBuf> {
     found
 }
 
-/// The bytes of a package, and what was said while it was built, times aside.
+/// The bytes of a package that is built anew, and what was said meanwhile, times aside.
 fn built(sandbox: &Sandbox, args: &[&str]) -> (Vec<u8>, Vec<String>) {
+    let _ = fs::remove_dir_all(sandbox.path("out"));
     let outcome = sandbox.run(sandbox.deb(args));
     assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
     let path = outcome
@@ -170,6 +171,43 @@ fn packages_are_the_same_whatever_the_cache_has() {
     sandbox.wheel(&Wheel::new("rocket", "2.0").file("rocket.py", "X = 'two'\n"));
     let changed = built(&sandbox, &[]);
     assert!(changed == built(&sandbox, &["--no-cache"]) && changed != cold);
+}
+
+/// What lies there is written again only if it is not the package, or another user's to change.
+#[test]
+fn a_package_that_is_there_stays() {
+    let sandbox = application();
+    let whole = built(&sandbox, &[]).0;
+    let path = fs::read_dir(sandbox.path("out")).expect("it is there").flatten().next();
+    let path = path.expect("one was built").path();
+    let is_kept = |args: &[&str]| {
+        let before = path.metadata().expect("it is there").ino();
+        let outcome = sandbox.run(sandbox.deb(args));
+        assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("\nsha256 "), "{}", outcome.stderr);
+        path.metadata().expect("it is there").ino() == before
+    };
+    let is_whole = || fs::read(&path).expect("it is there") == whole;
+    assert!(is_kept(&[]) && is_kept(&["--jobs", "1"]) && is_whole());
+    assert!(!is_kept(&["--no-cache"]) && is_whole());
+    let mut damaged = whole.clone();
+    *damaged.last_mut().expect("it is not empty") ^= 1;
+    fs::write(&path, &damaged).expect("it is ours");
+    assert!(!is_kept(&[]) && is_whole());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("it is ours");
+    assert!(!is_kept(&[]) && is_whole());
+    // Other fields, another compression, another time, other wheels.
+    for args in [["--set", "deb.priority=extra"], ["--compression", "gzip:1"]] {
+        assert!(!is_kept(&args) && !is_whole(), "{args:?}");
+        assert!(!is_kept(&[]) && is_whole(), "{args:?}");
+    }
+    sandbox.wheel(&Wheel::new("rocket", "2.0").file("rocket.py", "X = 'two'\n"));
+    assert!(!is_kept(&[]) && !is_whole());
+    // A link is none of ours.
+    let aside = sandbox.path("aside");
+    fs::rename(&path, &aside).expect("it is ours");
+    std::os::unix::fs::symlink(&aside, &path).expect("it is ours");
+    assert!(!is_kept(&[]) && path.symlink_metadata().expect("it is there").is_file());
 }
 
 #[test]

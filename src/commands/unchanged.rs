@@ -1,0 +1,58 @@
+//! Packages that lie already where they would be written: a build that changes nothing writes nothing.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::artifact::Artifact;
+use crate::cache::digests::{of_program, sha256_of};
+use crate::cache::{Cache, Key, Kind};
+use crate::commands::build::Inputs;
+use crate::commands::format::Format;
+use crate::package::PackageMeta;
+use crate::tree::{Entry, Tree};
+
+/// The key of the package that will be written: all that decides its bytes. `None` when something does that is not
+/// known before, or when nothing is kept.
+pub fn key(
+    format: &dyn Format,
+    (meta, tree): (&PackageMeta, &Tree),
+    inputs: &Inputs,
+) -> Result<Option<Key>> {
+    if inputs.cache.dir().is_none() {
+        return Ok(None);
+    }
+    let (Some(options), Some(program)) = (format.options(inputs), of_program(&inputs.cache)) else {
+        return Ok(None);
+    };
+    let mut parts = vec![program.to_vec(), format.suffix().into(), options.into_bytes()];
+    // What is printed for debugging has every field there is, and every one that will be.
+    parts.push(format!("{meta:?}").into_bytes());
+    for (path, entry) in tree.iter() {
+        parts.push(path.as_str().into());
+        parts.push(describe(entry).with_context(|| format!("cannot read `{path}`"))?);
+    }
+    Ok(Some(Key::new(Kind::Package, &parts)))
+}
+
+/// Everything of an entry.
+fn describe(entry: &Entry) -> std::io::Result<Vec<u8>> {
+    let Entry::File { content, mode, role, origin, mtime } = entry else {
+        return Ok(format!("{entry:?}").into_bytes());
+    };
+    let digest = content.sha256()?;
+    Ok(format!("{mode:o} {role:?} {origin:?} {mtime:?} {digest:?}").into_bytes())
+}
+
+/// The package of `key`, if it is what `path` has.
+pub fn find(cache: &Cache, key: &Key, path: &Path) -> Option<Artifact> {
+    let there = fs::symlink_metadata(path).ok()?;
+    if !there.is_file() || there.permissions().mode() & 0o7777 != 0o644 {
+        return None;
+    }
+    let sha256 = cache.load(key)?.try_into().ok()?;
+    let artifact = Artifact { path: path.to_owned(), size: there.len(), sha256 };
+    (sha256_of(cache, path).ok()? == sha256).then_some(artifact)
+}
