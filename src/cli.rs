@@ -210,6 +210,9 @@ pub struct BuildArgs {
     /// Print what would be built; write nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Say at the end where the time went.
+    #[arg(long)]
+    pub timings: bool,
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,

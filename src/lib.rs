@@ -45,6 +45,7 @@ pub mod summary;
 pub mod systemd;
 pub mod templates;
 pub mod tree;
+pub mod usage;
 pub mod venv;
 pub mod wheel;
 pub mod wheelhouse;

@@ -8,9 +8,11 @@ use mkpkg::commands;
 use mkpkg::error::{BUG, exit_code};
 use mkpkg::exec::yield_to_interrupt;
 use mkpkg::report::Talk;
+use mkpkg::usage::allow_many_files;
 
 fn main() -> ExitCode {
     let cli = Cli::from_arguments();
+    allow_many_files();
     let outcome = catch_unwind(|| {
         let talk = Talk::new(cli.verbosity(), cli.color());
         let result = commands::run(&cli, &talk);

@@ -12,6 +12,7 @@ use terminal_size::{Width, terminal_size_of};
 
 use crate::error::hint;
 use crate::inert::inert_lines;
+use crate::usage::so_far;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +56,7 @@ pub struct Talk {
     is_terminal: bool,
     warnings: RefCell<Vec<String>>,
     timings: RefCell<Vec<Timing>>,
+    start: Instant,
 }
 
 /// How long a stage took.
@@ -64,6 +66,8 @@ pub struct Timing {
     pub stage: &'static str,
     /// Wall-clock time.
     pub duration: Duration,
+    /// Time on processors, with that of programs that were run.
+    pub processors: Duration,
 }
 
 impl Talk {
@@ -77,6 +81,7 @@ impl Talk {
             is_terminal,
             warnings: RefCell::new(Vec::new()),
             timings: RefCell::new(Vec::new()),
+            start: Instant::now(),
         }
     }
 
@@ -87,17 +92,30 @@ impl Talk {
 
     /// Runs `work` as a named stage: shows that it runs, and keeps how long it took.
     pub fn stage<T>(&self, stage: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let start = Instant::now();
+        let (start, used) = (Instant::now(), so_far());
         let bar = self.bar(stage);
         let result = work();
         let duration = start.elapsed();
+        let processors = so_far().processors.saturating_sub(used.processors);
         bar.finish_and_clear();
         if result.is_ok() && self.verbosity >= Verbosity::Normal {
             let time = format!("{:.1} s", duration.as_secs_f64());
             line(&format!("{:>10}  {stage}", self.paint("2", &time)));
         }
-        self.timings.borrow_mut().push(Timing { stage, duration });
+        self.time(Timing { stage, duration, processors });
         result
+    }
+
+    /// Adds to the time of a stage, which may come once for each package.
+    fn time(&self, timing: Timing) {
+        let mut timings = self.timings.borrow_mut();
+        match timings.iter_mut().find(|known| known.stage == timing.stage) {
+            Some(known) => {
+                known.duration += timing.duration;
+                known.processors += timing.processors;
+            }
+            None => timings.push(timing),
+        }
     }
 
     fn bar(&self, stage: &'static str) -> ProgressBar {
@@ -138,9 +156,14 @@ impl Talk {
         self.warnings.borrow().clone()
     }
 
-    /// Stages so far.
+    /// Stages so far, those of the same name together.
     pub fn timings(&self) -> Vec<Timing> {
         self.timings.borrow().clone()
+    }
+
+    /// Wall-clock time since the run began.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// The error that ended the run, and its hint.

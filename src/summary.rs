@@ -1,6 +1,8 @@
 //! The words a build ends with: what was written, what it needs and why, how long it took.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -12,6 +14,7 @@ use crate::document::to_json;
 use crate::package::{PackageMeta, Relation};
 use crate::report::Talk;
 use crate::tree::{Entry, Tree};
+use crate::usage::so_far;
 
 /// The package's path, one line.
 pub fn path(artifact: &Artifact) -> String {
@@ -35,6 +38,30 @@ pub fn say(meta: &PackageMeta, artifact: &Artifact, talk: &Talk) {
         1 => talk.say("1 warning, see above"),
         count => talk.say(&format!("{count} warnings, see above")),
     }
+}
+
+/// Where the time of a run went: of each stage the seconds, its part of all, and how many processors it kept busy.
+pub fn timings(talk: &Talk) -> Vec<String> {
+    let total = talk.elapsed();
+    let row = |duration: Duration, processors: Duration, stage: &str| {
+        let seconds = duration.as_secs_f64();
+        // What took no time at all kept nothing busy.
+        let part = seconds / total.as_secs_f64().max(f64::EPSILON) * 100.0;
+        let busy = processors.as_secs_f64() / seconds.max(f64::EPSILON);
+        format!("{seconds:>9.3} s {part:>5.0} % {busy:>5.1} processors  {stage}")
+    };
+    let stages = talk.timings();
+    let usage = so_far();
+    let (known, used) = stages.iter().fold(<(Duration, Duration)>::default(), |sum, timing| {
+        (sum.0 + timing.duration, sum.1 + timing.processors)
+    });
+    let rest = (total.saturating_sub(known), usage.processors.saturating_sub(used));
+    let mut lines: Vec<_> =
+        stages.iter().map(|one| row(one.duration, one.processors, one.stage)).collect();
+    lines.push(row(rest.0, rest.1, "between them"));
+    lines.push(row(total, usage.processors, "in all"));
+    lines.push(format!("peak memory {}", size(usage.peak)));
+    lines
 }
 
 fn relations(meta: &PackageMeta) -> Vec<String> {
@@ -89,7 +116,10 @@ struct Json<'a> {
     release: &'a str,
     relations: Vec<JsonRelation<'a>>,
     distributions: Vec<JsonDistribution<'a>>,
-    seconds: std::collections::BTreeMap<&'a str, f64>,
+    seconds: BTreeMap<&'a str, f64>,
+    processor_seconds: BTreeMap<&'a str, f64>,
+    total_seconds: f64,
+    peak_memory: u64,
     warnings: Vec<String>,
 }
 
@@ -139,6 +169,12 @@ pub fn json(meta: &PackageMeta, artifact: Option<&Artifact>, talk: &Talk) -> Res
             .iter()
             .map(|timing| (timing.stage, timing.duration.as_secs_f64()))
             .collect(),
+        processor_seconds: timings
+            .iter()
+            .map(|timing| (timing.stage, timing.processors.as_secs_f64()))
+            .collect(),
+        total_seconds: talk.elapsed().as_secs_f64(),
+        peak_memory: so_far().peak,
         warnings: talk.warnings(),
     };
     Ok(format!("{}\n", to_json(&summary)?))

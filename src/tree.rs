@@ -5,6 +5,7 @@
 pub mod content;
 mod merge;
 
+use std::borrow::Borrow;
 use std::collections::btree_map::{Entry as Slot, Iter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -66,9 +67,22 @@ impl PkgPath {
         format!("/{}", self.0)
     }
 
+    /// A number that this path has wherever it is (FNV-1a).
+    pub fn fingerprint(&self) -> u64 {
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        self.0.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+    }
+
     /// The rest of this path below `dir`; `None` when it is not below it.
     pub fn below(&self, dir: &Self) -> Option<&str> {
         self.0.strip_prefix(dir.as_str())?.strip_prefix('/')
+    }
+}
+
+/// Paths are found by their text.
+impl Borrow<str> for PkgPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -248,23 +262,24 @@ impl Tree {
     }
 
     fn insert_parents(&mut self, path: &PkgPath) -> Result<()> {
-        let mut parent = path.parent();
-        while let Some(dir) = parent {
-            match self.entries.get(&dir) {
+        let mut below = path.as_str();
+        while let Some((dir, _)) = below.rsplit_once('/') {
+            match self.entries.get(dir) {
                 Some(Entry::Dir { .. }) => return Ok(()),
                 Some(Entry::File { .. } | Entry::Symlink { .. }) => {
                     let message =
-                        format!("`{path}` cannot be below `{dir}`, which is not a directory");
+                        format!("`{path}` cannot be below `/{dir}`, which is not a directory");
                     return Err(UserError::input(message).into());
                 }
                 None => {
-                    parent = dir.parent();
-                    self.paths += dir.as_str().len();
+                    below = dir;
+                    self.paths += dir.len();
                     if self.paths > MAX_PATHS {
                         let message =
                             format!("its paths have more than {} MiB together", MAX_PATHS >> 20);
                         return Err(UserError::input(message).into());
                     }
+                    let dir = PkgPath(Arc::from(dir));
                     Arc::make_mut(&mut self.entries).insert(dir, Entry::Dir { mode: 0o755 });
                 }
             }

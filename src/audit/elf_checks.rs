@@ -144,7 +144,7 @@ fn twins(Contents { elf, digests, .. }: &Contents) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (soname, paths) in by_name.into_iter().filter(|(_, paths)| paths.len() > 1) {
         let first = digests.get(paths[0]);
-        if let Some(other) = paths[1..].iter().find(|path| digests.get(path) != first) {
+        if let Some(other) = paths[1..].iter().find(|path| digests.get::<PkgPath>(path) != first) {
             let message = format!("`{soname}` is `{}`, too, with other content", other.absolute());
             findings.push(Finding::new("ELF019", paths[0].absolute(), message));
         }

@@ -210,6 +210,9 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
     if let Some(trouble) = inputs.cache.trouble() {
         talk.note(&trouble);
     }
+    if args.timings {
+        summary::timings(talk).iter().for_each(|line| talk.say(line));
+    }
     Ok(())
 }
 

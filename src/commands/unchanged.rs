@@ -42,8 +42,9 @@ fn describe(entry: &Entry) -> std::io::Result<Vec<u8>> {
     let Entry::File { content, mode, role, origin, mtime } = entry else {
         return Ok(format!("{entry:?}").into_bytes());
     };
-    let digest = content.sha256()?;
-    Ok(format!("{mode:o} {role:?} {origin:?} {mtime:?} {digest:?}").into_bytes())
+    let mut text = format!("{mode:o} {role:?} {origin:?} {mtime:?} ").into_bytes();
+    text.extend(content.sha256()?);
+    Ok(text)
 }
 
 /// The package of `key`, if it is what `path` has.

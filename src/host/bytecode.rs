@@ -1,9 +1,9 @@
 //! Byte code for the sources of a package, from the interpreter it is made for or from the cache.
 //!
 //! Reproducible: a file's byte code depends on its content, its final path, and the files compiled before it
-//! in the same process (`marshal` shares references between them). So the files of each distribution are cut into
-//! batches by their order alone, and every batch begins in a process that has compiled nothing. What a distribution's
-//! sources become thus depends on them, their paths and the interpreter, and is kept by a digest of these.
+//! in the same process (`marshal` shares references between them). So the files of each group, such as a distribution, are
+//! cut into batches by their order alone, and every batch begins in a process that has compiled nothing. What the sources
+//! of a group become thus depends on them, their paths and the interpreter, and is kept by a digest of these.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -78,14 +78,14 @@ enum Kept {
     Invalid(String),
 }
 
-/// The sources of one distribution, and what became of them if that is known.
+/// The sources of one group, and what became of them if that is known.
 struct Unit<'a> {
     sources: &'a [Source<'a>],
     keys: Keys,
     outcomes: Option<Vec<Outcome>>,
 }
 
-/// Where the outcomes of a distribution are kept, and where its byte code, one after the other.
+/// Where the outcomes of a group are kept, and where its byte code, one after the other.
 #[derive(Clone, Copy)]
 struct Keys {
     outcomes: Key,
@@ -93,15 +93,15 @@ struct Keys {
 }
 
 impl Compiler<'_> {
-    /// Compiles the sources of each distribution, which must be sorted by path; byte code goes to `spool`.
-    pub fn compile(&self, distributions: &[Vec<Source<'_>>], spool: File) -> Result<Compiled> {
+    /// Compiles the sources of each group, which must be sorted by path; byte code goes to `spool`.
+    pub fn compile(&self, groups: &[&[Source<'_>]], spool: File) -> Result<Compiled> {
         let spool = Arc::new(Spool { file: Arc::new(spool), end: AtomicU64::new(0) });
-        let known = parallel::map(distributions, self.jobs, |sources| {
+        let known = parallel::map(groups, self.jobs, |sources| {
             let keys = keys(self.interpreter, sources)?;
             let outcomes = self.kept(sources, &keys, &spool);
             Ok((keys, outcomes))
         })?;
-        let units = distributions.iter().zip(known);
+        let units = groups.iter().zip(known);
         let units = units.map(|(sources, (keys, outcomes))| Unit { sources, keys, outcomes });
         let mut units: Vec<_> = units.collect();
         self.compile_missing(&mut units, &spool)?;
@@ -242,7 +242,7 @@ fn keys(interpreter: &Interpreter, sources: &[Source<'_>]) -> Result<Keys> {
     Ok(Keys { outcomes: Key::new(Kind::ByteCode, &parts), code })
 }
 
-/// Keeps what became of a distribution. The outcomes come last: who finds them expects the byte code.
+/// Keeps what became of a group. The outcomes come last: who finds them expects the byte code.
 fn keep(cache: &Cache, keys: &Keys, outcomes: &[Outcome]) -> Result<()> {
     cache.keep(&keys.code, &mut Joined { outcomes: outcomes.iter(), now: None });
     let kept: Vec<_> = outcomes.iter().map(Kept::of).collect();

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::segments::item::{Item, fingerprint};
+use crate::segments::item::Item;
 use crate::tree::Entry;
 
 /// How large segments are, in bytes of content: none is cut before it has `least`, and none has more than `most` unless
@@ -29,7 +29,7 @@ pub(super) fn cut(items: &[Item<'_>], epoch: u64) -> Vec<Range<usize>> {
         let Size { least, most, odds } = size(item);
         let is_other = before.is_some_and(|before| (before.mtime < epoch) != (item.mtime < epoch));
         let is_full = len > 0 && len + content_len(item.entry) > most;
-        let is_end = len >= least && fingerprint(item.path).is_multiple_of(odds);
+        let is_end = len >= least && item.path.fingerprint().is_multiple_of(odds);
         if place > start && (is_other || is_full || is_end) {
             segments.push(start..place);
             (start, len) = (place, 0);

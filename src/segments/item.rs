@@ -53,12 +53,6 @@ fn mtimes(tree: &Tree, epoch: u64) -> Vec<u64> {
     times
 }
 
-/// A number that a path has wherever it is (FNV-1a).
-pub fn fingerprint(path: &PkgPath) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    path.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, step)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

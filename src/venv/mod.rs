@@ -210,6 +210,9 @@ fn top_level<'a>(paths: impl Iterator<Item = &'a PkgPath>, site: &PkgPath) -> Ve
 }
 
 fn exclude(tree: &mut Tree, patterns: &[String], prefix: &PkgPath) -> Result<()> {
+    if patterns.is_empty() {
+        return Ok(());
+    }
     let globs = globs(patterns)?;
     tree.retain(|path| path.below(prefix).is_none_or(|below| !globs.is_match(below)));
     Ok(())
@@ -236,30 +239,39 @@ fn compile_tree(
     let is_source = |path: &PkgPath| {
         path.as_str().ends_with(".py") && dirs.iter().any(|dir| path.below(dir).is_some())
     };
-    let mut distributions: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    let mut distributions: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (path, entry) in tree.iter().filter(|(path, _)| is_source(path)) {
-        if let Entry::File { content, origin, .. } = entry {
-            distributions.entry(origin).or_default().push((path, content));
+        if let Entry::File { content, origin, mtime, .. } = entry {
+            let is_settled = mtime.is_some();
+            distributions.entry((origin, is_settled)).or_default().push((path, content));
         }
     }
-    let distributions: Vec<_> = distributions.into_values().collect();
+    let groups = distributions.iter().flat_map(|((_, is_settled), sources)| {
+        sources.split_inclusive(move |(path, _)| {
+            !is_settled && path.fingerprint().is_multiple_of(GROUP)
+        })
+    });
+    let groups: Vec<_> = groups.collect();
     let Request { interpreter, jobs, cache, .. } = *request;
-    Compiler { interpreter, jobs, cache }.compile(&distributions, spool)
+    Compiler { interpreter, jobs, cache }.compile(&groups, spool)
 }
+
+/// Distributions are compiled and kept whole, but for what is made anew with every package: of that, some so many files
+/// at a time, so that a change costs them and not the application.
+const GROUP: u64 = 8;
 
 /// The tree with its byte code, and with RECORD files that list every file that is there.
 fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled) -> Result<Tree> {
     let own = std::sync::Arc::from(OWN);
-    for record in records {
-        let mut record = record;
+    // A wheel may bring byte code of its own, even of another's source: ours takes its place.
+    let pycs = compiled.pycs.iter().flat_map(|pyc| [(&pyc.source, pyc), (&pyc.path, pyc)]);
+    let pycs: BTreeMap<_, _> = pycs.collect();
+    for mut record in records {
         record.files.retain(|path, _| tree.get(path).is_some());
-        // A wheel may bring byte code of its own, even of another's source: ours takes its place.
-        let is_listed = |pyc: &&Pyc| {
-            record.files.contains_key(&pyc.source) || record.files.contains_key(&pyc.path)
-        };
         let line =
             |pyc: &Pyc| (pyc.path.clone(), Digest { sha256: pyc.sha256, len: pyc.content.len() });
-        let lines: Vec<_> = compiled.pycs.iter().filter(is_listed).map(line).collect();
+        let listed = record.files.keys().filter_map(|path| pycs.get(path));
+        let lines: Vec<_> = listed.map(|pyc| line(pyc)).collect();
         let record = record.with(lines);
         if record.files.is_empty() {
             continue;

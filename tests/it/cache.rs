@@ -173,6 +173,29 @@ fn packages_are_the_same_whatever_the_cache_has() {
     assert!(changed == built(&sandbox, &["--no-cache"]) && changed != cold);
 }
 
+/// Of an application's own files those near the one that changed are compiled again.
+#[test]
+fn a_change_costs_its_surroundings() {
+    let sandbox = application();
+    let own = |changed: &str| {
+        let names: Vec<_> = (0..100).map(|number| format!("acme/module{number}.py")).collect();
+        let add = |wheel: Wheel, name: &String| {
+            wheel.file(name, if name.contains("50") { changed } else { "X = 1\n" })
+        };
+        sandbox.wheel(&names.iter().fold(Wheel::acme(), add));
+    };
+    own("X = 2\n");
+    built(&sandbox, &[]);
+    let is_code = |path: &PathBuf| path.display().to_string().contains("/bytecode-");
+    let code = || entries(&sandbox).into_iter().filter(is_code).count();
+    let before = code();
+    own("X = 'changed'\n");
+    let warm = built(&sandbox, &[]);
+    // What became of the sources of one group, and their byte code.
+    assert_eq!((before > 12, code() - before), (true, 2));
+    assert!(warm == built(&sandbox, &["--no-cache"]));
+}
+
 /// What lies there is written again only if it is not the package, or another user's to change.
 #[test]
 fn a_package_that_is_there_stays() {

@@ -97,11 +97,37 @@ fn talk() {
 fn json() {
     let outcome = run(&["--json"]);
     let mut json: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("it is JSON");
-    let seconds = json["seconds"].as_object_mut().expect("seconds are by stage");
-    seconds.values_mut().for_each(|value| *value = 0.into());
-    (json["size"], json["sha256"]) = (0.into(), "X".into());
+    for kind in ["seconds", "processor_seconds"] {
+        let seconds = json[kind].as_object_mut().expect("seconds are by stage");
+        seconds.values_mut().for_each(|value| *value = 0.into());
+    }
+    for number in ["size", "total_seconds", "peak_memory"] {
+        assert!(json[number].as_f64().is_some_and(|number| number > 0.0), "{number}");
+        json[number] = 0.into();
+    }
+    json["sha256"] = "X".into();
     let text = serde_json::to_string_pretty(&json).expect("it was JSON before");
     snapshot::check("json", &(text + "\n"));
+}
+
+/// Every stage is told once, whatever the number of packages, and nothing is left out.
+#[test]
+fn timings() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.run(sandbox.package("build", &["--timings"]));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    let rows = outcome.stderr.lines().filter_map(|line| line.split_once(" processors  "));
+    let second = |row: &str| row.split_whitespace().next().and_then(|first| first.parse().ok());
+    let rows: Vec<(f64, &str)> =
+        rows.map(|(row, stage)| (second(row).expect("it is a number"), stage)).collect();
+    let stages: Vec<_> = rows.iter().map(|(_, stage)| *stage).collect();
+    let (last, stages) = stages.split_last().expect("there are stages");
+    assert_eq!((stages.last(), *last), (Some(&"between them"), "in all"));
+    assert_eq!(stages.iter().filter(|stage| **stage == "written").count(), 1);
+    let (all, parts) = rows.split_last().expect("there are stages");
+    let sum: f64 = parts.iter().map(|(seconds, _)| seconds).sum();
+    assert!((all.0 - sum).abs() < 0.02, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("\npeak memory "), "{}", outcome.stderr);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::backend::rpm::cpio::{self, Form, Member};
 use crate::digest::{Hasher, hex};
 use crate::package::PackageMeta;
 use crate::segments::examined::Examined;
-use crate::segments::item::{Item, fingerprint, items};
+use crate::segments::item::{Item, items};
 use crate::segments::{self, Archive, Means};
 use crate::tree::{Entry, PkgPath, Role, Tree};
 
@@ -179,7 +179,7 @@ impl Archive for Cpio {
         } else {
             // Archives of other tools have a number here that no other file has. This one does not change with the
             // number of files before it.
-            Form::Plain { inode: fingerprint(item.path) as u32, mtime: time(item) }
+            Form::Plain { inode: item.path.fingerprint() as u32, mtime: time(item) }
         };
         let member = Member { form, name: &name, mode: mode(item.entry) };
         let len = size(item.entry);

@@ -43,11 +43,9 @@ impl<'r> Database<'r> {
         let is_wanted =
             |line: &&str| lens.get(line.len()).is_some_and(|some| *some) && wanted.contains(line);
         let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for name in root.names(INFO) {
-            let Some(package) = name.strip_suffix(".list") else { continue };
-            let text = root.text(&format!("{INFO}/{name}")).unwrap_or_default();
+        for (package, text) in root.texts(INFO, ".list") {
             for line in text.lines().filter(is_wanted) {
-                owners.entry(line.to_owned()).or_default().push(package.to_owned());
+                owners.entry(line.to_owned()).or_default().push(package.clone());
             }
         }
         for (from, to, by) in diversions {

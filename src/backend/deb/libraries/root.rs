@@ -94,12 +94,32 @@ impl Root {
 
     /// Names in the directory at `path`, sorted.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
-        let dir = self.real(path).map(|real| self.on_host(&real));
-        let entries = dir.and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten();
+        self.real(path).map_or_else(Vec::new, |dir| self.names_in(&dir))
+    }
+
+    /// Names in the directory at a path without links, sorted.
+    fn names_in(&self, real: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.on_host(real)).into_iter().flatten();
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut names: Vec<_> = names.collect();
         names.sort();
         names
+    }
+
+    /// The texts of all files in the directory at `path` whose names end with `suffix`, by what comes before it, sorted.
+    pub(super) fn texts(&self, path: &str, suffix: &str) -> impl Iterator<Item = (String, String)> {
+        // There may be thousands: links on the way to the directory are followed once.
+        let dir = self.real(path).unwrap_or_default();
+        let names = if dir.is_empty() { Vec::new() } else { self.names_in(&dir) };
+        names.into_iter().filter_map(move |name| {
+            let stem = name.strip_suffix(suffix)?.to_owned();
+            let path = format!("{dir}/{name}");
+            let bytes = match self.file(&path) {
+                Some(file) => fs::read(file).ok()?,
+                None => self.read(&path)?,
+            };
+            Some((stem, String::from_utf8_lossy(&bytes).into_owned()))
+        })
     }
 
     /// The directories libraries are looked for in, in dpkg's order.
