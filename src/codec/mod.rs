@@ -41,6 +41,16 @@ impl Compression {
     pub const XZ: Self = Self::Xz(6);
     /// The level used when only the method is named.
     pub const GZIP: Self = Self::Gzip(9);
+
+    /// The same method at no more than its first levels, for what more time does not make much smaller.
+    #[must_use]
+    pub fn hasty(self) -> Self {
+        match self {
+            Self::Zstd(level) => Self::Zstd(level.min(3)),
+            Self::Xz(level) => Self::Xz(level.min(1)),
+            Self::Gzip(level) => Self::Gzip(level.min(4)),
+        }
+    }
 }
 
 impl FromStr for Compression {
