@@ -4,7 +4,7 @@
 usage: benches/floors.py [--runs N] [--compression zstd:9]
 
 The wheels are collected once, before the clock starts. Each run then times, in this order,
-  mkpkg       `mkpkg deb` with that wheelhouse,
+  mkpkg       `mkpkg deb` with that wheelhouse and an empty cache, which it fills,
   compile     `python3.11 -m compileall -j2` of the tree the package holds, without its byte code,
   compress    `zstd -T2` (or `xz -T2`, `gzip`) of the package's own data.tar,
 so that noise of the machine hits all three. Prints medians, the ratio to the sum of the floors, and peak memory.
@@ -16,59 +16,8 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
-import tempfile
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROJECT = os.path.join(ROOT, "fixtures/projects/yardstick")
-PYTHON = "/usr/bin/python3.11"
-
-
-def run(*command, **options):
-    return subprocess.run(command, check=True, **options)
-
-
-def timed(*command, **options):
-    """Seconds of wall clock, and peak memory in MB, of a command and its children."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, **options)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"{command[0]} failed")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
-
-
-def compressor(compression):
-    method, _, level = compression.partition(":")
-    return {
-        "zstd": ["zstd", "-q", f"-{level or 9}", "-T2", "-c"],
-        "xz": ["xz", f"-{level or 6}", "-T2", "-c"],
-        "gzip": ["gzip", f"-{level or 9}", "-n", "-c"],
-    }[method]
-
-
-def unpack(deb, work):
-    """The package's data.tar, and the tree in it without byte code."""
-    members = run("ar", "t", deb, capture_output=True, text=True).stdout.split()
-    data = next(name for name in members if name.startswith("data.tar"))
-    tool = {"zst": ["zstd", "-dc"], "xz": ["xz", "-dc"], "gz": ["gzip", "-dc"]}[data.rsplit(".", 1)[1]]
-    tar, tree = os.path.join(work, "data.tar"), os.path.join(work, "tree")
-    with open(tar, "wb") as out:
-        packed = subprocess.Popen(["ar", "p", deb, data], stdout=subprocess.PIPE)
-        run(*tool, stdin=packed.stdout, stdout=out)
-    os.mkdir(tree)
-    run("tar", "-C", tree, "-xf", tar, "--exclude=__pycache__", "./opt")
-    return tar, tree
-
-
-def compile_tree(tree):
-    for directory, names, _ in os.walk(tree):
-        if "__pycache__" in names:
-            shutil.rmtree(os.path.join(directory, "__pycache__"))
-    # compileall fails for the files that are not valid Python, and compiles the rest.
-    command = f"{PYTHON} -m compileall -q -j2 --invalidation-mode unchecked-hash {tree} >/dev/null 2>&1; true"
-    return timed("sh", "-c", command)[0]
+from common import YARDSTICK, compile_tree, compressor, mkpkg, room, run, timed, unpack, wheels_of
 
 
 def main():
@@ -76,20 +25,18 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--compression", default="zstd:9")
     options = parser.parse_args()
-    run("cargo", "build", "--release", "--quiet", cwd=ROOT)
-    mkpkg = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release/mkpkg")
-    room = "/dev/shm" if shutil.disk_usage("/dev/shm").free > 3 << 30 else None
-    with tempfile.TemporaryDirectory(dir=room) as work:
-        wheels, out = os.path.join(work, "wheels"), os.path.join(work, "out")
-        lock = os.path.join(PROJECT, "requirements.txt")
-        run(PYTHON, "-m", "pip", "-q", "wheel", "--no-deps", "--require-hashes", "-r", lock, "-w", wheels)
-        build = [mkpkg, "deb", PROJECT, "--quiet", "--wheelhouse", wheels, "-o", out]
+    program = mkpkg()
+    with room(4 << 30) as work:
+        wheels, out, cache = (os.path.join(work, name) for name in ["wheels", "out", "cache"])
+        wheels_of(os.path.join(YARDSTICK, "requirements.txt"), wheels)
+        build = [program, "deb", YARDSTICK, "--quiet", "--wheelhouse", wheels, "-o", out]
         build += ["--compression", options.compression, "--jobs", "2"]
-        environment = {**os.environ, "TMPDIR": work}
+        environment = {**os.environ, "TMPDIR": work, "XDG_CACHE_HOME": cache}
         deb = run(*build, env=environment, capture_output=True, text=True).stdout.strip()
         tar, tree = unpack(deb, work)
         rows = []
         for _ in range(options.runs):
+            shutil.rmtree(cache)
             ours, memory = timed(*build, env=environment, stdout=subprocess.DEVNULL)
             compiling = compile_tree(tree)
             with open(os.path.join(work, "packed"), "wb") as packed:
