@@ -27,9 +27,12 @@ pub struct StageArgs {
     #[arg(long, value_enum, default_value_t = StageFormat::Deb)]
     pub format: StageFormat,
     /// Write the relations into FILE: variables of deb-substvars(5), in which what else is there stays; for an .rpm
-    /// one `Tag: value` a line.
+    /// one `Tag: value` a line, and all of them, those of its scripts, accounts and parts, too.
     #[arg(long, value_name = "FILE")]
     pub relations: Option<PathBuf>,
+    /// Write the list of files into FILE, for `%files -f` of a spec file; for an .rpm only.
+    #[arg(long, value_name = "FILE")]
+    pub files: Option<PathBuf>,
     /// Write the scripts of the package into DIR, by their names in the format.
     #[arg(long, value_name = "DIR")]
     pub scripts: Option<PathBuf>,

@@ -125,8 +125,12 @@ impl Format for Deb {
         deb::parts(meta, tree)
     }
 
-    fn relate(&self, meta: &PackageMeta, before: &str) -> Result<String> {
+    fn relate(&self, (meta, _): (&PackageMeta, &Tree), before: &str) -> Result<String> {
         deb::substvars(meta, before)
+    }
+
+    fn file_list(&self, _: &PackageMeta, _: &Tree) -> Result<String> {
+        Ok(String::new())
     }
 }
 

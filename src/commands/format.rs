@@ -79,7 +79,9 @@ pub trait Format {
         tree: Tree,
     ) -> Result<(Tree, BTreeMap<&'static str, String>)>;
     /// The text of the file another program takes relations from; what was in it `before` and is not ours stays.
-    fn relate(&self, meta: &PackageMeta, before: &str) -> Result<String>;
+    fn relate(&self, package: (&PackageMeta, &Tree), before: &str) -> Result<String>;
+    /// The text of the file another program takes the list of files from; empty where it takes all there are.
+    fn file_list(&self, meta: &PackageMeta, tree: &Tree) -> Result<String>;
     /// Signs what was written, where that is asked for.
     fn sign(&self, _package: &File, _args: &BuildArgs) -> Result<()> {
         Ok(())

@@ -134,8 +134,12 @@ impl Format for Rpm {
         rpm::parts(meta, tree)
     }
 
-    fn relate(&self, meta: &PackageMeta, _: &str) -> Result<String> {
-        Ok(rpm::tags(meta))
+    fn relate(&self, (meta, tree): (&PackageMeta, &Tree), _: &str) -> Result<String> {
+        rpm::tags(meta, tree)
+    }
+
+    fn file_list(&self, meta: &PackageMeta, tree: &Tree) -> Result<String> {
+        rpm::file_list(meta, tree)
     }
 
     fn sign(&self, package: &File, args: &BuildArgs) -> Result<()> {

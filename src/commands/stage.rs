@@ -18,11 +18,16 @@ use crate::package::PackageMeta;
 use crate::report::Talk;
 use crate::tree::Tree;
 
-/// Builds as for a package, and writes its tree, its relations and its scripts.
+/// Builds as for a package, and writes its tree, its relations, its list of files and its scripts.
 pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
-    let format: Box<dyn Format> = match args.format {
-        StageFormat::Deb => Box::new(Deb),
-        StageFormat::Rpm => Box::new(Rpm { signer: None }),
+    let format: Box<dyn Format> = match (args.format, &args.files) {
+        (StageFormat::Deb, None) => Box::new(Deb),
+        (StageFormat::Deb, Some(_)) => {
+            let message = "a .deb has all there is in its directory, and no list of files";
+            let hint = "leave `--files` out, or add `--format rpm`";
+            return Err(UserError::usage(message).hint(hint).into());
+        }
+        (StageFormat::Rpm, _) => Box::new(Rpm { signer: None }),
     };
     refuse_stranger(format.as_ref(), &args.build)?;
     let inputs = inputs(&args.build, talk)?;
@@ -49,7 +54,10 @@ pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
     talk.stage("staged", || layout::write(&tree, dir, inputs.epoch, &keeps))?;
     if let Some(file) = &args.relations {
         let before = if file.exists() { read(file)? } else { String::new() };
-        write(file, &format.relate(&meta, &before)?, 0o644)?;
+        write(file, &format.relate((&meta, &tree), &before)?, 0o644)?;
+    }
+    if let Some(file) = &args.files {
+        write(file, &format.file_list(&meta, &tree)?, 0o644)?;
     }
     if let Some(dir) = &args.scripts {
         fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;

@@ -38,11 +38,16 @@ fn for_an_rpm() {
     let sandbox = Sandbox::new();
     sandbox.file("mkpkg.toml", "[services.main]\nexec = 'acme'\n[rpm]\nadd = ['redis']\n");
     let args = ["--format", "rpm", "-o", "../root", "--relations", "../relations"];
-    let args = [&args[..], &["--scripts", "../scripts"]].concat();
+    let args = [&args[..], &["--scripts", "../scripts", "--files", "../files"]].concat();
     let outcome = sandbox.run(sandbox.package("stage", &args));
     assert_eq!(outcome.code(), 0, "{outcome:?}");
-    let relations = fs::read_to_string(sandbox.path("relations")).expect("it was written");
+    let read = |path: &str| fs::read_to_string(sandbox.path(path)).expect("it was written");
+    let relations = read("relations");
     assert!(relations.contains("Requires: redis\n"), "{relations}");
+    assert!(relations.contains("Requires(postun): coreutils\n"), "{relations}");
+    let files = read("files");
+    assert!(files.contains("%attr(0755,root,root) \"/opt/acme/bin/acme\"\n"), "{files}");
+    assert!(files.contains("%attr(-,root,root) \"/usr/bin/acme\"\n"), "{files}");
     assert!(sandbox.path("scripts/posttrans").is_file());
 }
 
@@ -57,5 +62,8 @@ fn what_cannot_be_staged() {
     let sandbox = Sandbox::new();
     sandbox.file("mkpkg.toml", "layout = 'releases'\n");
     failures.command("two packages", &sandbox, sandbox.package("stage", &args));
+    let sandbox = Sandbox::new();
+    let args = ["-o", "../root", "--files", "../files"];
+    failures.command("a list of files of a .deb", &sandbox, sandbox.package("stage", &args));
     failures.check("bad_stage");
 }

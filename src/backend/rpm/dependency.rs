@@ -16,6 +16,8 @@ pub(super) const INTERPRETER: u32 = 1 << 8;
 const RPMLIB: u32 = 1 << 24;
 /// It stands for configuration files.
 const CONFIG: u32 = 1 << 28;
+/// What rpmbuild finds out by itself.
+pub(super) const WRITTEN_BY_RPMBUILD: u32 = INTERPRETER | RPMLIB | CONFIG;
 
 /// A name, flags and a version; the version is empty when any will do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

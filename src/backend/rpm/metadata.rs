@@ -15,7 +15,7 @@ use crate::backend::rpm::{Options, architecture, isa, scripts, tags, version};
 use crate::codec::Compression;
 use crate::digest::{Hasher, hex, sha256};
 use crate::error::UserError;
-use crate::package::{PackageMeta, RelationKind};
+use crate::package::{Bundled, PackageMeta, RelationKind};
 use crate::pep::{Version, normalize_name};
 
 /// The place and the program a package was built with must not show; these stand for them in every package.
@@ -255,58 +255,73 @@ fn dependencies(
     scriptlets: &[Scriptlet],
     accounts: &[Dependency],
 ) -> Result<Tags> {
+    let mut lists = related(meta, scriptlets, accounts)?;
+    let has_config = payload.files.iter().any(|file| file.flags & CONFIG != 0);
+    let [(_, requires), (_, provides), ..] = &mut lists;
+    provides.extend(own(meta, has_config));
+    if has_config {
+        requires.insert(Dependency::config(meta.name.as_str(), &version::full(meta)));
+    }
+    let features = features(&lists, options.compression, payload.has_large_files());
+    let [(_, requires), ..] = &mut lists;
+    requires.extend(features);
+    Ok(lists.iter().flat_map(|(tags, list)| dependency_tags(*tags, list)).collect())
+}
+
+/// Dependencies of one kind.
+type List = (DependencyTags, BTreeSet<Dependency>);
+
+/// What a package is related to by what is in it, whoever packs it.
+pub(super) fn related(
+    meta: &PackageMeta,
+    scriptlets: &[Scriptlet],
+    accounts: &[Dependency],
+) -> Result<[List; 7]> {
     let of_kind = |kind: RelationKind| -> Result<BTreeSet<Dependency>> {
         let texts = meta.relations.iter().filter(|relation| relation.kind == kind);
         texts.map(|relation| Dependency::parse(&relation.text)).collect()
     };
-    let mut lists = [
-        (tags::REQUIRES, of_kind(RelationKind::Needs)?),
+    let mut requires = of_kind(RelationKind::Needs)?;
+    requires.extend(scriptlets.iter().flat_map(Scriptlet::needs));
+    let mut provides = of_kind(RelationKind::Provides)?;
+    provides.extend(meta.bundled.iter().filter_map(bundled));
+    provides.extend(accounts.iter().cloned());
+    Ok([
+        (tags::REQUIRES, requires),
+        (tags::PROVIDES, provides),
         (tags::RECOMMENDS, of_kind(RelationKind::Recommends)?),
         (tags::SUGGESTS, of_kind(RelationKind::Suggests)?),
         (tags::CONFLICTS, of_kind(RelationKind::Conflicts)?),
         (tags::OBSOLETES, of_kind(RelationKind::Replaces)?),
-        (tags::PROVIDES, of_kind(RelationKind::Provides)?),
         (tags::ORDERED, scripts::order(scriptlets)),
-    ];
-    let has_config = payload.files.iter().any(|file| file.flags & CONFIG != 0);
-    lists[5].1.extend(provides(meta, has_config));
-    lists[5].1.extend(accounts.iter().cloned());
-    lists[0].1.extend(scriptlets.iter().flat_map(Scriptlet::needs));
-    if has_config {
-        lists[0].1.insert(Dependency::config(meta.name.as_str(), &version::full(meta)));
-    }
-    let features = features(&lists, options.compression, payload.has_large_files());
-    lists[0].1.extend(features);
-    Ok(lists.iter().flat_map(|(tags, list)| dependency_tags(*tags, list)).collect())
+    ])
 }
 
-/// What the package answers for: its name, with that of its machine; its configuration; what is bundled.
-fn provides(meta: &PackageMeta, has_config: bool) -> Vec<Dependency> {
+/// What every package answers for: its name, with that of its machine, and its configuration.
+fn own(meta: &PackageMeta, has_config: bool) -> Vec<Dependency> {
     let (name, full) = (meta.name.as_str(), version::full(meta));
-    let mut provides = vec![Dependency::exact(name, &full)];
+    let mut own = vec![Dependency::exact(name, &full)];
     if let Some(isa) = isa(meta.machine) {
-        provides.push(Dependency::exact(&format!("{name}({isa})"), &full));
+        own.push(Dependency::exact(&format!("{name}({isa})"), &full));
     }
     if has_config {
-        provides.push(Dependency::config(name, &full));
+        own.push(Dependency::config(name, &full));
     }
-    for bundled in &meta.bundled {
-        let Ok(name) = normalize_name(&bundled.name) else { continue };
-        let name = format!("bundled(python3dist({name}))");
-        provides.push(match bundled.version.parse::<Version>() {
-            Ok(version) => Dependency::exact(&name, &version::with_epoch(&version)),
-            Err(_) => Dependency::any(&name),
-        });
-    }
-    provides
+    own
+}
+
+/// What tells that a distribution is inside.
+fn bundled(bundled: &Bundled) -> Option<Dependency> {
+    let name = normalize_name(&bundled.name).ok()?;
+    let name = format!("bundled(python3dist({name}))");
+    Some(match bundled.version.parse::<Version>() {
+        Ok(version) => Dependency::exact(&name, &version::with_epoch(&version)),
+        Err(_) => Dependency::any(&name),
+    })
 }
 
 /// What rpm itself must be able to do.
-fn features(
-    lists: &[(DependencyTags, BTreeSet<Dependency>)],
-    compression: Compression,
-    has_large_files: bool,
-) -> Vec<Dependency> {
+fn features(lists: &[List], compression: Compression, has_large_files: bool) -> Vec<Dependency> {
     let has = |is_it: fn(&Dependency) -> bool| lists.iter().any(|(_, list)| list.iter().any(is_it));
     let (is_zstd, is_xz) = match compression {
         Compression::Zstd(_) => (true, false),

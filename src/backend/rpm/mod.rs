@@ -21,6 +21,7 @@ mod relations;
 mod scripts;
 mod sign;
 mod simplify;
+mod spec;
 mod tags;
 mod version;
 
@@ -152,10 +153,8 @@ pub fn write(
     let tree = docs::with_docs(meta, tree)?;
     contents::check(&meta.prefix, &tree)?;
     let accounts = accounts::provided(&tree)?;
-    let licences = meta.bundled.iter().flat_map(|bundled| bundled.licence_files.iter().cloned());
-    let licences = licences.chain([docs::copyright_path(meta)?]).collect();
     let Options { compression, threads } = *options;
-    let marks = Marks { meta, licences };
+    let marks = marks(meta)?;
     let means = Means { compression, jobs: threads, cache };
     let (payload, packed) = payload::write(&tree, &marks, &means, spool)?;
     let header = metadata::header(meta, options, &payload, &accounts)?;
@@ -180,22 +179,21 @@ pub fn parts(meta: &PackageMeta, tree: Tree) -> Result<(Tree, BTreeMap<&'static 
     Ok((tree, scripts.into_iter().map(|one| (one.phase.name(), one.text + "\n")).collect()))
 }
 
-/// The relations of a package as a spec file has them, one a line.
-pub fn tags(meta: &PackageMeta) -> String {
-    let line = |one: &Relation| format!("{}: {}\n", tag(one.kind), one.text);
-    meta.relations.iter().map(line).collect()
+/// What sets files of a package apart.
+fn marks(meta: &PackageMeta) -> Result<Marks<'_>> {
+    let licences = meta.bundled.iter().flat_map(|bundled| bundled.licence_files.iter().cloned());
+    let licences = licences.chain([docs::copyright_path(meta)?]).collect();
+    Ok(Marks { meta, licences })
 }
 
-/// What a spec file calls a kind of relation.
-fn tag(kind: RelationKind) -> &'static str {
-    match kind {
-        RelationKind::Needs => "Requires",
-        RelationKind::Recommends => "Recommends",
-        RelationKind::Suggests => "Suggests",
-        RelationKind::Conflicts => "Conflicts",
-        RelationKind::Replaces => "Obsoletes",
-        RelationKind::Provides => "Provides",
-    }
+/// The relations of a package with this tree as a spec file has them, one a line.
+pub fn tags(meta: &PackageMeta, tree: &Tree) -> Result<String> {
+    spec::relations(meta, tree)
+}
+
+/// The files of a package with this tree, as a file for `%files -f` has them.
+pub fn file_list(meta: &PackageMeta, tree: &Tree) -> Result<String> {
+    Ok(spec::files(tree, &marks(meta)?))
 }
 
 /// The relations a package declares, each with the tag it stands in as its reason.

@@ -21,7 +21,7 @@ pub(super) const DOC: u32 = 1 << 1;
 /// An administrator's version of a configuration file stays where it is.
 const NO_REPLACE: u32 = 1 << 4;
 pub(super) const GHOST: u32 = 1 << 6;
-const LICENCE: u32 = 1 << 7;
+pub(super) const LICENCE: u32 = 1 << 7;
 
 pub(super) const TYPE: u32 = 0o170_000;
 pub(super) const FILE: u32 = 0o100_000;
@@ -213,14 +213,16 @@ fn color(start: &[u8]) -> u8 {
 }
 
 impl Marks<'_> {
-    fn owns(&self, path: &PkgPath, entry: &Entry) -> bool {
+    /// Whether the package has it in its list, as all but directories of others.
+    pub(super) fn owns(&self, path: &PkgPath, entry: &Entry) -> bool {
         match entry {
             Entry::Dir { .. } => owns_dir(&self.meta.prefix, path),
             Entry::File { .. } | Entry::Symlink { .. } => true,
         }
     }
 
-    fn flags(&self, path: &PkgPath, entry: &Entry) -> u32 {
+    /// Configuration, documentation, licence.
+    pub(super) fn flags(&self, path: &PkgPath, entry: &Entry) -> u32 {
         let licence = if self.licences.contains(path) { LICENCE } else { 0 };
         let place = if is_documentation(path) { DOC | licence } else { licence };
         match entry {
