@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use crate::tree::content::Content;
 use crate::tree::{Entry, PkgPath, Tree};
 
-/// Writes `tree` below `dir`; files without a time of their own are of `epoch`. Where something lies at a path that
-/// `keeps` says yes to, it stays.
+/// Writes `tree` below `dir`; files without a time of their own, or of a later one, are of `epoch`. Where something lies
+/// at a path that `keeps` says yes to, it stays.
 pub fn write(tree: &Tree, dir: &Path, epoch: u64, keeps: &impl Fn(&PkgPath) -> bool) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
     for (path, entry) in tree.iter() {
@@ -29,7 +29,7 @@ pub fn write(tree: &Tree, dir: &Path, epoch: u64, keeps: &impl Fn(&PkgPath) -> b
                 clear(&at, is_there).and_then(|()| symlink(target, &at)).with_context(fault)?;
             }
             Entry::File { content, mode, mtime, .. } => {
-                let made = Duration::from_secs(mtime.unwrap_or(epoch));
+                let made = Duration::from_secs(mtime.unwrap_or(epoch).min(epoch));
                 clear(&at, is_there)
                     .and_then(|()| make_file(&at, content, *mode, made))
                     .with_context(fault)?;
@@ -77,6 +77,7 @@ mod tests {
         let origin = Arc::from("acme 1.0");
         let file = |text: &str, mode| Entry::file(Content::bytes(text), mode, &origin);
         tree.insert(path("opt/acme/run"), file("new", 0o755).made_at(Some(1_000))).unwrap();
+        tree.insert(path("opt/acme/late"), file("new", 0o644).made_at(Some(3_000))).unwrap();
         tree.insert(path("opt/acme/kept"), file("new", 0o644)).unwrap();
         tree.insert(path("var/lib/acme"), Entry::Dir { mode: 0o1777 }).unwrap();
         let link = || Entry::Symlink { target: "/opt/acme/run".to_owned() };
@@ -88,6 +89,7 @@ mod tests {
             let run = fs::metadata(at("opt/acme/run")).unwrap();
             assert_eq!((run.permissions().mode() & 0o7777, run.mtime()), (0o755, 1_000));
             assert_eq!(fs::read_to_string(at("opt/acme/run")).unwrap(), "new");
+            assert_eq!(fs::metadata(at("opt/acme/late")).unwrap().mtime(), 2_000);
             let kept = fs::read_to_string(at("opt/acme/kept")).unwrap();
             assert_eq!(kept, if round == 0 { "new" } else { "old" });
             let state = fs::metadata(at("var/lib/acme")).unwrap();
