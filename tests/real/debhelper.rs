@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::migrate::PACKAGES;
+use crate::own;
 use crate::tools::{namespaced, ready, repository, root};
 
 #[test]
@@ -51,12 +52,13 @@ fn one_line_of_rules_packages_the_yardstick() -> Result<()> {
 
 /// Takes a project through `debhelper.sh`; once its package is there, `command` must print `prints`.
 fn same(test: &str, project: &Path, name: &str, (command, prints): (&str, &str)) -> Result<()> {
-    if !ready(test, &["unshare", "mmdebstrap", "apt-get", "dpkg-deb", "dpkg-parsechangelog"])? {
+    let programs = ["unshare", "mmdebstrap", "apt-get", "dpkg-parsechangelog"];
+    if !ready(test, &[&own::PROGRAMS[..], &programs].concat())? {
         return Ok(());
     }
     let mut script = namespaced(repository().join("tests/real/debhelper.sh"));
-    script.arg(root("bookworm", &PACKAGES)?).arg(env!("CARGO_BIN_EXE_mkpkg"));
-    script.arg(repository().join("debhelper")).arg(project).args([name, command, prints]);
+    script.arg(root("bookworm", &PACKAGES)?).arg(own::package()?);
+    script.arg(project).args([name, command, prints]);
     let output = script.output().with_context(|| name.to_owned())?;
     let told = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {

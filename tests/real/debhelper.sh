@@ -2,24 +2,23 @@
 # debhelper with mkpkg: builds a project with dpkg-buildpackage and with mkpkg alone in a copy of a root file system, compares
 # both packages, and installs, runs and purges the first.
 #
-#   debhelper.sh ROOT MKPKG ADDON PROJECT NAME COMMAND PRINTS
+#   debhelper.sh ROOT OWN PROJECT NAME COMMAND PRINTS
 #
 # Of a PROJECT with a recipe of dh-virtualenv, the words of the recipe are changed for debhelper, and it is imported for mkpkg
 # alone; then what is compared are the environment, the commands, and that no relation is lost.
 #
 # Runs as root in a mount and process namespace of its own (debhelper.rs starts it so). ROOT has debhelper and is only read.
-# ADDON is the directory of dh_mkpkg and its sequence. COMMAND must print PRINTS once the package NAME is installed. Exit
-# status: 0 all is well, 1 it is not, 2 this script, the network, or a build.
+# OWN is the Debian package of mkpkg. COMMAND must print PRINTS once the package NAME is installed. Exit status: 0 all is
+# well, 1 it is not, 2 this script, the network, or a build.
 set -euo pipefail
 trap 'echo "debhelper.sh: line $LINENO failed" >&2; exit 2' ERR
-base=$1 mkpkg=$2 addon=$3 project=$4 name=$5 command=$6 prints=$7
+base=$1 own=$2 project=$3 name=$4 command=$5 prints=$6
 
 # shellcheck source=tests/real/copy.sh
 . "$(dirname "$0")/copy.sh"
 make_copy "$base"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-install -m 0755 "$mkpkg" "$addon/dh_mkpkg" "$root/usr/bin/"
-install -m 0644 "$addon/mkpkg.pm" "$root/usr/share/perl5/Debian/Debhelper/Sequence/"
+cp "$own" "$root/tmp/mkpkg.deb"
 cp -R "$project" "$root/srv/dh"
 cp -R "$project" "$root/srv/alone"
 prepare='rm -r debian' parts=(.)
@@ -45,7 +44,8 @@ environment+=(DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1 MKPKG_CO
 
 # --- both packages ---------------------------------------------------------------------------------------------------
 step update inside apt-get -q update
-step dh inside "${environment[@]}" bash -c 'cd /srv/dh && dpkg-buildpackage -d -b -us -uc'
+step 'installing mkpkg' inside dpkg --force-unsafe-io -i /tmp/mkpkg.deb
+step dh inside "${environment[@]}" bash -c 'cd /srv/dh && dpkg-buildpackage -b -us -uc'
 if [ "${parts[0]}" = . ] && grep -E '^dpkg-gencontrol: warning' <<<"$log"; then fault 'dpkg-gencontrol warns'; fi
 dh=$(find "$root/srv" -maxdepth 1 -name '*.deb')
 [ "$(wc -l <<<"$dh")" = 1 ] || fault 'one package was expected' "$dh"

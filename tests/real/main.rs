@@ -19,6 +19,7 @@ mod lint;
 mod loads;
 mod migrate;
 mod native;
+mod own;
 mod previous;
 mod pypi;
 mod releases;
