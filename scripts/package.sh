@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes the Debian package of mkpkg itself: the program, its manual and completions, and the add-on of debhelper.
-# Prints the path.
+# Makes the Debian package of mkpkg itself: the program, its manual and completions, the add-on of debhelper and the macros
+# for rpmbuild. Prints the path.
 #
 #   scripts/package.sh [DIR]                  packs target/release/mkpkg into DIR, by default dist/
 #   PROGRAM=FILE scripts/package.sh [DIR]     packs another program
@@ -44,10 +44,14 @@ put 0644 usr/share/perl5/Debian/Debhelper/Sequence/mkpkg.pm debhelper/mkpkg.pm
 pod2man --section=1 --center=mkpkg --release="$version" --utf8 --date="$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)" debhelper/dh_mkpkg |
     packed | put 0644 usr/share/man/man1/dh_mkpkg.1.gz
 
+put 0644 usr/lib/rpm/macros.d/macros.mkpkg rpm/macros.mkpkg
+put 0644 usr/lib/rpm/fileattrs/mkpkg.attr rpm/mkpkg.attr
+put 0755 usr/lib/rpm/mkpkg-rpm rpm/mkpkg-rpm
+
 for document in README.md docs/*.md docs/rpmlintrc; do
     put 0644 "usr/share/doc/mkpkg/$document" "$document"
 done
-find debian-example -type f | LC_ALL=C sort | while read -r file; do
+find debian-example rpm-example -type f | LC_ALL=C sort | while read -r file; do
     put "$([ -x "$file" ] && echo 0755 || echo 0644)" "usr/share/doc/mkpkg/examples/$file" "$file"
 done
 packed <CHANGELOG.md | put 0644 usr/share/doc/mkpkg/changelog.gz
@@ -98,7 +102,7 @@ Maintainer: $maintainer
 Installed-Size: $size
 Depends: $libraries
 Recommends: python3, python3-pip
-Suggests: debhelper
+Suggests: debhelper, rpm
 Provides: dh-sequence-mkpkg
 Section: devel
 Priority: optional
@@ -108,7 +112,8 @@ Description: $(sed -n 's/^description = "Turn \(.*\)"/turn \1/p' Cargo.toml)
  in a virtual environment. Relations to the interpreter and to the packages with
  the libraries are derived.
  .
- This package has the add-on "mkpkg" of debhelper, too.
+ This package has the add-on "mkpkg" of debhelper, and macros for spec files of
+ rpmbuild, too.
 END
 (cd "$root" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) | put 0644 DEBIAN/md5sums
 find "$work/debian/mkpkg" -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

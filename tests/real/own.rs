@@ -50,6 +50,9 @@ fn all_parts_are_in_it() -> Result<()> {
     for path in [
         "usr/bin/mkpkg",
         "usr/bin/dh_mkpkg",
+        "usr/lib/rpm/fileattrs/mkpkg.attr",
+        "usr/lib/rpm/macros.d/macros.mkpkg",
+        "usr/lib/rpm/mkpkg-rpm",
         "usr/share/bash-completion/completions/mkpkg",
         "usr/share/man/man1/dh_mkpkg.1.gz",
         "usr/share/man/man1/mkpkg.1.gz",
@@ -57,7 +60,7 @@ fn all_parts_are_in_it() -> Result<()> {
     ] {
         let line = listed.lines().find(|line| line.ends_with(&format!(" ./{path}")));
         let mode = line.with_context(|| format!("{path} is not in it"))?.split(' ').next();
-        let is_program = path.contains("/bin/");
+        let is_program = path.contains("/bin/") || path.ends_with("mkpkg-rpm");
         let expected = if is_program { "-rwxr-xr-x" } else { "-rw-r--r--" };
         ensure!(mode == Some(expected), "{path}: {mode:?}");
     }

@@ -3,6 +3,7 @@
 mod applications;
 mod limits;
 pub(crate) mod lint;
+mod macros;
 mod readers;
 mod sample;
 mod scripts;

@@ -253,4 +253,5 @@ def main():
     sys.exit(bool(different))
 
 
-main()
+if __name__ == "__main__":
+    main()
