@@ -1,4 +1,4 @@
-//! Runs `debhelper.sh`: packages that debhelper makes with `dh $@ --with mkpkg` are those mkpkg makes alone.
+//! Runs `debhelper.sh` and `pair.sh`: packages that debhelper makes with `dh $@ --with mkpkg` are those mkpkg makes alone.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::migrate::PACKAGES;
 use crate::own;
-use crate::tools::{namespaced, ready, repository, root};
+use crate::tools::{namespaced, output, ready, repository, root};
 
 #[test]
 fn debhelper_makes_the_package_mkpkg_makes() -> Result<()> {
@@ -50,10 +50,25 @@ fn one_line_of_rules_packages_the_yardstick() -> Result<()> {
     same(test, dir, "yardstick", (command, "1.0"))
 }
 
+/// Options that choose packages, `DEB_BUILD_OPTIONS` and `DH_VERBOSE` mean to `dh_mkpkg` what they mean to debhelper.
+#[test]
+fn two_packages_of_one_source() -> Result<()> {
+    if !is_ready("two_packages_of_one_source")? {
+        return Ok(());
+    }
+    let mut script = namespaced(repository().join("tests/real/pair.sh"));
+    script.arg(root("bookworm", &PACKAGES)?).arg(own::package()?);
+    output(script.arg(repository().join("fixtures/debian/pair"))).map(drop)
+}
+
+fn is_ready(test: &str) -> Result<bool> {
+    let programs = ["unshare", "mmdebstrap", "apt-get", "dpkg-parsechangelog"];
+    ready(test, &[&own::PROGRAMS[..], &programs].concat())
+}
+
 /// Takes a project through `debhelper.sh`; once its package is there, `command` must print `prints`.
 fn same(test: &str, project: &Path, name: &str, (command, prints): (&str, &str)) -> Result<()> {
-    let programs = ["unshare", "mmdebstrap", "apt-get", "dpkg-parsechangelog"];
-    if !ready(test, &[&own::PROGRAMS[..], &programs].concat())? {
+    if !is_ready(test)? {
         return Ok(());
     }
     let mut script = namespaced(repository().join("tests/real/debhelper.sh"));
