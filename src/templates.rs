@@ -11,10 +11,11 @@ use handlebars::{
 };
 use serde::Serialize;
 
-/// Parts that scripts of both formats share, by the name a template has for them: `{{> checks}}`.
-const PARTS: [(&str, &str); 2] = [
+/// Parts that several scripts share, by the name a template has for them: `{{> checks}}`.
+const PARTS: [(&str, &str); 3] = [
     ("checks", include_str!("../templates/checks.hbs")),
     ("snippets", include_str!("../templates/snippets.hbs")),
+    ("strays", include_str!("../templates/deb/strays.hbs")),
 ];
 
 /// Fills a template of HTML: every value is escaped, unless the template says otherwise.

@@ -103,7 +103,7 @@ fn the_application_needs_its_release_and_the_release_all_else() {
         let scripts = package["scripts"].as_object().expect("scripts are a table");
         scripts.keys().cloned().collect::<Vec<_>>().join(" ")
     };
-    assert!(scripts(&release).contains("postinst prerm"), "{}", scripts(&release));
+    assert!(scripts(&release).contains("postinst preinst prerm"), "{}", scripts(&release));
     assert!(scripts(&application).contains("postinst postrm prerm"), "{}", scripts(&application));
 
     let (release, application) = ("acme-1-1.0-1.0-1.noarch.rpm", "acme-1.0-1.noarch.rpm");

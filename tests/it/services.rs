@@ -151,7 +151,7 @@ fn of_an_rpm() {
 fn of_nothing() {
     let sandbox = Sandbox::new();
     let package = open(&sandbox, "deb");
-    assert_eq!(package.scripts.keys().collect::<Vec<_>>(), ["md5sums", "prerm"]);
+    assert_eq!(package.scripts.keys().collect::<Vec<_>>(), ["md5sums", "preinst", "prerm"]);
     let outside = package.tree.files().filter(|(path, ..)| !path.as_str().starts_with("opt/"));
     let outside: Vec<_> = outside.map(|(path, ..)| path.as_str().to_owned()).collect();
     assert!(outside.iter().all(|path| path.starts_with("usr/share/")), "{outside:?}");

@@ -18,7 +18,8 @@ use crate::tree::PkgPath;
 const PREINST: &str = include_str!("../../../templates/deb/preinst.hbs");
 const POSTINST: &str = include_str!("../../../templates/deb/postinst.hbs");
 /// Python writes byte code beside its sources, dpkg does not know of it, and would leave the directories behind.
-/// After `prerm` it is too late: dpkg removes directories before it calls `postrm`.
+/// After `prerm` it is too late: dpkg removes directories before it calls `postrm`. In an upgrade `prerm` is that of the
+/// version before, which may be of dh-virtualenv and do nothing: then `preinst` does it.
 const PRERM: &str = include_str!("../../../templates/deb/prerm.hbs");
 const POSTRM: &str = include_str!("../../../templates/deb/postrm.hbs");
 
@@ -96,7 +97,7 @@ pub(super) fn scripts(meta: &PackageMeta) -> Result<BTreeMap<&'static str, Strin
             "preinst",
             PREINST,
             &[Moment::BeforeInstall, Moment::BeforeUpgrade][..],
-            has_moves || has_sockets,
+            has_moves || has_sockets || meta.has_code(),
         ),
         (
             "postinst",
@@ -298,9 +299,10 @@ mod tests {
             Ok(scripts) => {
                 assert!(is_good, "{prefix}");
                 let prerm = &scripts["prerm"];
-                assert!(prerm.contains(&format!("prefix='{}'\n", prefix.trim_start_matches('/'))));
+                let call = format!("remove_stray_byte_code '{}'\n", prefix.trim_start_matches('/'));
+                assert!(prerm.contains(&call));
                 assert!(prerm.contains("package='acme-web'\n"));
-                assert_eq!(scripts.len(), 1);
+                assert_eq!(scripts.into_keys().collect::<Vec<_>>(), ["preinst", "prerm"]);
             }
             Err(error) => assert!(!is_good && exit_code(&error) == 2, "{error:#}"),
         }
@@ -351,9 +353,9 @@ mod tests {
             "running 'acme-web-worker@*.service' | xargs -r -d '\\n' deb-systemd-invoke stop >/dev/null || true",
             "remove)",
             "stop_units",
-            "remove_stray_byte_code",
+            "remove_stray_byte_code 'opt/acme-web'",
             "upgrade)",
-            "remove_stray_byte_code",
+            "remove_stray_byte_code 'opt/acme-web'",
         ];
         let snippets = BTreeMap::from([(Moment::BeforeRemove, "bye".to_owned())]);
         let lifecycle = Lifecycle { units: units(), snippets, ..Lifecycle::default() };
@@ -507,6 +509,40 @@ mod tests {
         assert_eq!(application.into_keys().collect::<Vec<_>>(), ["postinst"]);
     }
 
+    /// The version before lies elsewhere, a directory of it was moved, and its scripts clear nothing.
+    #[test]
+    fn what_is_beside_an_environment_goes_with_it() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path();
+        let moved = "srv/old/lib/__pycache__";
+        for path in ["opt/venvs", moved, "srv/old/lib/gone/__pycache__", "srv/old/bin"] {
+            fs::create_dir_all(dir.join(path)).unwrap();
+        }
+        std::os::unix::fs::symlink("../../srv/old", dir.join("opt/venvs/old")).unwrap();
+        let kept = ["lib/__pycache__/own.pyc", "lib/notes.txt", "lib/settings.pyc", "bin/python3"];
+        let gone = [
+            "lib/__pycache__/a.pyc",
+            "lib/gone/__pycache__/b.pyc.123",
+            "bin/python3,orig",
+            "bin/python3.11,orig",
+        ];
+        for file in kept.iter().chain(&gone) {
+            fs::write(dir.join("srv/old").join(file), "").unwrap();
+        }
+        let owned = "/opt\\n/opt/venvs/old/pyvenv.cfg\\n/opt/venvs/old/lib/__pycache__/own.pyc";
+        let shown = format!("query() {{ printf '{owned}\\n'; }}\nalias dpkg-query=query\n");
+        let scripts = scripts(&meta()).unwrap();
+        run(dir, &format!("{shown}{}", scripts["preinst"]), &["install"]);
+        assert!(dir.join("srv/old/bin/python3,orig").exists());
+        run(dir, &format!("{shown}{}", scripts["preinst"]), &["upgrade", "1.0"]);
+        for file in kept {
+            assert!(dir.join("srv/old").join(file).exists(), "{file}");
+        }
+        for file in gone.iter().chain(&["lib/gone/__pycache__"]) {
+            assert!(!dir.join("srv/old").join(file).exists(), "{file}");
+        }
+    }
+
     #[test]
     fn there_is_no_script_without_work() {
         let names = |lifecycle| scripts(&with(lifecycle)).unwrap().into_keys().collect::<Vec<_>>();
@@ -514,11 +550,11 @@ mod tests {
             snippets: BTreeMap::from([(at, "x".to_owned())]),
             ..Lifecycle::default()
         };
-        assert_eq!(names(snippet(Moment::BeforeUpgrade)), ["preinst", "prerm"]);
-        assert_eq!(names(snippet(Moment::BeforeRemove)), ["prerm"]);
-        assert_eq!(names(snippet(Moment::AfterRemove)), ["postrm", "prerm"]);
+        assert_eq!(names(snippet(Moment::BeforeRemove)), ["preinst", "prerm"]);
+        assert_eq!(names(snippet(Moment::AfterRemove)), ["postrm", "preinst", "prerm"]);
         let checks = vec!["true".to_owned()];
-        assert_eq!(names(Lifecycle { checks, ..Lifecycle::default() }), ["postinst", "prerm"]);
+        let found = names(Lifecycle { checks, ..Lifecycle::default() });
+        assert_eq!(found, ["postinst", "preinst", "prerm"]);
         let all = names(Lifecycle { units: units(), ..Lifecycle::default() });
         assert_eq!(all, ["postinst", "postrm", "preinst", "prerm"]);
     }
