@@ -227,8 +227,9 @@ impl Made {
         } else {
             Activation::Unit
         };
-        // A job that runs is left to its end.
-        let restarts = service.restart_on_upgrade && service.timer.is_none();
+        // A job that runs is left to its end; what starts at boot, too, is none.
+        let is_job = service.timer.is_some() && !has_install;
+        let restarts = service.restart_on_upgrade && !is_job;
         let on_upgrade = if restarts { OnUpgrade::Restart } else { OnUpgrade::Keep };
         self.services.push(Unit { name, activation, on_upgrade });
         Ok(())

@@ -43,6 +43,7 @@ exec = "acme work %i"
 
 [services.own]
 unit = "packaging/own.service"
+timer = { on-calendar = "daily" }
 
 [user]
 name = "acme-web"
