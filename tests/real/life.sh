@@ -26,10 +26,11 @@ apt() {
     guest apt-get -q -y --no-install-recommends --allow-downgrades "${options[@]}" "$@" 2>&1
 }
 options=()
+expected='warning: downgrading' # a pattern of what apt may complain of
 change() {
     local log
     log=$(apt "$@") || { fault "apt $*" "$log"; guest dpkg --configure -a >/dev/null 2>&1 || true; }
-    log=$(grep -av 'warning: downgrading' <<<"$log")
+    log=$(grep -avE "$expected" <<<"$log")
     if grep -aE '[Ww]arning|[Tt]raceback|Failed to |No such file|not found' <<<"$log" >/dev/null; then fault "apt $* complains" "$log"; fi
 }
 move_to() { change install "/srv/$1.deb"; }
@@ -104,11 +105,12 @@ snapshot() {
         -o -type d -printf '%P\t%y %m %u:%g\n' -o -type f -printf '%P\t%y %m %u:%g %s %T@\n' -o -printf '%P\t%y %u:%g %l\n' |
         grep -avE "^($(IFS='|'; echo "${ignored[*]}"))" | LC_ALL=C sort
 }
+# nothing_left [ACCOUNT...]: as it was before all, but for these accounts
 nothing_left() {
     local left
     snapshot >"$scratch/after"
     left=$(diff --unchanged-line-format= --old-line-format='was: /%L' --new-line-format='is:  /%L' "$scratch/before" "$scratch/after" || true)
     [ -z "$left" ] || fault 'the file system differs from before' "$left"
     left=$(comm -13 <(echo "$accounts") <(guest cut -d: -f1 /etc/passwd | sort) | xargs)
-    is 'accounts that stay' "$left" acme-notes
+    is 'accounts that stay' "$left" "${*:-acme-notes}"
 }
