@@ -1,9 +1,9 @@
 //! The files of debhelper: what each helper installs, and where (their man pages tell).
 
 use crate::import::draft::Draft;
-use crate::import::kinds::{ASKED, COMMON, LEFT, PLACED, kind};
+use crate::import::kinds::{ASKED, LEFT, PLACED, kind};
 use crate::import::units::UnitFile;
-use crate::import::{Found, Package, scripts, units};
+use crate::import::{Found, Package, debhelper, scripts, strangers, units};
 use crate::venv::files::place;
 
 /// A file of the folder that belongs to the package: its path there, the name that `--name` would have, its kind.
@@ -23,10 +23,13 @@ pub(super) fn carry(of: &Package<'_>, packages: &[&str], draft: &mut Draft) {
                 units.push(unit(of, &path, (name, kind), found));
             }
             Some((name, kind)) => one(of, (path, name, kind, found), draft),
-            None => unknown(of, file, found, draft),
+            None => strangers::file(of, file, found, draft),
         }
     }
     units::carry(of, &units, draft);
+    if of.is_first {
+        strangers::directories(of, draft);
+    }
 }
 
 /// What follows the package in the name of a file that is its own; of the first package, all of it.
@@ -61,11 +64,12 @@ fn unit<'a>(
 fn one(of: &Package<'_>, (path, name, kind, found): Own<'_>, draft: &mut Draft) {
     let from = format!("`{path}`");
     if let Some((_, dir, mode, role)) = PLACED.iter().find(|(known, ..)| *known == kind) {
+        if let Some(todo) = debhelper::leaves_out(of, kind, name.as_deref()) {
+            draft.ask(&path, &todo);
+        }
         let mut name = name.unwrap_or_else(|| of.name.to_owned());
         if kind.starts_with("cron.") {
-            // cron passes over files with other signs in their names, so dh_installcron replaces them.
-            let is_plain = |at: char| at.is_ascii_alphanumeric() || matches!(at, '-' | '_');
-            name = name.replace(|at| !is_plain(at), "_");
+            name = cron_name(&path, name, dir, draft);
         }
         let end = if dir.ends_with("s.d/") && dir.starts_with("/usr/lib") { ".conf" } else { "" };
         install(of, (&path, &format!("{dir}{name}{end}")), (mode, role), &from, draft);
@@ -85,6 +89,20 @@ fn one(of: &Package<'_>, (path, name, kind, found): Own<'_>, draft: &mut Draft) 
         return;
     }
     lists(of, (path, name, kind, found), draft);
+}
+
+/// cron passes over files with other signs in their names, so such are replaced (Debian Policy 9.5). debhelper does not.
+fn cron_name(path: &str, name: String, dir: &str, draft: &mut Draft) -> String {
+    let is_plain = |at: char| at.is_ascii_alphanumeric() || matches!(at, '-' | '_');
+    let plain = name.replace(|at| !is_plain(at), "_");
+    if plain != name {
+        let todo = format!(
+            "debhelper installs `{dir}{name}`, which cron passes over: `{dir}{plain}` is run; hosts keep the other \
+             file, which does nothing"
+        );
+        draft.ask(path, &todo);
+    }
+    plain
 }
 
 /// Files with a line for each thing.
@@ -176,7 +194,7 @@ fn copy(
 }
 
 /// Whether a path is what `pattern` matches, or below it; `*` and `?` do not match `/`.
-fn matches(pattern: &str, path: &str) -> bool {
+pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let mut parts = path.split('/');
     pattern.split('/').all(|pattern| {
         parts.next().is_some_and(|part| part_matches(pattern.as_bytes(), part.as_bytes()))
@@ -298,35 +316,6 @@ fn trigger(line: &str, what: &str, draft: &mut Draft) {
             "mkpkg's packages have no triggers: do it in `scripts.after-upgrade`, or let it go",
         );
     }
-}
-
-/// A file that no helper known here reads.
-fn unknown(of: &Package<'_>, file: &str, found: &Found, draft: &mut Draft) {
-    let top = file.split('/').next().unwrap_or(file);
-    let is_made = file.contains(".debhelper") || file.ends_with(".log") || file.ends_with(".ex");
-    let is_used = of.folder.recipe.targets.values().any(|text| text.contains(file));
-    if file == "patches/series" && !found.text.trim().is_empty() {
-        draft.ask("debian/patches", "mkpkg packages the project as it is: apply the patches to it");
-    } else if COMMON.contains(&top) || is_made || top == "mkpkg" || is_installed(of, file) {
-        // Read elsewhere, or none of the package's business.
-    } else if is_used {
-        draft.carry(&format!("debian/{file}"), "is of the rules");
-    } else if top != "po" {
-        draft.ask(
-            &format!("debian/{file}"),
-            "no helper of debhelper known here reads it: see what it was for",
-        );
-    }
-}
-
-/// Whether a list of the folder names the file.
-fn is_installed(of: &Package<'_>, file: &str) -> bool {
-    let ends = ["install", "docs", "examples", "manpages", "links"];
-    let lists =
-        of.folder.files.iter().filter(|(name, _)| ends.iter().any(|end| name.ends_with(end)));
-    let path = format!("debian/{file}");
-    let names = |text: &str| text.split_whitespace().any(|word| matches(word, &path));
-    lists.into_iter().any(|(_, found)| names(&found.text))
 }
 
 #[cfg(test)]

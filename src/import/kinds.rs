@@ -49,7 +49,11 @@ pub(super) const ASKED: [(&str, &str); 10] = [
         "config",
         "debconf is not supported: ship a configuration file with `[[files]]`, or ask in the application",
     ),
-    ("templates", "debconf is not supported: its questions are not asked any more"),
+    (
+        "templates",
+        "debconf is not supported: its questions are not asked any more; `echo PURGE | debconf-communicate PACKAGE` in \
+         `scripts.after-upgrade` has it forget the answers",
+    ),
     ("init", "no init script is installed: write a unit, `[services.main]`, if there is none"),
     (
         "maintscript",
@@ -83,23 +87,13 @@ pub(super) const LEFT: [(&str, &str); 10] = [
     ("not-installed", "nothing is installed unasked"),
 ];
 
-/// Files of the folder that are no package's, or are made by debhelper.
-pub(super) const COMMON: [&str; 14] = [
-    "control",
-    "rules",
-    "changelog",
-    "compat",
-    "files",
-    "watch",
-    "gbp.conf",
-    "copyright",
-    "source",
-    "tests",
-    "upstream",
-    "patches",
-    "debhelper-build-stamp",
-    "salsa-ci.yml",
-];
+/// Files of the folder that are read elsewhere, or are made by debhelper.
+pub(super) const COMMON: [&str; 6] =
+    ["control", "rules", "changelog", "files", "copyright", "debhelper-build-stamp"];
+
+/// Files and directories that the source package has for itself.
+pub(super) const OF_SOURCE: [&str; 7] =
+    ["compat", "watch", "gbp.conf", "source", "tests", "upstream", "salsa-ci.yml"];
 
 /// The kind of a file, and the name before it.
 pub(super) fn kind(rest: &str) -> Option<(Option<String>, &'static str)> {

@@ -6,6 +6,7 @@
 
 pub mod changelog;
 pub mod control;
+mod debhelper;
 pub mod draft;
 mod environment;
 mod fields;
@@ -18,6 +19,7 @@ mod pythons;
 pub mod rules;
 mod scripts;
 pub mod shell;
+mod strangers;
 mod units;
 
 use std::collections::BTreeMap;

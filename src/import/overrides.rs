@@ -58,11 +58,24 @@ pub(super) fn carry(of: &Package<'_>, draft: &mut Draft) {
                     draft.drop(target, "mkpkg has no such step");
                 }
             }
-            None if SEQUENCES.contains(&target.as_str()) || target.starts_with('.') => {}
+            None if SEQUENCES.contains(&target.as_str()) || target.starts_with('.') => {
+                commands.iter().for_each(|command| sequence(command, target, draft));
+            }
             None => {
                 draft.drop(target, "a target of the rules that debhelper does not run by itself")
             }
         }
+    }
+}
+
+/// A command of a target that dpkg-buildpackage calls: debhelper's sequence, or something beside it.
+fn sequence(command: &Command, target: &str, draft: &mut Draft) {
+    let what = format!("{target}: {}", command.text());
+    match command.program() {
+        "dh" | "dh_virtualenv" | "" => {}
+        program if program.starts_with("dh_") => draft.drop(&what, "mkpkg has no such step, or does it by itself"),
+        _ if target == "clean" => draft.drop(&what, "a build leaves nothing behind"),
+        _ => draft.ask(&what, "see whether the package still needs it; what it makes belongs into the project's wheel or `[[files]]`"),
     }
 }
 

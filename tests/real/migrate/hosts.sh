@@ -89,6 +89,7 @@ in_place() {
     all_run
     # shellcheck disable=SC2016
     mapfile -t conffiles < <(guest dpkg-query -W -f '${Conffiles}\n' "${all[@]}" | awk 'NF {print $1}')
+    guest debconf-show hall-server-py3 | grep -q hall-server/name || fault 'debconf asked nothing'
     live_with "${all[@]}"
     before=$(states) were=$(pids)
     awk '{print "    " $0}' <<<"$before"
@@ -113,6 +114,7 @@ in_place() {
     rm "$root/opt/venvs/hall-server/notes"
     strays "${all[@]}"
     for file in "${conffiles[@]}"; do grep -qx '# edited' "$root$file" || fault "an edit of $file is lost"; done
+    is 'what debconf remembers' "$(guest debconf-show hall-server-py3)" ''
     is 'copies of configuration' "$(find "$root/etc" -name '*.dpkg-*')" ''
 }
 purge() {

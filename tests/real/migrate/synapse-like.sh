@@ -10,7 +10,8 @@ finish() {
     sed -i 's/1\.98\.0/1.99.0/' pyproject.toml hall/__init__.py
     # What the script does beside asking debconf.
     echo 'adduser --quiet --system --group --home /var/lib/hall-server hall' >debian/mkpkg/account
-    sed -i 's,^\[scripts\]$,&\nafter-install = "debian/mkpkg/account",' mkpkg.toml
+    echo 'echo PURGE | debconf-communicate hall-server-py3' >debian/mkpkg/forget
+    sed -i 's,^\[scripts\]$,&\nafter-install = "debian/mkpkg/account"\nafter-upgrade = "debian/mkpkg/forget",' mkpkg.toml
 }
 differs=(
     'commands -hall_new_user: a link to a command of another name, which a human judges'
