@@ -109,7 +109,7 @@ class Bench:
         self.wheels, self.app, self.out, self.cache, self.tools = (
             os.path.join(work, name) for name in ["wheels", "app", "out", "cache", "tools"])
         self.seconds, self.memory, self.sizes, self.failures = {}, {}, {}, {}
-        self.environment = {**os.environ, "TMPDIR": work, "XDG_CACHE_HOME": self.cache, "SOURCE_DATE_EPOCH": "1767225600"}
+        self.environment = {**os.environ, "TMPDIR": work, "XDG_CACHE_HOME": self.cache, "SOURCE_DATE_EPOCH": "1795000000"}
         for name in ["PIP_FIND_LINKS", "PYTHONDONTWRITEBYTECODE"]:
             self.environment.pop(name, None)
         self.program = mkpkg()
@@ -136,6 +136,7 @@ class Bench:
         if status != 0:
             log.seek(0)
             lines = [line.strip() for line in log.read().splitlines() if line.strip()]
+            print("\n".join(lines[-20:]))
             raise Failed(lines[-1] if lines else f"ended with {status}")
         self.add(name, seconds, usage.ru_maxrss / 1024)
 
@@ -241,7 +242,7 @@ def quick(bench, tree):
         fresh()
         wanted = ["-r", os.path.join(bench.app, "requirements.txt"), "--no-index", "--find-links", bench.wheels]
         made = os.path.join(out, "app.pyz")
-        tool = os.path.join(bench.tools, "bin", name.split()[0])
+        tool = os.path.join(bench.tools, "bin", name.split(",")[0])
         options = ["--compressed"] if "shiv" in name else ["--compress", "--disable-cache"]
         bench.measure(name, tool, *wanted, *options, "--python", PYTHON, "-o", made, cwd=bench.app)
         bench.size(name, out)

@@ -3,6 +3,7 @@
 #
 #   scripts/prerequisites.sh [--build]   to compile mkpkg and build packages with it
 #   scripts/prerequisites.sh --test      the same, and what the tests judge packages with
+#   scripts/prerequisites.sh --bench     to build, and other tools that benches/peers.py compares it with
 #
 # Works as root, or through sudo. When everything is there it only looks, and needs no network.
 set -euo pipefail
@@ -14,7 +15,7 @@ build=(
     python3 python3-pip python3-venv                 # the target interpreter, and pip to fetch wheels
 )
 tests=(
-    dpkg dpkg-dev apt-utils debsums lintian          # judges of a package
+    dpkg dpkg-dev apt-utils debsums lintian python3-debian  # judges of a package
     mmdebstrap util-linux mount systemd-container    # root file systems, namespaces, booted ones
     rpm rpm2cpio python3-rpm rpmlint dnf zypper     # judges of an .rpm
     createrepo-c busybox-static cpio libarchive-tools
@@ -26,8 +27,11 @@ tests=(
     libacl1-dev liblz4-dev libssl-dev libxxhash-dev libzstd-dev
 )
 
+peers=(dh-virtualenv virtualenv debhelper dpkg-dev rpm zstd xz-utils)
+
 case ${1:---build} in
     --build) wanted=("${build[@]}") ;;
+    --bench) wanted=("${build[@]}" "${peers[@]}") ;;
     --test) wanted=("${build[@]}" "${tests[@]}") ;;
     *) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

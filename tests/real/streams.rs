@@ -11,7 +11,7 @@ use mkpkg::codec::Compression;
 use mkpkg::codec::piece::{PieceWriter, head, pack, tail};
 use mkpkg::digest::{hex, sha256};
 
-use crate::tools::{namespaced, output, ready, rootfs};
+use crate::tools::{namespaced, output, ready, root};
 
 /// What is in the members of an archive, of which each is a piece.
 struct Members(Vec<Vec<u8>>);
@@ -118,7 +118,17 @@ fn unpacks(command: &mut Command, dir: &Path, sums: &str) -> Result<()> {
 
 #[test]
 fn joined_streams_are_unpacked_whole() -> Result<()> {
-    let programs = ["zstd", "xz", "gzip", "tar", "bsdtar", "dpkg-deb", "unshare", "mmdebstrap"];
+    let programs = [
+        "zstd",
+        "xz",
+        "gzip",
+        "tar",
+        "bsdtar",
+        "dpkg-deb",
+        "apt-ftparchive",
+        "unshare",
+        "mmdebstrap",
+    ];
     if !ready("joined_streams_are_unpacked_whole", &programs)? {
         return Ok(());
     }
@@ -142,6 +152,9 @@ fn joined_streams_are_unpacked_whole() -> Result<()> {
             }
             unpacks(Command::new("dpkg-deb").arg("-x").arg(&package).arg("."), &dir, &sums)
                 .context(case)?;
+            is_read_by_archives(&package, members.0.len(), scratch.path()).context(case)?;
+            unpacks(Command::new(PYTHON).args(["-c", PYTHON_DEBIAN]).arg(&package), &dir, &sums)
+                .context(case)?;
             if case == "36 pieces" {
                 on_releases(&package, suffix, &sums, scratch.path())?;
             }
@@ -158,6 +171,32 @@ fn joined_streams_are_unpacked_whole() -> Result<()> {
     Ok(())
 }
 
+/// Where python-debian is installed.
+const PYTHON: &str = "/usr/bin/python3";
+/// Writes all files of a package into this directory.
+const PYTHON_DEBIAN: &str = "
+import os, sys
+from debian.debfile import DebFile
+archive = DebFile(sys.argv[1]).data.tgz()
+for member in archive:
+    if member.isfile():
+        os.makedirs(os.path.dirname(member.name), exist_ok=True)
+        open(member.name, 'wb').write(archive.extractfile(member).read())
+";
+
+/// apt-ftparchive finds the package, and every file in it.
+fn is_read_by_archives(package: &Path, files: usize, scratch: &Path) -> Result<()> {
+    let dir = scratch.join("archive");
+    fs::create_dir_all(&dir)?;
+    fs::copy(package, dir.join("streams_1_all.deb"))?;
+    let ask = |what: &str| output(Command::new("apt-ftparchive").arg(what).arg(&dir));
+    ensure!(ask("packages")?.contains("\nVersion: 1\n"), "apt-ftparchive does not find it");
+    let listed = ask("contents")?.lines().filter(|line| line.starts_with("opt/streams/")).count();
+    ensure!(listed == files, "apt-ftparchive lists {listed} files of {files}");
+    fs::remove_dir_all(dir)?;
+    Ok(())
+}
+
 /// Every piece is a block of 24 MiB at most.
 fn blocks(members: &Members) -> usize {
     members.0.len()
@@ -166,7 +205,10 @@ fn blocks(members: &Members) -> usize {
 /// dpkg of each release unpacks the package, where it knows the compression.
 fn on_releases(package: &Path, suffix: &str, sums: &str, scratch: &Path) -> Result<()> {
     fs::write(scratch.join("sums"), sums)?;
-    for release in ["bullseye", "bookworm", "trixie"] {
+    // Of sid the root that judges packages of rpm, too.
+    let releases: [(_, &[&str]); 4] =
+        [("bullseye", &[]), ("bookworm", &[]), ("trixie", &[]), ("sid", &["rpm"])];
+    for (release, packages) in releases {
         if release == "bullseye" && suffix == "zst" {
             continue;
         }
@@ -174,7 +216,7 @@ fn on_releases(package: &Path, suffix: &str, sums: &str, scratch: &Path) -> Resu
             rm -rf /mnt/out && dpkg-deb -x /mnt/streams.deb /mnt/out
             cd /mnt/out && sha256sum --quiet --strict -c /mnt/sums && rm -rf /mnt/out'";
         let mut command = namespaced("sh");
-        command.args(["-ec", script, "sh"]).arg(rootfs(release)?).arg(scratch);
+        command.args(["-ec", script, "sh"]).arg(root(release, packages)?).arg(scratch);
         output(&mut command).with_context(|| format!("{} on {release}", package.display()))?;
     }
     Ok(())
