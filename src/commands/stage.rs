@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::cli::BuildArgs;
 use crate::cli::stage::{StageArgs, StageFormat};
 use crate::commands::build::{build, inputs};
 use crate::commands::deb::Deb;
@@ -16,6 +17,7 @@ use crate::error::UserError;
 use crate::layout;
 use crate::package::PackageMeta;
 use crate::report::Talk;
+use crate::summary;
 use crate::tree::Tree;
 
 /// Builds as for a package, and writes its tree, its relations, its list of files and its scripts.
@@ -29,6 +31,7 @@ pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
         }
         (StageFormat::Rpm, _) => Box::new(Rpm { signer: None }),
     };
+    refuse_idle(&args.build)?;
     refuse_stranger(format.as_ref(), &args.build)?;
     let inputs = inputs(&args.build, talk)?;
     let formats = [format];
@@ -63,7 +66,25 @@ pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
         fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
         scripts.iter().try_for_each(|(name, text)| write(&dir.join(name), text, 0o755))?;
     }
+    if args.build.timings {
+        summary::timings(talk).iter().for_each(|line| talk.say(line));
+    }
     Ok(())
+}
+
+/// Refuses flags of builds that change nothing here.
+fn refuse_idle(args: &BuildArgs) -> Result<()> {
+    let idle = [
+        ("--previous", !args.previous.is_empty()),
+        ("--dry-run", args.dry_run),
+        ("--json", args.json),
+    ];
+    match idle.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => Err(UserError::usage(format!("`{flag}` means nothing to `mkpkg stage`"))
+            .hint("leave it out; no package is written here")
+            .into()),
+        None => Ok(()),
+    }
 }
 
 /// Refuses a unit that lies in `dir` already: both programs would enable, start and stop it.

@@ -65,5 +65,9 @@ fn what_cannot_be_staged() {
     let sandbox = Sandbox::new();
     let args = ["-o", "../root", "--files", "../files"];
     failures.command("a list of files of a .deb", &sandbox, sandbox.package("stage", &args));
+    for flag in [&["--dry-run"][..], &["--json"], &["--previous", "../old.deb"]] {
+        let args = [&["-o", "../root"], flag].concat();
+        failures.command("a flag without a use", &sandbox, sandbox.package("stage", &args));
+    }
     failures.check("bad_stage");
 }
