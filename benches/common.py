@@ -32,6 +32,16 @@ def mkpkg():
     return os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release/mkpkg")
 
 
+def replace(mark, text):
+    """Puts a text between `<!-- mark -->` and `<!-- end -->` of docs/benchmarks.md."""
+    path = os.path.join(ROOT, "docs/benchmarks.md")
+    with open(path) as file:
+        before, rest = file.read().split(f"<!-- {mark} -->\n")
+    after = rest.split("<!-- end -->", 1)[1]
+    with open(path, "w") as file:
+        file.write(f"{before}<!-- {mark} -->\n{text}<!-- end -->{after}")
+
+
 def room(size):
     """A directory that goes away again: in memory, where so many bytes are free, else in TMPDIR."""
     is_roomy = shutil.disk_usage("/dev/shm").free > size

@@ -40,7 +40,7 @@ def module(number):
     return "".join(f"def f{line}(a):\n    return a + {number * line}\n\n\n" for line in range(40)).encode()
 
 
-def make_wheel(directory, name, size):
+def make_wheel(directory, name, size, modules=100):
     noise, info, record = random.Random(name), f"{name}-1.0.dist-info", []
     with zipfile.ZipFile(os.path.join(directory, f"{name}-1.0-py3-none-any.whl"), "w") as archive:
 
@@ -50,7 +50,7 @@ def make_wheel(directory, name, size):
             record.append(f"{path},sha256={digest},{len(data)}\n")
 
         add(f"{name}/__init__.py", b"")
-        for number in range(100):
+        for number in range(modules):
             add(f"{name}/m{number}.py", module(number))
         for number in range(size // FILE):
             add(f"{name}/d{number % 50}/{number}.bin", content(noise))
