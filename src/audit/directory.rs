@@ -143,7 +143,8 @@ impl Walk {
                 self.aside.inconclusive.push(format!("`{path}` is not read: {what}"));
                 return Ok(None);
             }
-            let content = Content::Path { path: host.to_owned(), len: metadata.len() };
+            let content =
+                Content::Path { path: host.to_owned(), len: metadata.len(), sha256: None };
             return Ok(Some(Entry::file(content, mode, &self.origin)));
         }
         let message = format!("it is {}", special(kind));

@@ -68,7 +68,9 @@ impl<'a> Workers<'a> {
             UserError::input(format!("`{python}` ended while it compiled `{path}`: {error:#}"))
         };
         for (at, (path, content)) in batch.iter().enumerate() {
-            let source = content.read().with_context(|| format!("cannot read `{path}`"))?;
+            let mut source = Vec::new();
+            let read = content.open_vouched().and_then(|mut file| file.read_to_end(&mut source));
+            read.with_context(|| format!("cannot read `{path}`"))?;
             let begun = if at == 0 { worker.send(BEGIN) } else { Ok(()) };
             let reply = begun.and_then(|()| worker.ask(path, &source));
             take(reply.map_err(|error| fault(path, error))?)?;

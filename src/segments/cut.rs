@@ -67,7 +67,7 @@ mod tests {
     fn starts(files: &[(String, u64, bool)]) -> Vec<String> {
         let mut tree = Tree::new();
         for (name, len, is_settled) in files {
-            let content = Content::Path { path: PathBuf::new(), len: *len };
+            let content = Content::Path { path: PathBuf::new(), len: *len, sha256: None };
             let file = Entry::file(content, 0o644, &Arc::from("a 1"));
             let entry = file.made_at(is_settled.then_some(7));
             tree.insert(PkgPath::new(&format!("opt/{name}")).unwrap(), entry).unwrap();

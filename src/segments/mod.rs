@@ -288,7 +288,7 @@ impl Packing<'_> {
             self.archive.append(item, &mut io::empty(), out)?;
             return Ok(Vec::new());
         };
-        let mut reader = Examining::new(content.open()?, self.archive.hasher());
+        let mut reader = Examining::new(content.open_vouched()?, self.archive.hasher());
         self.archive.append(item, &mut reader, out)?;
         Ok(self.archive.fact(reader.finish()))
     }

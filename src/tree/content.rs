@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::codec::{exactly, inflate};
-use crate::digest::{Hasher, sha256};
+use crate::digest::{Hasher, HashingReader, sha256};
 use crate::late::LateSpan;
 
 /// Where the bytes of a file are.
@@ -21,6 +21,8 @@ pub enum Content {
         path: PathBuf,
         /// Its size in bytes when it was listed; a writer refuses any other.
         len: u64,
+        /// SHA-256 of the content when it was listed, where that was looked at.
+        sha256: Option<[u8; 32]>,
     },
     /// A span of an open file: a member of a zip, or a part of a spool.
     Span {
@@ -60,8 +62,7 @@ impl Content {
     pub fn known_sha256(&self) -> Option<[u8; 32]> {
         match self {
             Self::Bytes(bytes) => Some(sha256(bytes)),
-            Self::Path { .. } => None,
-            Self::Span { sha256, .. } => *sha256,
+            Self::Path { sha256, .. } | Self::Span { sha256, .. } => *sha256,
             Self::Late(span) => Some(span.sha256),
         }
     }
@@ -81,8 +82,8 @@ impl Content {
     #[must_use]
     pub fn with_sha256(mut self, known: [u8; 32]) -> Self {
         match &mut self {
-            Self::Span { sha256, .. } => *sha256 = Some(known),
-            Self::Bytes(_) | Self::Path { .. } | Self::Late(_) => {}
+            Self::Path { sha256, .. } | Self::Span { sha256, .. } => *sha256 = Some(known),
+            Self::Bytes(_) | Self::Late(_) => {}
         }
         self
     }
@@ -109,11 +110,49 @@ impl Content {
         Ok(Box::new(exactly(reader, self.len())))
     }
 
+    /// The same; with the last byte it fails if what is in a file is not what somebody vouches for. For what is kept of it:
+    /// a file can change while a build runs.
+    pub fn open_vouched(&self) -> io::Result<Box<dyn Read + '_>> {
+        let exact = self.open()?;
+        Ok(match self {
+            Self::Path { sha256: Some(known), len, .. }
+            | Self::Span { sha256: Some(known), len, .. } => {
+                let inner = HashingReader::new(exact, Hasher::sha256());
+                Box::new(Vouched { inner: Some(inner), left: *len, known: *known })
+            }
+            Self::Bytes(_) | Self::Path { .. } | Self::Span { .. } | Self::Late(_) => exact,
+        })
+    }
+
     /// The whole content; for small files and one file at a time.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(usize::try_from(self.len()).unwrap_or(0).min(1 << 30));
         self.open()?.read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+}
+
+/// Fails with the last byte unless all together have the digest that is known.
+struct Vouched<R> {
+    /// `None` once all was read.
+    inner: Option<HashingReader<R>>,
+    left: u64,
+    known: [u8; 32],
+}
+
+impl<R: Read> Read for Vouched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(inner) = &mut self.inner else { return Ok(0) };
+        let count = inner.read(buffer)?;
+        self.left = self.left.saturating_sub(count as u64);
+        if self.left == 0
+            && let Some(inner) = self.inner.take_if(|_| count > 0)
+            && inner.finish() != self.known
+        {
+            let what = "content changed since it was looked at";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        Ok(count)
     }
 }
 
@@ -139,6 +178,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::sync::Arc;
 
+    use crate::digest::sha256;
     use crate::tree::content::Content;
 
     #[test]
@@ -157,6 +197,14 @@ mod tests {
         let mut text = String::new();
         span(3, 3).open().unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "234");
+        let vouched = |digest| {
+            let mut text = Vec::new();
+            let content = span(3, 3).with_sha256(digest);
+            content.open_vouched().unwrap().read_to_end(&mut text).map(|_| text)
+        };
+        assert_eq!(vouched(sha256(b"234")).unwrap(), b"234");
+        let changed = vouched(sha256(b"235")).unwrap_err();
+        assert_eq!(changed.to_string(), "content changed since it was looked at");
         assert!(span(3, 4).read().is_err());
         assert!(span(4, 3).read().is_err());
     }

@@ -50,7 +50,11 @@ pub fn code(project: &Project, sources: &[SourceFile], app: &App, layout: &Layou
                 let metadata =
                     fs::metadata(&at).with_context(|| format!("cannot read `{}`", at.display()))?;
                 let mode = if metadata.permissions().mode() & 0o100 != 0 { 0o755 } else { 0o644 };
-                Entry::file(Content::Path { path: at, len: *len }, mode, &own)
+                let content = Content::Path { path: at, len: *len, sha256: None };
+                let digest = content
+                    .sha256()
+                    .with_context(|| format!("cannot read `{}`", source.path.display()))?;
+                Entry::file(content.with_sha256(digest), mode, &own)
             }
             SourceKind::Link(target) => {
                 if target.is_absolute() || leaves(&source.path, target) {

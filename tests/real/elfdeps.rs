@@ -136,7 +136,7 @@ fn tree_of(dir: &Path) -> Result<Tree> {
     for path in regular_files(dir)? {
         let metadata = fs::metadata(&path)?;
         let name = path.strip_prefix(dir)?.to_str().context("not UTF-8")?;
-        let content = Content::Path { path: path.clone(), len: metadata.len() };
+        let content = Content::Path { path: path.clone(), len: metadata.len(), sha256: None };
         let mode = metadata.permissions().mode() & 0o777;
         tree.insert(PkgPath::new(name)?, Entry::file(content, mode, &origin))?;
     }

@@ -116,7 +116,7 @@ pub(crate) fn tree_of(dir: &Path) -> Result<Tree> {
         let metadata = fs::symlink_metadata(&path)?;
         let name = path.strip_prefix(dir)?.to_str().context("not UTF-8")?;
         if metadata.is_file() {
-            let content = Content::Path { path: path.clone(), len: metadata.len() };
+            let content = Content::Path { path: path.clone(), len: metadata.len(), sha256: None };
             tree.insert(PkgPath::new(name)?, Entry::file(content, 0o644, &origin))?;
         }
     }

@@ -25,7 +25,8 @@ const ENOUGH: usize = 150;
 fn needs(dir: &Path, path: &Path) -> Result<Needs> {
     let mut tree = Tree::new();
     let name = path.strip_prefix(dir)?.to_str().context("not UTF-8")?;
-    let content = Content::Path { path: path.to_owned(), len: fs::metadata(path)?.len() };
+    let content =
+        Content::Path { path: path.to_owned(), len: fs::metadata(path)?.len(), sha256: None };
     tree.insert(PkgPath::new(name)?, Entry::file(content, 0o644, &Arc::from("a test")))?;
     Ok(resolve(&elf::scan(&tree, 1)?, &tree, &[]))
 }

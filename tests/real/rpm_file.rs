@@ -244,7 +244,7 @@ fn files_of_more_than_four_gibibytes() -> Result<()> {
     let hole = scratch.path().join("hole");
     fs::File::create(&hole)?.set_len(LEN)?;
     let mut tree = Tree::new();
-    let content = Content::Path { path: hole, len: LEN };
+    let content = Content::Path { path: hole, len: LEN, sha256: None };
     tree.insert(PkgPath::new("opt/acme/large")?, Entry::file(content, 0o644, &"x".into()))?;
     let small = Entry::file(Content::bytes("x"), 0o644, &"x".into());
     tree.insert(PkgPath::new("opt/acme/small")?, small)?;

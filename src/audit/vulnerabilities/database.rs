@@ -131,7 +131,7 @@ fn of_dir(dir: &Path) -> Result<Vec<Text>> {
 impl Text {
     fn of_file(path: &Path) -> Result<Self> {
         let len = fs::metadata(path)?.len();
-        let content = Content::Path { path: path.to_owned(), len };
+        let content = Content::Path { path: path.to_owned(), len, sha256: None };
         Ok(Self { name: path.display().to_string(), content, crc32: None })
     }
 
