@@ -65,7 +65,11 @@ impl Hold {
 
     fn of(path: &Path, how: FlockArg) -> Option<Self> {
         let mut options = File::options();
-        let file = options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path).ok()?;
+        let file = options
+            .read(true)
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+            .open(path)
+            .ok()?;
         let flock = flock(file, how).ok()?;
         is_at(&flock, path).then_some(Self(flock))
     }

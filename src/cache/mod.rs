@@ -245,6 +245,11 @@ fn is_trusted(file: &Metadata) -> bool {
     [0, Uid::effective().as_raw()].contains(&file.uid())
 }
 
+/// Whether a file belongs to who runs this.
+pub fn is_own(file: &Metadata) -> bool {
+    file.uid() == Uid::effective().as_raw()
+}
+
 /// Opens a regular file that belongs to us or to root.
 pub fn open_trusted(path: &Path) -> Option<File> {
     let mut options = File::options();
@@ -264,6 +269,11 @@ fn touch(file: &File) {
 fn read_through(file: &mut File, key: &Key, sink: &mut dyn Write) -> io::Result<Option<u64>> {
     let mut header = [0; HEADER];
     file.read_exact(&mut header)?;
+    // Before anything is read of a file that only claims to be long.
+    let stated = header.last_chunk().map(|len| u64::from_le_bytes(*len));
+    if file.metadata()?.len().checked_sub(HEADER as u64) != stated {
+        return Ok(None);
+    }
     let mut content = HashingWriter::new(sink, key.hasher());
     io::copy(&mut BufReader::with_capacity(BUFFER, file), &mut content)?;
     let (_, digest, len) = content.finish();

@@ -1,14 +1,14 @@
 //! Packages that lie already where they would be written: a build that changes nothing writes nothing.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::artifact::Artifact;
 use crate::cache::digests::{of_program, sha256_of};
-use crate::cache::{Cache, Key, Kind};
+use crate::cache::{Cache, Key, Kind, is_own};
 use crate::commands::build::Inputs;
 use crate::commands::format::Format;
 use crate::package::PackageMeta;
@@ -50,7 +50,9 @@ fn describe(entry: &Entry) -> std::io::Result<Vec<u8>> {
 /// The package of `key`, if it is what `path` has.
 pub fn find(cache: &Cache, key: &Key, path: &Path) -> Option<Artifact> {
     let there = fs::symlink_metadata(path).ok()?;
-    if !there.is_file() || there.permissions().mode() & 0o7777 != 0o644 {
+    let is_file = there.is_file() && there.mode() & 0o7777 == 0o644;
+    // Nobody else may change it later.
+    if !is_file || !is_own(&there) || there.nlink() != 1 {
         return None;
     }
     let sha256 = cache.load(key)?.try_into().ok()?;

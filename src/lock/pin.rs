@@ -120,6 +120,16 @@ impl Pin {
         Ok(self)
     }
 
+    /// Whether it can become another without a change of the lock: it is on this host, and has no hash.
+    pub fn is_open(&self) -> bool {
+        let is_here = match &self.source {
+            Source::Path(_) => true,
+            Source::Url(url) => url.starts_with("file:"),
+            Source::Index(_) => false,
+        };
+        is_here && self.hashes.is_empty()
+    }
+
     /// Whether it is a directory on this host, whose content no lock can hash.
     pub fn is_directory(&self) -> bool {
         match &self.source {
@@ -311,6 +321,12 @@ mod tests {
         );
         check(&Pin::path(Some("x"), Path::new("-q")).unwrap(), "./-q", None, true);
         assert!(Pin::path(None, Path::new("b")).unwrap().is_directory());
+        let (wheel, hash) =
+            (Path::new("b-1-py3-none-any.whl"), [format!("sha256:{}", "0".repeat(64))]);
+        let open = Pin::path(None, wheel).unwrap();
+        assert!(open.is_open() && !open.hashed(hash).unwrap().is_open());
+        assert!(Pin::url(None, "file:///b-1-py3-none-any.whl").unwrap().is_open());
+        assert!(!Pin::exact("b", "1").unwrap().is_open());
     }
 
     #[test]

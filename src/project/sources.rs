@@ -218,6 +218,20 @@ pub fn copy_to_build(dir: &Path, files: &[SourceFile], to: &Path) -> Result<Path
     Ok(project)
 }
 
+/// Whether what is built of a project is told by its own files: none is a link that leads out of it, and it is not built
+/// with the repository around it.
+pub fn is_alone(dir: &Path, files: &[SourceFile]) -> bool {
+    let leads_out = |file: &SourceFile| match file.kind {
+        SourceKind::Link(_) => {
+            dir.join(&file.path).canonicalize().is_ok_and(|to| !to.starts_with(dir))
+        }
+        SourceKind::File(_) => false,
+    };
+    let mut above = dir.ancestors();
+    let is_top = above.find(|dir| dir.join(".git").exists()).is_none_or(|top| top == dir);
+    !files.iter().any(leads_out) && (is_top || !looks_beyond(dir))
+}
+
 /// Whether a project in a subdirectory seems to need what is around it.
 fn looks_beyond(dir: &Path) -> bool {
     let names = ["pyproject.toml", "setup.py", "setup.cfg"];

@@ -10,12 +10,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::cache::Cache;
 use crate::cache::lock::Hold;
 use crate::error::UserError;
 use crate::host::interpreter::Interpreter;
+use crate::lock::pin::Pin;
 use crate::lock::{Lock, Roots};
 use crate::pep::normalize_name;
 use crate::project::repository::revision;
@@ -200,7 +201,7 @@ impl Run<'_> {
     fn locked_dir(&self, lock: &Lock) -> Result<(PathBuf, Vec<String>, Option<Hold>)> {
         let key = self.key(&["lock", &lock.digest()]);
         let none = Cache::none();
-        let is_kept = !lock.pins.iter().any(|pin| pin.is_directory());
+        let is_kept = !lock.pins.iter().any(Pin::is_open);
         let cache = if is_kept { self.means.cache } else { &none };
         if let Some(Kept { dir, hold }) = store::find(cache, &key) {
             (self.means.listen)("the wheels of this lock are in the cache");
@@ -239,12 +240,19 @@ impl Run<'_> {
         let uv = if self.uv.is_some() { "uv" } else { "pip" };
         let environment = store::environment();
         let key = self.key(&["project", &content, &revision, &epoch, version, uv, &environment]);
-        let kept = match store::find(self.means.cache, &key) {
+        let none = Cache::none();
+        let is_kept = sources::is_alone(&project.dir, self.request.sources);
+        let cache = if is_kept { self.means.cache } else { &none };
+        let kept = match store::find(cache, &key) {
             Some(kept) => Ok(kept),
             None => {
                 let dir = self.means.scratch.dir("project-wheel")?;
-                self.build_project(&self.copy_sources()?, &dir)?;
-                store::keep(self.means.cache, &key, &dir).ok_or(dir)
+                let source = self.copy_sources()?;
+                if digest(&source, self.request.sources)? != content {
+                    bail!("files of the project changed while they were copied");
+                }
+                self.build_project(&source, &dir)?;
+                store::keep(cache, &key, &dir).ok_or(dir)
             }
         };
         let (dir, hold) = match kept {

@@ -72,7 +72,7 @@ pub fn find(cache: &Cache, key: &str) -> Option<Kept> {
     let dir = cache.dir()?.join(WHEELS.0).join(key);
     let hold = Hold::shared(&dir.join(WHEELS.1))?;
     let manifest = io::read_to_string(open_trusted(&dir.join(WHEELS.1))?).ok()?;
-    (manifest == describe(cache, &dir).ok()?).then_some(Kept { dir, hold })
+    (manifest == describe(cache, key, &dir).ok()?).then_some(Kept { dir, hold })
 }
 
 /// Copies the wheels of `from` into the directory for `key`; `None` where they cannot be kept.
@@ -106,7 +106,7 @@ fn put(cache: &Cache, base: &Path, key: &str, from: &Path) -> Result<PathBuf> {
         let name = wheel.file_name().context("a wheel has a name")?;
         fs::copy(&wheel, part.path().join(name))?;
     }
-    fs::write(part.path().join(WHEELS.1), describe(cache, part.path())?)?;
+    fs::write(part.path().join(WHEELS.1), describe(cache, key, part.path())?)?;
     let part = part.keep();
     // Another build may have been faster, or the directory there is damaged: the newer one is as good.
     if fs::rename(&part, &dir).is_err() {
@@ -138,8 +138,9 @@ pub fn file_sha256(cache: &Cache, path: &Path) -> Result<[u8; 32]> {
     sha256_of(cache, path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
-fn describe(cache: &Cache, dir: &Path) -> Result<String> {
-    let mut manifest = String::new();
+/// What the directory for `key` holds; it is that of no other.
+fn describe(cache: &Cache, key: &str, dir: &Path) -> Result<String> {
+    let mut manifest = format!("{key}\n");
     for wheel in wheels(dir)? {
         let name =
             wheel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -171,7 +172,10 @@ mod tests {
         fs::write(kept.join("a-1-py3-none-any.whl"), "whee").unwrap();
         assert_eq!(dir(find(&cache, &key)), None);
         keep(&cache, &key, from.path()).unwrap();
-        assert_eq!(dir(find(&cache, &key)), Some(kept));
+        assert_eq!(dir(find(&cache, &key)), Some(kept.clone()));
+        let other = self::key(&["c"]);
+        fs::rename(&kept, kept.with_file_name(&other)).unwrap();
+        assert_eq!(dir(find(&cache, &other)), None);
         assert_eq!(fs::read_dir(base.path().join("wheels")).unwrap().count(), 1);
     }
 
