@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::commands::init::write;
-use crate::commands::recipe;
+use crate::commands::{recipe, scratch};
 use crate::error::UserError;
 use crate::import::draft::{Draft, MARK, Remark};
 use crate::import::rules::{Recipe, read};
@@ -81,8 +81,18 @@ fn folder(root: &Path, path: String, run_rules: bool, talk: &Talk) -> Result<Fol
     let mut project = BTreeMap::new();
     let mut files = BTreeMap::new();
     for source in list(root, &[])? {
-        let SourceKind::File(_) = source.kind else { continue };
         let name = source.path.display().to_string();
+        let is_file = match source.kind {
+            SourceKind::File(_) => true,
+            // What a link in the project leads to counts, as it does for helpers.
+            SourceKind::Link(_) => {
+                let to = root.join(&source.path).canonicalize();
+                to.is_ok_and(|to| to.is_file() && to.starts_with(root))
+            }
+        };
+        if !is_file {
+            continue;
+        }
         let is_executable = is_executable(&root.join(&source.path))?;
         let below = name.strip_prefix(&path).and_then(|rest| rest.strip_prefix('/'));
         if let Some(below) = below {
@@ -103,8 +113,10 @@ fn folder(root: &Path, path: String, run_rules: bool, talk: &Talk) -> Result<Fol
             .into());
     };
     let makefile = read(&rules.text);
-    let recipe = recipe::read(root, &path, &makefile, talk)?;
-    let recorded = run_rules.then(|| recipe::record(root, &path, &makefile)).transpose()?;
+    let scratch = scratch()?;
+    let recipe = recipe::read((root, &path), &makefile, &scratch, talk)?;
+    let record = || recipe::record((root, &path), &makefile, &scratch);
+    let recorded = run_rules.then(record).transpose()?;
     Ok(Folder {
         recipe: Recipe { recorded, ..recipe },
         path,

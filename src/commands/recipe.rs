@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::commands::scratch;
 use crate::error::UserError;
-use crate::exec::{command, failure, run, run_alone};
+use crate::exec::{command, failure, run_alone};
 use crate::import::options::{Call, call};
 use crate::import::rules::{Makefile, Recipe};
 use crate::import::shell;
 use crate::project::sources::{copy, list};
 use crate::report::Talk;
+use crate::scratch::Scratch;
 
 /// Variables of dh-virtualenv, which the rules may set without exporting them in so many words.
 const VARIABLES: [&str; 8] = [
@@ -30,12 +30,29 @@ const VARIABLES: [&str; 8] = [
     "DH_PIP_EXTRA_ARGS",
 ];
 
+/// How long make may take to read rules, and to run what `$(shell …)` in them asks for.
+const READ: Duration = Duration::from_secs(60);
 /// How long rules may run.
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// What make would run for each target, and what is exported; as it is written where make does not read it.
-pub fn read(root: &Path, folder: &str, makefile: &Makefile, talk: &Talk) -> Result<Recipe> {
+///
+/// Make runs lines that begin with `+` or call `$(MAKE)` even when it is only to print them: it gets a copy of the project,
+/// and rules without such lines.
+pub fn read(
+    (project, folder): (&Path, &str),
+    makefile: &Makefile,
+    scratch: &Scratch,
+    talk: &Talk,
+) -> Result<Recipe> {
     let mut recipe = Recipe::default();
+    let root = &scratch.dir("read")?.join("project");
+    copy(project, &list(project, &[])?, root)?;
+    let rules = root.join(folder).join("rules");
+    let text = fs::read(&rules).context("cannot read the rules")?;
+    fs::remove_file(&rules).context("cannot replace the copied rules")?;
+    let text = without_runs(&String::from_utf8_lossy(&text));
+    fs::write(&rules, text).context("cannot write the copied rules")?;
     for (target, written) in &makefile.recipes {
         // Asked for a target without a recipe, make takes that of the pattern.
         if written.trim().is_empty() {
@@ -45,8 +62,14 @@ pub fn read(root: &Path, folder: &str, makefile: &Makefile, talk: &Talk) -> Resu
         // The pattern of all other targets is asked by a name that no file has.
         let asked = if target == "%" { "mkpkg-import" } else { target };
         let mut make = make(root, folder);
-        make.args(["-n", "--no-print-directory", asked]);
-        let finished = run(make, &|_| ())?;
+        // A file of that name would stand for what the target makes.
+        make.args(["-n", "--no-print-directory"]);
+        // Make looks for no pattern of what is phony.
+        if !target.contains('%') {
+            make.args(["--eval", &format!(".PHONY: {asked}")]);
+        }
+        make.arg(asked);
+        let finished = run_alone(make, READ)?;
         let text = match finished.status.success() {
             true => String::from_utf8_lossy(&finished.stdout).into_owned(),
             false => {
@@ -66,6 +89,22 @@ pub fn read(root: &Path, folder: &str, makefile: &Makefile, talk: &Talk) -> Resu
     Ok(recipe)
 }
 
+/// The text of rules in which no line makes make run anything while it prints.
+fn without_runs(text: &str) -> String {
+    let mut quiet = String::new();
+    for line in text.split_inclusive('\n') {
+        let Some(recipe) = line.strip_prefix('\t') else {
+            quiet.push_str(line);
+            continue;
+        };
+        let body = recipe.trim_start_matches(['@', '-', '+', ' ', '\t']);
+        let marks = recipe[..recipe.len() - body.len()].replace('+', "");
+        let body = body.replace("$(MAKE)", "make").replace("${MAKE}", "make");
+        quiet.extend(["\t", &marks, &body]);
+    }
+    quiet
+}
+
 fn make(root: &Path, folder: &str) -> Command {
     let mut make = command(Path::new("make"));
     for name in ["MAKEFLAGS", "MAKELEVEL", "MAKEFILES", "DEB_BUILD_OPTIONS", "DEB_BUILD_PROFILES"] {
@@ -80,7 +119,7 @@ fn variable(root: &Path, folder: &str, name: &str) -> Result<String> {
     let mut make = make(root, folder);
     make.args(["-n", "--no-print-directory", "--eval"]);
     make.arg(format!("mkpkg-variable: ; $(info $({name}))")).arg("mkpkg-variable");
-    let finished = run(make, &|_| ())?;
+    let finished = run_alone(make, READ)?;
     let text = String::from_utf8_lossy(&finished.stdout).into_owned();
     let value = text.lines().next().unwrap_or_default().trim().to_owned();
     Ok(if finished.status.success() && !value.starts_with("make") { value } else { String::new() })
@@ -88,7 +127,11 @@ fn variable(root: &Path, folder: &str, name: &str) -> Result<String> {
 
 /// Runs the override in a copy of the project, with a `dh_virtualenv` that writes down how it is called and does
 /// nothing.
-pub fn record(root: &Path, folder: &str, makefile: &Makefile) -> Result<Vec<Call>> {
+pub fn record(
+    (root, folder): (&Path, &str),
+    makefile: &Makefile,
+    scratch: &Scratch,
+) -> Result<Vec<Call>> {
     let targets =
         ["override_dh_virtualenv", "override_dh_virtualenv-arch", "override_dh_virtualenv-indep"];
     let Some(target) = targets.into_iter().find(|target| makefile.recipes.contains_key(*target))
@@ -96,7 +139,6 @@ pub fn record(root: &Path, folder: &str, makefile: &Makefile) -> Result<Vec<Call
         let message = "the rules have no target `override_dh_virtualenv` to run";
         return Err(UserError::usage(message).hint("leave `--run-rules` out").into());
     };
-    let scratch = scratch()?;
     let (project, bin) = (scratch.dir("project")?, scratch.dir("bin")?);
     copy(root, &list(root, &[])?, &project)?;
     if folder != "debian" {
@@ -148,7 +190,15 @@ fn recorded(log: &[u8]) -> Vec<Call> {
 
 #[cfg(test)]
 mod tests {
-    use crate::commands::recipe::recorded;
+    use crate::commands::recipe::{recorded, without_runs};
+
+    #[test]
+    fn lines_that_make_would_run() {
+        let text =
+            "X = $(MAKE)\na:\n\t@+touch x\n\t$(MAKE) -C docs; ${MAKE} b\n\tcp a+b $$(MAKE)\n";
+        let quiet = "X = $(MAKE)\na:\n\t@touch x\n\tmake -C docs; make b\n\tcp a+b $make\n";
+        assert_eq!(without_runs(text), quiet);
+    }
 
     #[test]
     fn what_a_stub_writes() {

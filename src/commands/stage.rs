@@ -80,9 +80,11 @@ fn refuse_idle(args: &BuildArgs) -> Result<()> {
         ("--json", args.json),
     ];
     match idle.iter().find(|(_, is_given)| *is_given) {
-        Some((flag, _)) => Err(UserError::usage(format!("`{flag}` means nothing to `mkpkg stage`"))
-            .hint("leave it out; no package is written here")
-            .into()),
+        Some((flag, _)) => {
+            Err(UserError::usage(format!("`{flag}` means nothing to `mkpkg stage`"))
+                .hint("leave it out; no package is written here")
+                .into())
+        }
         None => Ok(()),
     }
 }

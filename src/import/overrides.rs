@@ -118,6 +118,22 @@ fn scanned(command: &Command, target: &str, draft: &mut Draft) {
     }
 }
 
+/// Helpers whose arguments are files to install, or how (debhelper(7)).
+const INSTALLING: [&str; 12] = [
+    "dh_install",
+    "dh_installcron",
+    "dh_installdirs",
+    "dh_installdocs",
+    "dh_installexamples",
+    "dh_installlogrotate",
+    "dh_installman",
+    "dh_installsysusers",
+    "dh_installtmpfiles",
+    "dh_installudev",
+    "dh_link",
+    "dh_ucf",
+];
+
 /// A command of an override, or before or after a helper.
 fn step(of: &Package<'_>, command: &Command, (helper, target): (&str, &str), draft: &mut Draft) {
     let text = command.text();
@@ -130,6 +146,12 @@ fn step(of: &Package<'_>, command: &Command, (helper, target): (&str, &str), dra
             return draft.ask(
                 &text,
                 "variables of relations: write what they come to into the lists of `[deb]`",
+            );
+        }
+        program if INSTALLING.contains(&program) && command.words.len() > 1 => {
+            return draft.ask(
+                &format!("{target}: {text}"),
+                "what it installs beside the lists in `debian` belongs into `[[files]]`, `bin` or `services`",
             );
         }
         program if program.starts_with("dh_") => {

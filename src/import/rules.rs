@@ -38,8 +38,11 @@ pub fn read(text: &str) -> Makefile {
             && !rest.starts_with('=')
         {
             targets = names.split_whitespace().map(str::to_owned).collect();
+            // A recipe may begin behind the prerequisites.
+            let inline = rest.split_once(';').map(|(_, recipe)| format!("{}\n", recipe.trim()));
             for target in &targets {
-                makefile.recipes.entry(target.clone()).or_default();
+                let recipe = makefile.recipes.entry(target.clone()).or_default();
+                recipe.push_str(inline.as_deref().unwrap_or_default());
             }
         } else if !line.is_empty() {
             targets.clear();
@@ -140,6 +143,8 @@ mod tests {
         assert_eq!(makefile.recipes["a"], makefile.recipes["b"]);
         assert_eq!(makefile.recipes["a"], "x \\\n  y\n");
         assert!(!makefile.recipes.contains_key("Z"));
+        let inline = read("override_dh_virtualenv: ; dh_virtualenv --extras pg\n");
+        assert_eq!(inline.recipes["override_dh_virtualenv"], "dh_virtualenv --extras pg\n");
     }
 
     #[test]

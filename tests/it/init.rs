@@ -182,3 +182,38 @@ fn folders_that_are_no_recipe() {
     check("a module", &[library, rules(ours)], &[]);
     failures.check("bad_import");
 }
+
+/// Make runs lines with `+` and `$(MAKE)` even with `-n`; a file of a target's name hides it; a link is what it leads to.
+#[test]
+fn reading_rules_runs_none_of_them() {
+    if !is_there("reading_rules_runs_none_of_them", "/usr/bin/make") {
+        return;
+    }
+    let sandbox = Sandbox::empty();
+    let rules = "%:\n\tdh $@ --with python-virtualenv\nbuild:\n\t+touch ran\n\t$(MAKE) -C docs; touch ran\n\
+                 override_dh_install: ; dh_install conf/acme.conf etc/acme\n";
+    sandbox.file("debian/rules", rules);
+    sandbox.file(
+        "debian/control",
+        "Source: acme\nMaintainer: A <a@b.example>\n\nPackage: acme\nDescription: a\n",
+    );
+    sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
+    sandbox.file("build/x", "");
+    sandbox.file("systemd/acme.service", "[Service]\nExecStart=/opt/venvs/acme/bin/acme\n");
+    std::os::unix::fs::symlink(
+        "../systemd/acme.service",
+        sandbox.path("project/debian/acme.service"),
+    )
+    .expect("it is ours");
+    let outcome = sandbox.run(sandbox.mkpkg(&["init", "--from-debian", "debian"]));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert!(!sandbox.path("project/ran").exists());
+    let text = std::fs::read_to_string(sandbox.path("project/mkpkg.toml")).expect("it was written");
+    assert!(text.contains("acme.service"), "{text}");
+    assert!(
+        outcome.stderr.contains("for you  override_dh_install: dh_install"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.stderr.contains("for you  build: touch ran"), "{}", outcome.stderr);
+}
