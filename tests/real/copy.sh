@@ -4,6 +4,7 @@
 #
 #   make_copy ROOT                        sets `root`, the copy, and `scratch`, the directory it lies in
 #   inside PROGRAM...                     runs a program in it, with what an administrator's shell has
+#   install_mkpkg FILE                    installs mkpkg's own package, and what pip trusts
 #   install_kept ARCHIVES PACKAGE...      installs with apt; ARCHIVES keeps what it downloads for the next run
 #   install_needs ARCHIVES FILE...        the same of what .deb files in the copy need; says why when it fails, and
 #                                         returns 1 if apt refuses them, 2 if it cannot get what they need
@@ -41,6 +42,12 @@ inside() {
     env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp/home TERM=dumb LC_ALL=C.UTF-8 \
         DEBIAN_FRONTEND=noninteractive ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} \
         chroot "$root" "$@" </dev/null
+}
+
+install_mkpkg() {
+    cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+    cp "$1" "$root/tmp/mkpkg.deb"
+    inside dpkg --force-unsafe-io -i /tmp/mkpkg.deb
 }
 
 install_kept() {

@@ -16,9 +16,9 @@ base=$1 own=$2 project=$3 name=$4 command=$5 prints=$6
 
 # shellcheck source=tests/real/copy.sh
 . "$(dirname "$0")/copy.sh"
+# shellcheck source=tests/real/faults.sh
+. "$(dirname "$0")/faults.sh"
 make_copy "$base"
-cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-cp "$own" "$root/tmp/mkpkg.deb"
 cp -R "$project" "$root/srv/dh"
 cp -R "$project" "$root/srv/alone"
 prepare='rm -r debian' parts=(.)
@@ -27,15 +27,6 @@ if grep -q dh_virtualenv "$root/srv/dh/debian/rules"; then
     prepare='mkpkg init --from-debian debian' parts=(./opt ./usr/bin)
 fi
 
-faults=0
-fault() {
-    printf 'fault: %s\n' "$1"
-    [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
-    faults=$((faults + 1))
-}
-step() {
-    log=$("${@:2}" 2>&1) || { printf '%s failed:\n%s\n' "$1" "$(tail -n 60 <<<"$log")" >&2; exit 2; }
-}
 environment=(env PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1)
 # What debhelper takes from the changelog.
 environment+=(SOURCE_DATE_EPOCH="$(dpkg-parsechangelog -l "$project/debian/changelog" -S Timestamp)")
@@ -43,13 +34,13 @@ environment+=(SOURCE_DATE_EPOCH="$(dpkg-parsechangelog -l "$project/debian/chang
 environment+=(DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1 MKPKG_COMPRESSION=gzip:1)
 
 # --- both packages ---------------------------------------------------------------------------------------------------
-step update inside apt-get -q update
-step 'installing mkpkg' inside dpkg --force-unsafe-io -i /tmp/mkpkg.deb
-step dh inside "${environment[@]}" bash -c 'cd /srv/dh && dpkg-buildpackage -b -us -uc'
+must update inside apt-get -q update
+must 'installing mkpkg' install_mkpkg "$own"
+must dh inside "${environment[@]}" bash -c 'cd /srv/dh && dpkg-buildpackage -b -us -uc'
 if [ "${parts[0]}" = . ] && grep -E '^dpkg-gencontrol: warning' <<<"$log"; then fault 'dpkg-gencontrol warns'; fi
 dh=$(find "$root/srv" -maxdepth 1 -name '*.deb')
 [ "$(wc -l <<<"$dh")" = 1 ] || fault 'one package was expected' "$dh"
-step mkpkg inside "${environment[@]}" bash -c "cd /srv/alone && $prepare && mkpkg deb -o /srv/out ."
+must mkpkg inside "${environment[@]}" bash -c "cd /srv/alone && $prepare && mkpkg deb -o /srv/out ."
 alone=$(find "$root/srv/out" -name '*.deb')
 
 # --- what is in them -------------------------------------------------------------------------------------------------
@@ -87,13 +78,13 @@ printf '  %s: %s files, %s\n' "$name" "$(wc -l <"$scratch/dh/DEBIAN/md5sums")" "
 
 # --- on a host -------------------------------------------------------------------------------------------------------
 cp "$dh" "$root/tmp/new.deb"
-step install inside apt-get -q -y --no-install-recommends -o Acquire::Retries=3 install /tmp/new.deb
+must install inside apt-get -q -y --no-install-recommends -o Acquire::Retries=3 install /tmp/new.deb
 output=$(inside bash -c "cd / && $command" 2>&1) || fault "\`$command\` failed" "$output"
 [[ $output == *"$prints"* ]] || fault "\`$command\` did not print \`$prints\`" "$output"
 while read -r _ _ _ unit; do
     inside env DPKG_MAINTSCRIPT_PACKAGE="$name" deb-systemd-helper --quiet was-enabled "$(basename "$unit")" || fault "$unit was not enabled"
 done < <(listed "$scratch/dh" | grep -E '/systemd/system/[^@/]+\.service ' || true)
-step purge inside apt-get -q -y purge "$name"
+must purge inside apt-get -q -y purge "$name"
 left=$(find "$root/opt" -mindepth 1 "$root/etc/$name" "$root/etc/systemd/system" -name "*$name*" 2>/dev/null || true)
 [ -z "$left" ] || fault 'a purge left something' "$left"
 exit $((faults > 0))

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The functions with which services.sh and releases.sh look at acme-notes (fixtures/projects/acme-notes), for scripts to
-# source that have made a copy to boot (copy.sh, guest.sh). `faults` counts what is wrong, which is printed after `FAULT`.
+# source that have made a copy to boot (copy.sh, guest.sh) and count what is wrong (faults.sh).
 
 # shellcheck disable=SC2154  # `scratch` and `root` are those of copy.sh
 package=acme-notes
@@ -8,15 +8,9 @@ package=acme-notes
 enabled=(acme-notes.socket acme-notes-plain.service acme-notes-tick.timer)
 running=(acme-notes.service acme-notes-plain.service acme-notes-worker@1.service)
 
-faults=0 step=''
-fault() {
-    printf 'FAULT %s: %s\n' "$step" "$1"
-    [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
-    faults=$((faults + 1))
-}
 begin() {
-    step=$1
-    printf '%3d s  %s\n' "$SECONDS" "$step"
+    about=$1
+    printf '%3d s  %s\n' "$SECONDS" "$about"
 }
 
 # --- what is done ----------------------------------------------------------------------------------------------------
@@ -57,7 +51,6 @@ unit_is() {
     found="$(property "$1" ActiveState) $(guest systemctl is-enabled "$1" 2>/dev/null || true)"
     [ "$found" = "$2" ] || fault "$1 is \`$found\`, not \`$2\`" "$(guest journalctl -q --no-pager -o cat -n 15 -u "$1" 2>&1)"
 }
-is() { [ "$2" = "$3" ] || fault "$1 is \`$2\`, not \`$3\`"; }
 settled() {
     local failed
     failed=$(guest systemctl --failed --no-legend --plain)
@@ -105,12 +98,12 @@ snapshot() {
         -o -type d -printf '%P\t%y %m %u:%g\n' -o -type f -printf '%P\t%y %m %u:%g %s %T@\n' -o -printf '%P\t%y %u:%g %l\n' |
         grep -avE "^($(IFS='|'; echo "${ignored[*]}"))" | LC_ALL=C sort
 }
-# nothing_left [ACCOUNT...]: as it was before all, but for these accounts
+# nothing_left ACCOUNT...: as it was before all, but for these accounts
 nothing_left() {
     local left
     snapshot >"$scratch/after"
     left=$(diff --unchanged-line-format= --old-line-format='was: /%L' --new-line-format='is:  /%L' "$scratch/before" "$scratch/after" || true)
     [ -z "$left" ] || fault 'the file system differs from before' "$left"
     left=$(comm -13 <(echo "$accounts") <(guest cut -d: -f1 /etc/passwd | sort) | xargs)
-    is 'accounts that stay' "$left" "${*:-acme-notes}"
+    is 'accounts that stay' "$left" "$*"
 }

@@ -12,17 +12,14 @@ root=$1 deb=$2 checks=$3 archives=$4
 
 # shellcheck source=tests/real/copy.sh
 . "$(dirname "$0")/copy.sh"
+# shellcheck source=tests/real/faults.sh
+. "$(dirname "$0")/faults.sh"
 make_copy "$root"
 cp "$deb" "$root/tmp/package.deb"
 chmod 644 "$root/tmp/package.deb"
 package=$(dpkg-deb --field "$deb" Package)
 
-faults=0
-fault() {
-    printf '%s: %s\n' "$package" "$1"
-    [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
-    faults=$((faults + 1))
-}
+about=$package
 apt=(apt -q -y --no-install-recommends)
 
 # --- what the package needs comes first, so that its own traces can be told from theirs -----------------------------

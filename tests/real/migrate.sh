@@ -18,7 +18,8 @@ recipes=(synapse-like sentry-like wlanpi-like jupyterhub-like paasta-like st2-li
 . "$here/copy.sh"
 # shellcheck source=tests/real/guest.sh
 . "$here/guest.sh"
-
+# shellcheck source=tests/real/faults.sh
+. "$here/faults.sh"
 # shellcheck source=tests/real/life.sh
 . "$here/life.sh"
 # shellcheck source=tests/real/migrate/hosts.sh

@@ -12,25 +12,16 @@ base=$1 own=$2 project=$3
 
 # shellcheck source=tests/real/copy.sh
 . "$(dirname "$0")/copy.sh"
+# shellcheck source=tests/real/faults.sh
+. "$(dirname "$0")/faults.sh"
 make_copy "$base"
-cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-cp "$own" "$root/tmp/mkpkg.deb"
 cp -R "$project" "$root/srv/pair"
 
-faults=0
-fault() {
-    printf 'fault: %s\n' "$1"
-    [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
-    faults=$((faults + 1))
-}
-step() {
-    log=$("${@:2}" 2>&1) || { printf '%s failed:\n%s\n' "$1" "$(tail -n 60 <<<"$log")" >&2; exit 2; }
-}
 environment=(PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1)
 environment+=(DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1)
 # there VARIABLE=VALUE... PROGRAM...: runs it in the source
 there() { inside env -C /srv/pair "${environment[@]}" "$@"; }
-step 'installing mkpkg' inside dpkg --force-unsafe-io -i /tmp/mkpkg.deb
+must 'installing mkpkg' install_mkpkg "$own"
 
 # --- what runs is what is told: debhelper says which, without running them -------------------------------------------
 # commands VARIABLE=VALUE... OPTIONS OF dh_mkpkg: what it would run, one a line
@@ -66,7 +57,7 @@ said 'check=\[\]' yes DEB_BUILD_OPTIONS=nocheck
 said '--offline' yes -pacme-yaml -- --offline
 
 # --- a build of both -------------------------------------------------------------------------------------------------
-step build there DEB_BUILD_OPTIONS='nocheck parallel=2' DH_VERBOSE=1 dpkg-buildpackage -b -us -uc
+must build there DEB_BUILD_OPTIONS='nocheck parallel=2' DH_VERBOSE=1 dpkg-buildpackage -b -us -uc
 # A note, which mkpkg has only with --verbose.
 note='note: the package is for x86_64 alone'
 [[ $log == *"$note"* ]] || fault 'DH_VERBOSE does not make mkpkg tell more' "$log"

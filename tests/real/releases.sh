@@ -16,6 +16,8 @@ here=$(dirname "$0")
 . "$here/copy.sh"
 # shellcheck source=tests/real/guest.sh
 . "$here/guest.sh"
+# shellcheck source=tests/real/faults.sh
+. "$here/faults.sh"
 # shellcheck source=tests/real/life.sh
 . "$here/life.sh"
 
@@ -201,7 +203,7 @@ purge() {
         # rpm knows no purge: what was written and edited stays.
         guest rm -rf /var/lib/acme-notes /var/cache/acme-notes /var/log/acme-notes /etc/acme-notes
     fi
-    nothing_left
+    nothing_left acme-notes
 }
 
 # the plain package of the version before all

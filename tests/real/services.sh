@@ -16,7 +16,8 @@ here=$(dirname "$0")
 . "$here/copy.sh"
 # shellcheck source=tests/real/guest.sh
 . "$here/guest.sh"
-
+# shellcheck source=tests/real/faults.sh
+. "$here/faults.sh"
 # shellcheck source=tests/real/life.sh
 . "$here/life.sh"
 
@@ -271,7 +272,7 @@ purge() {
     guest rm -f /var/log/acme-notes-scripts
     is 'units systemd knows' "$(guest systemctl list-units --all --no-legend 'acme-notes*' && guest systemctl list-unit-files --no-legend 'acme-notes*')" ''
     settled
-    nothing_left
+    nothing_left acme-notes
 }
 
 # as images and containers are made

@@ -29,12 +29,9 @@ inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 c
 options=(--dbpath /var/lib/rpm)
 if inside rpm --force-debian --version >/dev/null 2>&1; then options+=(--force-debian); fi
 
-faults=0
-fault() {
-    printf '%s: %s\n' "$(inside rpm --version)" "$1"
-    printf '%s\n' "$2" | tail -n 20 | sed 's/^/    /'
-    faults=$((faults + 1))
-}
+# shellcheck source=tests/real/faults.sh
+. "$(dirname "$0")/../faults.sh"
+about=$(inside rpm --version)
 # silent ARGUMENTS...: rpm has nothing to say
 silent() {
     local log

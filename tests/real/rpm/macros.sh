@@ -13,9 +13,9 @@ base=$1 own=$2 out=$3 project=$4 spec=$5 command=$6 prints=$7
 
 # shellcheck source=tests/real/copy.sh
 . "$(dirname "$0")/../copy.sh"
+# shellcheck source=tests/real/faults.sh
+. "$(dirname "$0")/../faults.sh"
 make_copy "$base"
-cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-cp "$own" "$root/tmp/mkpkg.deb"
 cp "$spec" "$root/srv/package.spec"
 mkdir -p "$root/srv/top/SOURCES"
 name=$(sed -n 's/^Name: *//p' "$spec")-$(sed -n 's/^Version: *//p' "$spec")
@@ -23,23 +23,14 @@ cp -R "$project" "$root/srv/$name"
 rm -rf "$root/srv/$name/debian"
 tar -C "$root/srv" -czf "$root/srv/top/SOURCES/$name.tar.gz" "$name"
 
-faults=0
-fault() {
-    printf 'fault: %s\n' "$1"
-    [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
-    faults=$((faults + 1))
-}
-step() {
-    log=$("${@:2}" 2>&1) || { printf '%s failed:\n%s\n' "$1" "$(tail -n 60 <<<"$log")" >&2; exit 2; }
-}
 environment=(env PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1 SOURCE_DATE_EPOCH=1764000000)
 
-step 'installing mkpkg' inside dpkg --force-unsafe-io -i /tmp/mkpkg.deb
+must 'installing mkpkg' install_mkpkg "$own"
 # Nothing that BuildRequires names is in the database of rpm here: dpkg has it.
 build=(rpmbuild -bb --nodeps -D '_topdir /srv/top' -D '_binary_payload w1.gzdio' /srv/package.spec)
-step rpmbuild inside "${environment[@]}" "${build[@]}"
+must rpmbuild inside "${environment[@]}" "${build[@]}"
 if grep -E '^(warning|error): ' <<<"$log" | grep -v ': absolute symlink: '; then fault 'rpmbuild warns'; fi
-step mkpkg inside "${environment[@]}" bash -c "mkpkg rpm --compression gzip:1 -o /srv/alone /srv/$name"
+must mkpkg inside "${environment[@]}" bash -c "mkpkg rpm --compression gzip:1 -o /srv/alone /srv/$name"
 mkdir -p "$out/built" "$out/alone"
 cp "$root"/srv/top/RPMS/*/*.rpm "$out/built"
 cp "$root"/srv/alone/*.rpm "$out/alone"

@@ -17,18 +17,14 @@ here=$(dirname "$0")/..
 . "$here/copy.sh"
 # shellcheck source=tests/real/guest.sh
 . "$here/guest.sh"
+# shellcheck source=tests/real/faults.sh
+. "$here/faults.sh"
 make_copy "$2"
 # Debian's rpm 4 refuses to install without this option; rpm 6 does not know it.
 options=(--dbpath /var/lib/rpm --nodeps)
 if inside rpm --force-debian --version >/dev/null 2>&1; then options+=(--force-debian); fi
 
-faults=0 step=$mode
-fault() {
-    printf '%s: %s\n' "$step" "$1"
-    [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
-    faults=$((faults + 1))
-}
-is() { [ "$2" = "$3" ] || fault "$1 is \`$2\`, not \`$3\`"; }
+about=$mode
 
 # --- twice -----------------------------------------------------------------------------------------------------------
 twice() {
@@ -108,7 +104,7 @@ live() {
     echo 'disable acme-tick.timer' >"$root/etc/systemd/system-preset/00-admin.preset"
     boot
 
-    step=install
+    about=install
     change '' -i /srv/1.0.rpm
     said 'before-install install 1.0-1' 'after-install install 1.0-1'
     unit_is acme.socket 'active enabled'
@@ -121,7 +117,7 @@ live() {
     is 'the directory' "$(guest stat -c %U /run/acme)" acme
     no_notes
 
-    step=reinstall
+    about=reinstall
     guest systemctl enable --quiet --now acme-worker@1.service 2>/dev/null
     guest systemctl start acme.service
     before=$(pids)
@@ -131,7 +127,7 @@ live() {
     unit_is acme-tick.timer 'inactive disabled'
     no_notes
 
-    step='upgrade, with what an administrator did'
+    about='upgrade, with what an administrator did'
     echo '# mine' >>"$root/etc/sysconfig/acme"
     guest systemctl stop acme-plain.service
     guest systemctl disable --quiet acme-plain.service
@@ -147,7 +143,7 @@ live() {
     rm "$root/etc/sysconfig/acme.rpmnew" "$root/var/log/acme-said"
     no_notes
 
-    step='failing check'
+    about='failing check'
     guest systemctl enable --quiet --now acme-plain.service
     running+=(acme-plain.service acme-late.service)
     before=$(pids)
@@ -156,7 +152,7 @@ live() {
     is 'what runs' "$(pids)" "$before"
     unit_is acme-later.service 'inactive disabled'
 
-    step='recovery'
+    about='recovery'
     rm "$root/etc/acme-broken"
     rm -f "$root/etc/sysconfig/acme.rpmnew"
     upgrade '' 1.2
@@ -164,7 +160,7 @@ live() {
     unit_is acme-later.service 'active enabled'
     no_notes
 
-    step=downgrade
+    about=downgrade
     rm -f "$root/var/log/acme-said"
     # an older version does not know of units that newer ones have
     guest systemctl disable --quiet --now acme-later.service acme-late.service
@@ -177,7 +173,7 @@ live() {
     guest systemctl --quiet disable acme-old.service
     guest systemctl --quiet mask acme-old.service
 
-    step='failing before-remove'
+    about='failing before-remove'
     touch "$root/etc/acme-fail-before-remove"
     before=$(pids)
     change 'before-remove failed with status 1' -e acme
@@ -186,7 +182,7 @@ live() {
     unit_is acme-worker@1.service 'active enabled'
     rm "$root/etc/acme-fail-before-remove"
 
-    step=remove
+    about=remove
     change 'warning: /etc/sysconfig/acme saved as /etc/sysconfig/acme.rpmsave' -e acme
     said 'before-remove remove 1.0-1' 'after-remove remove 1.0-1'
     for unit in acme.socket acme-tick.timer acme-bad.service "${running[@]}"; do
@@ -197,11 +193,11 @@ live() {
     no_notes
     rm "$root$links/acme-old.service"
 
-    step='install with a failing check'
+    about='install with a failing check'
     touch "$root/etc/acme-broken"
     change 'a check failed with status 1' -i /srv/1.1.rpm
     unit_is acme-plain.service 'inactive disabled'
-    step='upgrade after it'
+    about='upgrade after it'
     rm "$root/etc/acme-broken"
     upgrade '' 1.2
     for unit in acme.socket acme-plain.service acme-late.service acme-later.service; do unit_is $unit 'active enabled'; done

@@ -51,12 +51,9 @@ manage() {
     esac
 }
 
-faults=0
-fault() {
-    printf '%s on %s: %s\n' "$(basename "$rpm")" "$flavour" "$1"
-    [ -z "${2:-}" ] || printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
-    faults=$((faults + 1))
-}
+# shellcheck source=tests/real/faults.sh
+. "$(dirname "$0")/../faults.sh"
+about="$(basename "$rpm") on $flavour"
 
 # --- resolve -----------------------------------------------------------------------------------------------------
 log=$(manage try "$rpm" 2>&1) || {
