@@ -11,41 +11,27 @@ of memory does not count. Needs 2 GB in /dev/shm, else in TMPDIR.
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-YARDSTICK = os.path.join(ROOT, "fixtures/projects/yardstick")
-PYTHON = "/usr/bin/python3.11"
+from common import YARDSTICK, mkpkg, room, run, timed, wheels_of
+
 PACKAGES = {"deb zstd": ["deb", "zstd:9"], "deb xz": ["deb", "xz:6"], "rpm zstd": ["rpm", "zstd:9"]}
 
 
-def timed(work, command):
-    """Seconds, and MB of the peak."""
-    start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": work})
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"{command} failed")
-    return time.monotonic() - start, usage.ru_maxrss / 1024
-
-
-def build(mkpkg, work, wheels, name):
+def build(program, work, wheels, name):
     """The package, and the command that decompresses its payload."""
     form, compression = PACKAGES[name]
     out = os.path.join(work, name.replace(" ", "-"))
-    command = [mkpkg, form, YARDSTICK, "--wheelhouse", wheels, "--quiet", "--python", "3.11", "-o", out]
-    subprocess.run([*command, "--compression", compression], check=True, stdout=subprocess.DEVNULL)
+    command = [program, form, YARDSTICK, "--wheelhouse", wheels, "--quiet", "--python", "3.11", "-o", out]
+    run(*command, "--compression", compression, stdout=subprocess.DEVNULL)
     package = os.path.join(out, os.listdir(out)[0])
     payload = os.path.join(out, "payload")
     if form == "deb":
-        names = subprocess.run(["ar", "t", package], check=True, capture_output=True, text=True).stdout.split()
+        names = run("ar", "t", package, capture_output=True, text=True).stdout.split()
         with open(payload, "wb") as file:
-            subprocess.run(["ar", "p", package, names[2]], check=True, stdout=file)
+            run("ar", "p", package, names[2], stdout=file)
     else:
         with open(package, "rb") as file:
             data = file.read()
@@ -59,21 +45,19 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=7)
     runs = parser.parse_args().runs
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
-    mkpkg = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release/mkpkg")
-    room = "/dev/shm" if shutil.disk_usage("/dev/shm").free > 2 << 30 else None
+    program = mkpkg()
     missed = False
-    with tempfile.TemporaryDirectory(dir=room) as work:
-        wheels, lock = os.path.join(work, "wheels"), os.path.join(YARDSTICK, "requirements.txt")
-        pip = [PYTHON, "-m", "pip", "-q", "wheel", "--no-deps", "--require-hashes"]
-        subprocess.run([*pip, "-r", lock, "-w", wheels], check=True)
+    with room(2 << 30) as work:
+        options = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "TMPDIR": work}}
+        wheels = os.path.join(work, "wheels")
+        wheels_of(os.path.join(YARDSTICK, "requirements.txt"), wheels)
         for name in PACKAGES:
-            package, decompress = build(mkpkg, work, wheels, name)
-            audit = [mkpkg, "audit", "--fail-on", "never", package]
+            package, decompress = build(program, work, wheels, name)
+            audit = [program, "audit", "--fail-on", "never", package]
             alone, audits = [], []
             for _ in range(runs):
-                alone.append(timed(work, decompress)[0])
-                audits.append(timed(work, audit))
+                alone.append(timed(*decompress, **options)[0])
+                audits.append(timed(*audit, **options))
             seconds = statistics.median(seconds for seconds, _ in audits)
             memory = max(memory for _, memory in audits)
             floor = statistics.median(alone)

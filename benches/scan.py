@@ -14,18 +14,17 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROJECT = os.path.join(ROOT, "fixtures/projects/yardstick")
+from common import ROOT, YARDSTICK, mkpkg, run, wheels_of
+
 CONTROL = "Source: app\nMaintainer: A <a@b.example>\n\nPackage: app\nArchitecture: any\nDescription: x\n"
 
 
-def run(*command, **options):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
+def said(*command, **options):
+    return run(*command, capture_output=True, text=True, **options).stdout
 
 
 def is_elf(path):
@@ -45,7 +44,7 @@ def shlibdeps(work, runs):
     seconds = []
     for _ in range(runs):
         start = time.perf_counter()
-        text = run(*command)
+        text = said(*command)
         seconds.append(time.perf_counter() - start)
     line = next(line for line in text.splitlines() if line.startswith("shlibs:Depends="))
     return seconds, line.split("=", 1)[1].split(", "), len(files)
@@ -55,20 +54,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
-    run("cargo", "build", "--release", "--quiet", cwd=ROOT)
-    mkpkg = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release/mkpkg")
+    program = mkpkg()
     with tempfile.TemporaryDirectory() as work:
         wheels = os.path.join(work, "wheels")
-        lock = os.path.join(PROJECT, "requirements.txt")
-        run("/usr/bin/python3.11", "-m", "pip", "-q", "wheel", "--no-deps", "--require-hashes", "-r", lock, "-w", wheels)
-        build = [mkpkg, "deb", PROJECT, "--quiet", "--wheelhouse", wheels, "-o", work, "--compression", "gzip:1"]
-        deb = run(*build).strip()
+        wheels_of(os.path.join(YARDSTICK, "requirements.txt"), wheels)
+        build = [program, "deb", YARDSTICK, "--quiet", "--wheelhouse", wheels, "-o", work, "--compression", "gzip:1"]
+        deb = said(*build).strip()
         os.makedirs(os.path.join(work, "debian/app/DEBIAN"))
         with open(os.path.join(work, "debian/control"), "w") as control:
             control.write(CONTROL)
         run("dpkg-deb", "-x", deb, os.path.join(work, "debian/app"))
         bench = ["cargo", "bench", "--quiet", "--bench", "scan", "--", wheels, str(options.runs)]
-        ours = [json.loads(line) for line in run(*bench, cwd=ROOT).splitlines() if line.startswith("{")]
+        ours = [json.loads(line) for line in said(*bench, cwd=ROOT).splitlines() if line.startswith("{")]
         os.chdir(work)
         theirs, relations, count = shlibdeps(work, options.runs)
         os.chdir(ROOT)

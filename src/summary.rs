@@ -40,8 +40,8 @@ pub fn say(meta: &PackageMeta, artifact: &Artifact, talk: &Talk) {
     }
 }
 
-/// Where the time of a run went: of each stage the seconds, its part of all, and how many processors it kept busy.
-pub fn timings(talk: &Talk) -> Vec<String> {
+/// Says where the time of a run went: of each stage the seconds, its part of all, and how many processors it kept busy.
+pub fn say_timings(talk: &Talk) {
     let total = talk.elapsed();
     let row = |duration: Duration, processors: Duration, stage: &str| {
         let seconds = duration.as_secs_f64();
@@ -61,7 +61,7 @@ pub fn timings(talk: &Talk) -> Vec<String> {
     lines.push(row(rest.0, rest.1, "between them"));
     lines.push(row(total, usage.processors, "in all"));
     lines.push(format!("peak memory {}", size(usage.peak)));
-    lines
+    lines.iter().for_each(|line| talk.say(line));
 }
 
 fn relations(meta: &PackageMeta) -> Vec<String> {

@@ -213,7 +213,7 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
         talk.note(&trouble);
     }
     if args.timings {
-        summary::timings(talk).iter().for_each(|line| talk.say(line));
+        summary::say_timings(talk);
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
         scripts.iter().try_for_each(|(name, text)| write(&dir.join(name), text, 0o755))?;
     }
     if args.build.timings {
-        summary::timings(talk).iter().for_each(|line| talk.say(line));
+        summary::say_timings(talk);
     }
     Ok(())
 }

@@ -6,16 +6,21 @@ use std::path::{Path, PathBuf};
 
 use crate::exec::{command, run};
 
+/// The directory of the repository `dir` is in.
+pub fn top(dir: &Path) -> Option<&Path> {
+    dir.ancestors().find(|dir| dir.join(".git").exists())
+}
+
 /// Time of the last commit of the repository `dir` is in.
 pub fn last_commit(dir: &Path) -> Option<u64> {
-    dir.ancestors().find(|dir| dir.join(".git").exists())?;
+    top(dir)?;
     git(dir, &["log", "-1", "--format=%ct"])?.parse().ok()
 }
 
 /// What tools take a version from; empty outside of a repository. Whether files were changed is not asked: that
 /// rewrites the repository's index.
 pub fn revision(dir: &Path) -> String {
-    if dir.ancestors().any(|dir| dir.join(".git").exists()) {
+    if top(dir).is_some() {
         git(dir, &["describe", "--tags", "--always", "--long"]).unwrap_or_default()
     } else {
         String::new()

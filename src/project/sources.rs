@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::digest::{Hasher, hex};
 use crate::error::UserError;
-use crate::project::repository::tracked_files;
+use crate::project::repository::{self, tracked_files};
 
 /// A file or link of the project.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,13 +198,12 @@ fn copy_git(git: &Path, to: &Path) -> Result<()> {
 /// Backends that take the version from a repository want every tracked file in its place, or call the state
 /// changed. A project in a subdirectory gets the whole repository when it seems to look beyond itself.
 pub fn copy_to_build(dir: &Path, files: &[SourceFile], to: &Path) -> Result<PathBuf> {
-    let top = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir);
-    let below = dir.strip_prefix(top).unwrap_or(Path::new(""));
-    let is_top = below.as_os_str().is_empty();
-    if !is_top && !looks_beyond(dir) {
+    let top = repository::top(dir).unwrap_or(dir);
+    if top != dir && !looks_beyond(dir) {
         copy(dir, files, to)?;
         return Ok(to.to_owned());
     }
+    let below = dir.strip_prefix(top).unwrap_or(Path::new(""));
     let project = to.join(below);
     copy(dir, files, &project)?;
     let known: BTreeSet<_> = files.iter().map(|file| below.join(&file.path)).collect();
@@ -227,8 +226,7 @@ pub fn is_alone(dir: &Path, files: &[SourceFile]) -> bool {
         }
         SourceKind::File(_) => false,
     };
-    let mut above = dir.ancestors();
-    let is_top = above.find(|dir| dir.join(".git").exists()).is_none_or(|top| top == dir);
+    let is_top = repository::top(dir).is_none_or(|top| top == dir);
     !files.iter().any(leads_out) && (is_top || !looks_beyond(dir))
 }
 

@@ -109,11 +109,12 @@ impl Root {
     /// The texts of all files in the directory at `path` whose names end with `suffix`, by what comes before it, sorted.
     pub(super) fn texts(&self, path: &str, suffix: &str) -> impl Iterator<Item = (String, String)> {
         // There may be thousands: links on the way to the directory are followed once.
-        let dir = self.real(path).unwrap_or_default();
-        let names = if dir.is_empty() { Vec::new() } else { self.names_in(&dir) };
-        names.into_iter().filter_map(move |name| {
+        let dir = self.real(path);
+        let paths = dir.into_iter().flat_map(|dir| {
+            self.names_in(&dir).into_iter().map(move |name| (format!("{dir}/{name}"), name))
+        });
+        paths.filter_map(move |(path, name)| {
             let stem = name.strip_suffix(suffix)?.to_owned();
-            let path = format!("{dir}/{name}");
             let bytes = match self.file(&path) {
                 Some(file) => fs::read(file).ok()?,
                 None => self.read(&path)?,
