@@ -184,35 +184,50 @@ fn one_line(text: &str) -> String {
 ///
 /// Byte code follows its source, and what mkpkg made belongs to no distribution.
 fn patterns(tree: &Tree) -> BTreeMap<String, Vec<String>> {
-    let mut origins: BTreeMap<PkgPath, Option<&str>> = BTreeMap::new();
-    let mut files = Vec::new();
-    for (path, entry) in tree.iter() {
-        let Entry::File { origin, .. } = entry else { continue };
-        if origin.as_ref() == "mkpkg" || path.as_str().contains("/__pycache__/") {
-            continue;
-        }
-        files.push((path, origin.as_ref()));
-        let mut parent = path.parent();
-        while let Some(dir) = parent {
-            parent = dir.parent();
-            let seen = origins.entry(dir).or_insert(Some(origin));
-            *seen = seen.filter(|known| *known == origin.as_ref());
+    let files = tree.iter().filter_map(|(path, entry)| match entry {
+        Entry::File { origin, .. } => Some((path.as_str(), origin.as_ref())),
+        Entry::Dir { .. } | Entry::Symlink { .. } => None,
+    });
+    let is_listed =
+        |(path, origin): &(&str, &str)| *origin != "mkpkg" && !path.contains("/__pycache__/");
+    let files: Vec<_> = files.filter(is_listed).collect();
+    // The origin of all that is below a directory, if it is one.
+    let mut origins: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    for (path, origin) in &files {
+        for dir in dirs_above(path) {
+            let seen = match origins.get(dir) {
+                None => Some(*origin),
+                Some(Some(known)) if known != origin => None,
+                // So it is for all that are above.
+                Some(_) => break,
+            };
+            origins.insert(dir, seen);
         }
     }
     let mut patterns: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut covered = None;
     for (path, origin) in files {
-        let mut top = escape(path.as_str());
-        let mut parent = path.parent();
-        while let Some(dir) = parent {
-            if origins.get(&dir).copied().flatten().is_none() {
-                break;
-            }
-            top = format!("{}/*", escape(dir.as_str()));
-            parent = dir.parent();
+        if covered.is_some_and(|dir| is_below(path, dir)) {
+            continue;
         }
-        patterns.entry(key(origin)).or_default().insert(top);
+        let of_one = |dir: &&str| origins.get(dir).is_some_and(Option::is_some);
+        covered = dirs_above(path).take_while(of_one).last();
+        let pattern = covered.map_or_else(|| escape(path), |dir| format!("{}/*", escape(dir)));
+        patterns.entry(key(origin)).or_default().insert(pattern);
     }
     patterns.into_iter().map(|(origin, set)| (origin, set.into_iter().collect())).collect()
+}
+
+/// The directories a path is in, the nearest first.
+fn dirs_above(path: &str) -> impl Iterator<Item = &str> {
+    fn parent(path: &str) -> Option<&str> {
+        path.rsplit_once('/').map(|(dir, _)| dir)
+    }
+    std::iter::successors(parent(path), |dir| parent(dir))
+}
+
+fn is_below(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn patterns_of(bundled: &Bundled, patterns: &BTreeMap<String, Vec<String>>) -> Option<String> {
