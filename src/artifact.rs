@@ -3,10 +3,11 @@
 //! The file has no name until it is complete and on disk, so a build that fails or is killed leaves nothing.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -41,7 +42,7 @@ pub fn prepare(dir: &Path) -> Result<()> {
 pub fn write(
     dir: &Path,
     name: &str,
-    fill: impl FnOnce(&mut File) -> Result<()>,
+    fill: impl FnOnce(&mut Draft<'_>) -> Result<()>,
 ) -> Result<Artifact> {
     let path = dir.join(name);
     if path.is_dir() {
@@ -53,23 +54,69 @@ pub fn write(
     }
     let fault = || format!("cannot write `{}`", path.display());
     let mut file = tempfile::tempfile_in(dir).with_context(fault)?;
-    fill(&mut file)?;
-    file.set_permissions(Permissions::from_mode(0o644)).with_context(fault)?;
-    file.seek(SeekFrom::Start(0)).with_context(fault)?;
-    let (sha256, size) = synced_and_hashed(&file).with_context(fault)?;
+    let (sha256, size) = thread::scope(|scope| {
+        let (written, lengths) = mpsc::channel();
+        let hashed = scope.spawn(|| hash_behind(&file, lengths));
+        let mut draft = Draft { file: &file, written: Some(written) };
+        fill(&mut draft)?;
+        let is_hashed = draft.written.take().is_some();
+        file.set_permissions(Permissions::from_mode(0o644)).with_context(fault)?;
+        file.sync_all().with_context(fault)?;
+        let hashed = hashed.join().expect("hashing does not panic").with_context(fault)?;
+        if is_hashed { Ok(hashed) } else { hash(&file).with_context(fault) }
+    })?;
     publish(&mut file, dir, &path).with_context(fault)?;
     let sha256 = sha256.try_into().expect("SHA-256 has 32 bytes");
     Ok(Artifact { path, size, sha256 })
 }
 
-/// SHA-256 and length of `file`, read from where it stands, once all of it is on disk; the disk writes meanwhile.
-fn synced_and_hashed(file: &File) -> io::Result<(Vec<u8>, u64)> {
-    thread::scope(|scope| {
-        let synced = scope.spawn(|| file.sync_all());
-        let hashed = Hasher::sha256().read(&mut &*file);
-        synced.join().expect("syncing does not panic")?;
-        hashed
-    })
+/// A file that is being written, and hashed meanwhile.
+pub struct Draft<'f> {
+    file: &'f File,
+    /// Is told of each piece how long it is; `None` once the file was amended.
+    written: Option<Sender<usize>>,
+}
+
+impl Draft<'_> {
+    /// The file, for what changes bytes that were written; it is hashed once it is complete, then.
+    pub fn amend(&mut self) -> &File {
+        self.written = None;
+        self.file
+    }
+}
+
+impl Write for Draft<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        if let Some(written) = &self.written {
+            // Whoever hashes ends early only with an error, which is met later.
+            let _ = written.send(count);
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// SHA-256 and length of what is written into `file`, in pieces of `lengths`, as soon as each of them is there.
+fn hash_behind(file: &File, lengths: Receiver<usize>) -> io::Result<(Vec<u8>, u64)> {
+    let (mut hasher, mut at) = (Hasher::sha256(), 0);
+    let mut piece = Vec::new();
+    for len in lengths {
+        piece.resize(len, 0);
+        file.read_exact_at(&mut piece, at)?;
+        hasher.update(&piece);
+        at += len as u64;
+    }
+    Ok((hasher.finish(), at))
+}
+
+/// SHA-256 and length of `file`.
+fn hash(mut file: &File) -> io::Result<(Vec<u8>, u64)> {
+    file.rewind()?;
+    Hasher::sha256().read(&mut file)
 }
 
 /// A file without a name beside the output, for what is put together first.
@@ -101,11 +148,12 @@ fn publish(file: &mut File, dir: &Path, path: &Path) -> Result<()> {
 mod tests {
     use std::fs;
     use std::io::Write;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{FileExt, PermissionsExt};
 
     use anyhow::bail;
 
     use crate::artifact::{prepare, write};
+    use crate::digest::sha256;
 
     #[test]
     fn whole_or_not_at_all() {
@@ -133,6 +181,26 @@ mod tests {
         assert_eq!(names(), ["a.deb"]);
         let mode = fs::metadata(dir.path().join("a.deb")).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o644);
+    }
+
+    #[test]
+    fn bytes_are_hashed_as_they_end_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = vec![7; 3 << 20];
+        let artifact = write(dir.path(), "a.deb", |draft| {
+            draft.write_all(b"begun")?;
+            Ok(draft.write_all(&long)?)
+        });
+        let expected = [b"begun", &long[..]].concat();
+        assert_eq!(artifact.unwrap().sha256, sha256(&expected));
+        let amended = write(dir.path(), "a.rpm", |draft| {
+            draft.write_all(b"unsigned")?;
+            draft.amend().write_all_at(b"__", 0)?;
+            Ok(draft.write_all(b"!")?)
+        });
+        let amended = amended.unwrap();
+        assert_eq!((amended.sha256, amended.size), (sha256(b"__signed!"), 9));
+        assert_eq!(fs::read(&amended.path).unwrap(), b"__signed!");
     }
 
     #[test]

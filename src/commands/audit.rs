@@ -1,6 +1,5 @@
 //! `mkpkg audit`: what is inside a package, where it loads, and what is unsafe about it.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -91,9 +90,10 @@ fn deliver(text: &str, output: Option<&Path>) -> Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = dir.unwrap_or(Path::new("."));
     artifact::prepare(dir)?;
-    let write =
-        |file: &mut File| file.write_all(text.as_bytes()).context("cannot write the report");
-    artifact::write(dir, name, write).map(drop)
+    artifact::write(dir, name, |file| {
+        file.write_all(text.as_bytes()).context("cannot write the report")
+    })?;
+    Ok(())
 }
 
 /// What flags and the configuration decide.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
@@ -112,7 +113,7 @@ impl Format for Deb {
         (meta, tree): (&PackageMeta, Tree),
         inputs: &Inputs,
         args: &BuildArgs,
-        files: (&mut File, File),
+        files: (&mut dyn Write, File),
     ) -> Result<()> {
         deb::write(meta, tree, &options(inputs, args.jobs()), &inputs.cache, files)
     }

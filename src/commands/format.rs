@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 
 use anyhow::{Context, Result};
 
 use crate::app::{App, identify};
-use crate::artifact::{self, Artifact};
+use crate::artifact::{self, Artifact, Draft};
 use crate::cli::{BuildArgs, RpmArgs};
 use crate::commands::build::{Built, Inputs, build, inputs};
 use crate::commands::deb::Deb;
@@ -70,7 +71,7 @@ pub trait Format {
         package: (&PackageMeta, Tree),
         inputs: &Inputs,
         args: &BuildArgs,
-        files: (&mut File, File),
+        files: (&mut dyn Write, File),
     ) -> Result<()>;
     /// The whole tree of the package that [`Format::write`] writes, and its scripts by name, refusing what it refuses.
     fn parts(
@@ -83,7 +84,7 @@ pub trait Format {
     /// The text of the file another program takes the list of files from; empty where it takes all there are.
     fn file_list(&self, meta: &PackageMeta, tree: &Tree) -> Result<String>;
     /// Signs what was written, where that is asked for.
-    fn sign(&self, _package: &File, _args: &BuildArgs) -> Result<()> {
+    fn sign(&self, _package: &mut Draft<'_>, _args: &BuildArgs) -> Result<()> {
         Ok(())
     }
 }
@@ -365,7 +366,7 @@ fn written(
     }
     let artifact = artifact::write(&args.output, file_name, |out| {
         let spool = artifact::spool(&args.output)?;
-        let written = format.write((meta, tree), inputs, args, (&mut *out, spool));
+        let written = format.write((meta, tree), inputs, args, (out, spool));
         written.with_context(|| format!("cannot write `{}`", path.display()))?;
         let signed = format.sign(out, args);
         signed.with_context(|| format!("cannot sign `{}`", path.display()))

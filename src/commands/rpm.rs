@@ -6,7 +6,7 @@ use std::io::{Seek, Write};
 
 use anyhow::{Context, Result};
 
-use crate::artifact;
+use crate::artifact::{self, Draft};
 use crate::backend::deb;
 use crate::backend::rpm::{self, Options};
 use crate::cli::BuildArgs;
@@ -121,7 +121,7 @@ impl Format for Rpm {
         (meta, tree): (&PackageMeta, Tree),
         inputs: &Inputs,
         args: &BuildArgs,
-        files: (&mut File, File),
+        files: (&mut dyn Write, File),
     ) -> Result<()> {
         rpm::write(meta, tree, &options(inputs, args.jobs()), &inputs.cache, files)
     }
@@ -142,9 +142,9 @@ impl Format for Rpm {
         rpm::file_list(meta, tree)
     }
 
-    fn sign(&self, package: &File, args: &BuildArgs) -> Result<()> {
+    fn sign(&self, package: &mut Draft<'_>, args: &BuildArgs) -> Result<()> {
         match &self.signer {
-            Some(signer) => rpm::sign(package, |header| signer.sign(held(header, args)?)),
+            Some(signer) => rpm::sign(package.amend(), |header| signer.sign(held(header, args)?)),
             None => Ok(()),
         }
     }

@@ -20,7 +20,7 @@ mod version;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Cursor};
+use std::io::{BufWriter, Cursor, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -217,7 +217,7 @@ pub fn write(
     tree: Tree,
     options: &Options,
     cache: &Cache,
-    (out, spool): (&mut File, File),
+    (out, spool): (&mut dyn Write, File),
 ) -> Result<()> {
     if meta.epoch >= MTIME_LIMIT {
         let message = format!("{} seconds since 1970 do not fit a .deb", meta.epoch);

@@ -146,7 +146,7 @@ pub fn write(
     tree: Tree,
     options: &Options,
     cache: &Cache,
-    (out, spool): (&mut File, File),
+    (out, spool): (&mut dyn Write, File),
 ) -> Result<()> {
     // Once before the payload, which takes time, to find what is wrong with the tags.
     check(meta, options)?;
