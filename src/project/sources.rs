@@ -250,8 +250,32 @@ pub fn text(path: &Path) -> Result<&str> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
 
-    use crate::project::sources::{copy, digest, list};
+    use crate::project::sources::{copy, digest, is_alone, list};
+
+    #[test]
+    fn what_lies_around_a_project_may_decide_what_is_built() {
+        let around = tempfile::tempdir().unwrap();
+        let dir = around.path().canonicalize().unwrap().join("app");
+        fs::create_dir(&dir).unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
+        let alone = || is_alone(&dir, &list(&dir, &[]).unwrap());
+        write("pyproject.toml", "[project]\nversion = '1'\n");
+        write("a.py", "");
+        symlink("a.py", dir.join("inside.py")).unwrap();
+        assert!(alone());
+        // A repository around it matters to who looks there.
+        fs::create_dir(around.path().join(".git")).unwrap();
+        assert!(alone());
+        write("pyproject.toml", "[tool.setuptools_scm]\nroot = '..'\n");
+        assert!(!alone());
+        fs::remove_dir(around.path().join(".git")).unwrap();
+        assert!(alone());
+        fs::write(around.path().join("shared.py"), "").unwrap();
+        symlink("../shared.py", dir.join("shared.py")).unwrap();
+        assert!(!alone());
+    }
 
     #[test]
     fn left_overs_are_no_sources() {
