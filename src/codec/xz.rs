@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use liblzma::stream::{Check, MtStreamBuilder};
 use liblzma::write::XzEncoder;
 
-/// Bytes in a block: what `xz -6` cuts its input into, too. Decoders with several threads unpack as many blocks at once.
-const BLOCK: u64 = 24 << 20;
+/// Bytes in a block: a piece of usual length is one. `xz -6` takes 24 MiB, and more bytes. Decoders with several threads
+/// unpack as many blocks at once.
+const BLOCK: u64 = 32 << 20;
 /// The header of a stream whose blocks have a CRC-64 (2.1.1).
 pub(super) const HEAD: [u8; 12] = [0xfd, b'7', b'z', b'X', b'Z', 0, 0, 4, 0xe6, 0xd6, 0xb4, 0x46];
 const FOOTER_LEN: usize = 12;

@@ -197,7 +197,7 @@ fn is_read_by_archives(package: &Path, files: usize, scratch: &Path) -> Result<(
     Ok(())
 }
 
-/// Every piece is a block of 24 MiB at most.
+/// Every piece is a block of 32 MiB at most.
 fn blocks(members: &Members) -> usize {
     members.0.len()
 }
