@@ -12,9 +12,10 @@ use handlebars::{
 use serde::Serialize;
 
 /// Parts that several scripts share, by the name a template has for them: `{{> checks}}`.
-const PARTS: [(&str, &str); 4] = [
+const PARTS: [(&str, &str); 5] = [
     ("checks", include_str!("../templates/checks.hbs")),
-    ("opening", include_str!("../templates/deb/opening.hbs")),
+    ("leftovers", include_str!("../templates/rpm/leftovers.hbs")),
+    ("opening", include_str!("../templates/opening.hbs")),
     ("snippets", include_str!("../templates/snippets.hbs")),
     ("strays", include_str!("../templates/deb/strays.hbs")),
 ];

@@ -95,7 +95,7 @@ pub(super) fn scriptlets(meta: &PackageMeta) -> Result<Vec<Scriptlet>> {
         (is_deferred || offers || has(Moment::AfterInstall), Phase::Post, POST),
         (!lifecycle.units.is_empty() || offers || has(Moment::BeforeRemove), Phase::Preun, PREUN),
         (is_deferred || after || values.has_code, Phase::Postun, POSTUN),
-        (is_deferred, Phase::Posttrans, POSTTRANS),
+        (is_deferred || values.has_code, Phase::Posttrans, POSTTRANS),
     ]
     .into_iter()
     .filter(|(is_wanted, ..)| *is_wanted)
@@ -114,8 +114,9 @@ fn scriptlet(phase: Phase, template: &str, values: &Values) -> Result<Scriptlet>
 fn calls(phase: Phase, values: &Values) -> Vec<&'static str> {
     let core = values.is_deferred.then_some("coreutils");
     let has_checks = !values.hooks.checks.is_empty();
-    let grep = (!values.hooks.sockets.is_empty()).then_some("grep");
-    let sed = (has_checks && !values.hooks.environment_file.is_empty()).then_some("sed");
+    let opens = !values.hooks.sockets.is_empty();
+    let reads = has_checks && !values.hooks.environment_file.is_empty();
+    let find = values.has_code.then_some("/usr/bin/find");
     let runuser = (has_checks && !values.hooks.user.is_empty()).then_some("util-linux");
     let offers = values.hooks.offers.is_some();
     let alternatives = "/usr/sbin/update-alternatives";
@@ -125,18 +126,20 @@ fn calls(phase: Phase, values: &Values) -> Vec<&'static str> {
         Phase::Pre => {
             let account = ["/usr/bin/getent", "/usr/sbin/groupadd", "/usr/sbin/useradd"];
             let account = values.account.iter().flat_map(|_| account);
-            account.chain(core).chain(grep).collect()
+            account.chain(core).chain(opens.then_some("sed")).collect()
         }
-        Phase::Post | Phase::Posttrans => {
+        Phase::Post => {
             let core = core.or(offers.then_some("coreutils"));
-            let grep = grep.filter(|_| phase == Phase::Posttrans);
-            core.into_iter().chain(grep).chain(sed).chain(runuser).chain(led).collect()
+            let sed = reads.then_some("sed");
+            core.into_iter().chain(sed).chain(runuser).chain(led).collect()
+        }
+        Phase::Posttrans => {
+            let sed = (reads || opens).then_some("sed");
+            let led = led.filter(|_| values.hooks.selects.is_some());
+            find.into_iter().chain(["coreutils"]).chain(sed).chain(runuser).chain(led).collect()
         }
         Phase::Preun => offers.then_some(alternatives).into_iter().collect(),
-        Phase::Postun => {
-            let find = values.has_code.then_some("/usr/bin/find");
-            find.into_iter().chain(["coreutils"]).collect()
-        }
+        Phase::Postun => find.into_iter().chain(["coreutils"]).collect(),
     }
 }
 
@@ -275,22 +278,26 @@ mod tests {
     use crate::templates::{lua_string, shell_word};
     use crate::tree::PkgPath;
 
-    fn after_removal(meta: &PackageMeta) -> Result<String> {
+    /// The scripts of a package that has nothing but code: after a removal, and after a transaction.
+    fn of_code(meta: &PackageMeta) -> Result<[String; 2]> {
         let all = scriptlets(meta)?;
-        let [only] = &all[..] else { panic!("more than one script: {all:?}") };
-        assert_eq!(only.phase, Phase::Postun);
-        Ok(only.text.clone())
+        let [postun, posttrans] = &all[..] else { panic!("other scripts: {all:?}") };
+        assert_eq!([postun.phase, posttrans.phase], [Phase::Postun, Phase::Posttrans]);
+        Ok([postun.text.clone(), posttrans.text.clone()])
     }
 
     fn check(prefix: &str, is_good: bool) {
         let mut meta = meta();
         meta.prefix = PkgPath::new(prefix).unwrap();
-        match after_removal(&meta) {
-            Ok(script) => {
+        match of_code(&meta) {
+            Ok(scripts) => {
                 assert!(is_good, "{prefix}");
                 let (top, name) = prefix.rsplit_once('/').unwrap();
-                assert!(script.starts_with(&format!("top='{top}'\nprefix='{name}'\n")), "{script}");
-                assert!(!script.contains('@'));
+                for script in scripts {
+                    let start = format!("top='{top}'\nprefix='{name}'\n");
+                    assert!(script.starts_with(&start), "{script}");
+                    assert!(!script.contains('@'));
+                }
             }
             Err(error) => assert!(!is_good && exit_code(&error) == 2, "{error:#}"),
         }
@@ -306,8 +313,8 @@ mod tests {
         }
     }
 
-    /// What is left of these files below the prefix once the script ran with `$1` = `stay`.
-    fn run(files: &[&str], stay: &str) -> Vec<String> {
+    /// What is left of these files below the prefix once the script of a phase ran with `$1` = `stay`.
+    fn run(files: &[&str], (phase, stay): (Phase, &str)) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let mut meta = meta();
         let prefix = dir.path().canonicalize().unwrap().join("opt/acme");
@@ -318,7 +325,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
-        let script = after_removal(&meta).unwrap();
+        let [postun, posttrans] = of_code(&meta).unwrap();
+        let script = if phase == Phase::Postun { postun } else { posttrans };
         let output = Command::new("/bin/sh").args(["-c", &script, "sh", stay]).output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
         assert!(dir.path().join("opt").is_dir() || stay == "1", "the directory above is not ours");
@@ -349,10 +357,13 @@ mod tests {
             "b/c/__pycache__/gone.cpython-311.pyc",
         ];
         let both = [&left[..], &stray].concat();
-        assert_eq!(run(&both, "1"), ["a/__pycache__/x.cpython-311.pyc", "a/x.py"]);
-        assert_eq!(run(&stray, "0"), [""; 0], "the prefix is gone, too");
-        assert_eq!(run(&both, "0"), ["a/x.py"], "what is no byte code stays");
-        assert_eq!(run(&["log/today"], "0"), ["log/today"]);
+        for after in [(Phase::Postun, "1"), (Phase::Posttrans, "1")] {
+            assert_eq!(run(&both, after), ["a/__pycache__/x.cpython-311.pyc", "a/x.py"]);
+        }
+        let removal = (Phase::Postun, "0");
+        assert_eq!(run(&stray, removal), [""; 0], "the prefix is gone, too");
+        assert_eq!(run(&both, removal), ["a/x.py"], "what is no byte code stays");
+        assert_eq!(run(&["log/today"], removal), ["log/today"]);
     }
 
     fn unit(name: &str, activation: Activation, on_upgrade: OnUpgrade) -> Unit {
@@ -480,14 +491,14 @@ mod tests {
     #[test]
     fn only_what_is_needed_is_there() {
         let names = |meta: &PackageMeta| texts(meta).into_keys().collect::<Vec<_>>();
-        assert_eq!(names(&meta()), ["postun"]);
+        assert_eq!(names(&meta()), ["posttrans", "postun"]);
         assert_eq!(
             names(&full("true")),
             ["post", "posttrans", "postun", "pre", "pretrans", "preun"]
         );
         let mut meta = meta();
         meta.lifecycle.account = full("x").lifecycle.account;
-        assert_eq!(names(&meta), ["postun", "pre"]);
+        assert_eq!(names(&meta), ["posttrans", "postun", "pre"]);
         assert!(!texts(&meta)["pre"].contains("state"));
         meta.lifecycle = Lifecycle { checks: vec!["true".to_owned()], ..Lifecycle::default() };
         assert_eq!(names(&meta), ["post", "posttrans", "postun", "pre"]);
@@ -504,11 +515,11 @@ mod tests {
         };
         assert_eq!(needs(Phase::Pretrans), "rpmlib(BuiltinLuaScripts) <= 4.2.2-1");
         let account = "/usr/bin/getent /usr/sbin/groupadd /usr/sbin/useradd";
-        assert_eq!(needs(Phase::Pre), format!("/bin/sh {account} coreutils grep"));
+        assert_eq!(needs(Phase::Pre), format!("/bin/sh {account} coreutils sed"));
         assert_eq!(needs(Phase::Post), "/bin/sh coreutils sed util-linux");
         assert_eq!(needs(Phase::Preun), "/bin/sh");
         assert_eq!(needs(Phase::Postun), "/bin/sh /usr/bin/find coreutils");
-        assert_eq!(needs(Phase::Posttrans), "/bin/sh coreutils grep sed util-linux");
+        assert_eq!(needs(Phase::Posttrans), "/bin/sh /usr/bin/find coreutils sed util-linux");
         let times: Vec<_> = order(&all).iter().map(|one| format!("{one}{}", one.times())).collect();
         assert_eq!(times, ["systemd(post,preun,postun,posttrans)"]);
         assert!(order(&scriptlets(&meta()).unwrap()).is_empty());
