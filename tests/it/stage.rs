@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::sandbox::{Failures, Sandbox};
 
@@ -49,6 +50,29 @@ fn for_an_rpm() {
     assert!(files.contains("%attr(0755,root,root) \"/opt/acme/bin/acme\"\n"), "{files}");
     assert!(files.contains("%attr(-,root,root) \"/usr/bin/acme\"\n"), "{files}");
     assert!(sandbox.path("scripts/posttrans").is_file());
+}
+
+/// The command that stands behind `%mkpkg_install`: what a spec file asks for twice in one build would be lost once.
+#[test]
+fn a_spec_file_asks_once_for_a_package() {
+    let sandbox = Sandbox::new();
+    let top = sandbox.path("build");
+    let ask = |id: &str, args: &[&str]| {
+        let mut script = Command::new("sh");
+        script.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/rpm/mkpkg-rpm")).args(["request", id]);
+        let output = script.arg(&top).args(["acme", "2"]).args(args).output().expect("sh runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let words = ["-D", "my app", "--", "--set", "summary=it's $(id)"];
+    assert_eq!(ask("1", &words), (Some(0), String::new()));
+    let noted = fs::read_to_string(top.join(".mkpkg/acme/request")).expect("it was written");
+    assert_eq!(noted, "1\nacme\n2\nmy app\n--set\nsummary=it's $(id)\n");
+    let (status, told) = ask("1", &[]);
+    assert_eq!(status, Some(2), "{told}");
+    assert!(told.contains("%mkpkg_install is there twice for the package `acme`"), "{told}");
+    assert_eq!(ask("1", &["-n", "other"]), (Some(0), String::new()));
+    assert_eq!(ask("2", &[]), (Some(0), String::new()), "the build before failed");
+    assert_eq!(ask("2", &["-x"]).0, Some(2));
 }
 
 #[test]
