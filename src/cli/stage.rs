@@ -36,6 +36,10 @@ pub struct StageArgs {
     /// Write the scripts of the package into DIR, by their names in the format.
     #[arg(long, value_name = "DIR")]
     pub scripts: Option<PathBuf>,
+    /// Refuse units, scripts and files of the configuration that lie in DIR: the other program has its own use for what is
+    /// there, as debhelper has for `debian`.
+    #[arg(long, value_name = "DIR")]
+    pub foreign: Option<PathBuf>,
 }
 
 /// Which packages are made of what is staged.

@@ -15,10 +15,11 @@ use crate::commands::parts::{listed, with_parts};
 use crate::commands::rpm::Rpm;
 use crate::error::UserError;
 use crate::layout;
-use crate::package::PackageMeta;
+use crate::project::Project;
+use crate::project::config::Config;
 use crate::report::Talk;
 use crate::summary;
-use crate::tree::Tree;
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// Builds as for a package, and writes its tree, its relations, its list of files and its scripts.
 pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
@@ -34,6 +35,9 @@ pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
     refuse_idle(&args.build)?;
     refuse_stranger(format.as_ref(), &args.build)?;
     let inputs = inputs(&args.build, talk)?;
+    if let Some(dir) = &args.foreign {
+        refuse_foreign(&inputs.project, dir)?;
+    }
     let formats = [format];
     validate(&formats, &[], &inputs, &args.build)?;
     let [format] = formats;
@@ -49,7 +53,7 @@ pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
     let (inside, target) = ((&built, &inventory), args.build.target.as_deref());
     let tree = with_parts(format.as_ref(), &inputs, inside, (&meta, tree), target)?;
     let dir = &args.build.output;
-    refuse_second_owner(&meta, &tree, dir)?;
+    refuse_second_owner(&meta.prefix, &tree, dir)?;
     let own = tree.clone();
     let (tree, scripts) = format.parts(&meta, tree)?;
     // What the other program has for these files is of the package's own recipe.
@@ -89,20 +93,56 @@ fn refuse_idle(args: &BuildArgs) -> Result<()> {
     }
 }
 
-/// Refuses a unit that lies in `dir` already: both programs would enable, start and stop it.
-fn refuse_second_owner(meta: &PackageMeta, tree: &Tree, dir: &Path) -> Result<()> {
-    for unit in &meta.lifecycle.units {
-        let name = &unit.name;
-        let own = tree.files().find(|(path, ..)| path.file_name() == name);
-        let own = own.map(|(_, content, _)| content.read()).transpose()?;
-        for home in ["lib", "usr/lib"] {
-            let at = dir.join(home).join("systemd/system").join(name);
-            if at.is_file() && fs::read(&at).ok() != own {
-                let message = format!("the unit `{name}` is in `{}` already", dir.display());
-                return Err(UserError::usage(message)
-                    .hint("leave it to one of both: remove it there, or from `services`")
-                    .into());
+/// Refuses what the configuration names in a directory whose files the other program installs and runs: a script would
+/// run twice, and both would enable, start and stop a unit.
+fn refuse_foreign(project: &Project, foreign: &Path) -> Result<()> {
+    let Ok(dir) = foreign.canonicalize() else { return Ok(()) };
+    let is_foreign =
+        |file: &Path| project.dir.join(file).canonicalize().is_ok_and(|at| at.starts_with(&dir));
+    let Config { files, services, scripts, .. } = &project.config;
+    let units = services.iter().filter_map(|(key, service)| {
+        service.unit.as_deref().map(|unit| (format!("services.{key}.unit"), unit))
+    });
+    let files = files.iter().map(|rule| ("files.source".to_owned(), rule.source.as_path()));
+    let named = scripts.files().map(|(_, key, file)| (format!("scripts.{key}"), file));
+    match named.chain(units).chain(files).find(|(_, file)| is_foreign(file)) {
+        Some((key, file)) => {
+            let (file, dir) = (file.display(), foreign.display());
+            let message = format!("`{key}` names `{file}`, but `{dir}` is for the other program");
+            Err(UserError::usage(message)
+                .hint(format!("leave it to one of both: remove the key, or move the file out of `{dir}` and see that nothing else there does the same"))
+                .into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses what lies in `dir` already: both programs would handle the same unit or configuration file, and of two contents
+/// one would be lost. Links may be the same. What a run before this one left is its own, which its `pyvenv.cfg` tells.
+fn refuse_second_owner(prefix: &PkgPath, tree: &Tree, dir: &Path) -> Result<()> {
+    let mark = prefix.join("pyvenv.cfg")?;
+    if let Some(Entry::File { content, .. }) = tree.get(&mark)
+        && fs::read(dir.join(mark.as_str()))
+            .is_ok_and(|there| content.read().is_ok_and(|own| own == there))
+    {
+        return Ok(());
+    }
+    for (path, entry) in tree.iter() {
+        // Where directories are merged, `/lib` is another name of `/usr/lib`.
+        let names = [Some(path.as_str()), path.as_str().strip_prefix("usr/")];
+        let taken = names.into_iter().flatten().map(|name| dir.join(name)).find(|at| match entry {
+            Entry::Dir { .. } => false,
+            Entry::File { .. } => at.symlink_metadata().is_ok(),
+            Entry::Symlink { target } => {
+                at.symlink_metadata().is_ok()
+                    && !at.read_link().is_ok_and(|it| it == Path::new(target))
             }
+        });
+        if let Some(at) = taken {
+            let message = format!("`{}` is there already, and in what is staged", at.display());
+            return Err(UserError::usage(message)
+                .hint("leave it to one of both: remove it there, or from the configuration")
+                .into());
         }
     }
     Ok(())

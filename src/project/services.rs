@@ -1,12 +1,13 @@
 //! The shapes of `services`, `user`, `scripts` and `check` in the configuration. Meaning is given to them elsewhere.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use crate::document::Value;
+use crate::lifecycle::Moment;
 
 /// One service: a unit of systemd, with those that set it going.
 #[derive(Clone, Debug, Deserialize)]
@@ -126,6 +127,22 @@ pub struct Scripts {
     pub after_upgrade: Option<PathBuf>,
     pub before_remove: Option<PathBuf>,
     pub after_remove: Option<PathBuf>,
+}
+
+impl Scripts {
+    /// Those that are named, each with when it runs and its key.
+    pub fn files(&self) -> impl Iterator<Item = (Moment, &'static str, &Path)> {
+        [
+            (Moment::BeforeInstall, "before-install", &self.before_install),
+            (Moment::AfterInstall, "after-install", &self.after_install),
+            (Moment::BeforeUpgrade, "before-upgrade", &self.before_upgrade),
+            (Moment::AfterUpgrade, "after-upgrade", &self.after_upgrade),
+            (Moment::BeforeRemove, "before-remove", &self.before_remove),
+            (Moment::AfterRemove, "after-remove", &self.after_remove),
+        ]
+        .into_iter()
+        .filter_map(|(moment, key, file)| Some((moment, key, file.as_deref()?)))
+    }
 }
 
 /// A shell command that must succeed before a package is written.

@@ -1,7 +1,7 @@
 //! Shell text of the project that runs on hosts.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -15,24 +15,14 @@ const MAX_LEN: usize = 64 << 10;
 
 /// Reads the snippets of the project at `dir`.
 pub(super) fn read(scripts: &Scripts, dir: &Path) -> Result<BTreeMap<Moment, String>> {
-    let files = [
-        (Moment::BeforeInstall, "before-install", &scripts.before_install),
-        (Moment::AfterInstall, "after-install", &scripts.after_install),
-        (Moment::BeforeUpgrade, "before-upgrade", &scripts.before_upgrade),
-        (Moment::AfterUpgrade, "after-upgrade", &scripts.after_upgrade),
-        (Moment::BeforeRemove, "before-remove", &scripts.before_remove),
-        (Moment::AfterRemove, "after-remove", &scripts.after_remove),
-    ];
     let mut snippets = BTreeMap::new();
-    for (moment, key, file) in files {
-        if let Some(file) = file {
-            snippets.insert(moment, snippet(file, dir, &format!("scripts.{key}"))?);
-        }
+    for (moment, key, file) in scripts.files() {
+        snippets.insert(moment, snippet(file, dir, &format!("scripts.{key}"))?);
     }
     Ok(snippets)
 }
 
-fn snippet(file: &PathBuf, dir: &Path, key: &str) -> Result<String> {
+fn snippet(file: &Path, dir: &Path, key: &str) -> Result<String> {
     let text = text(file, dir, key)?;
     let fault = |what: &str| {
         UserError::usage(format!("`{}`, which `{key}` names, {what}", file.display()))

@@ -83,6 +83,34 @@ fn what_cannot_be_staged() {
     sandbox.write("root/lib/systemd/system/acme.service", "[Service]\nExecStart=/bin/true\n");
     let args = ["-o", "../root"];
     failures.command("a unit of both", &sandbox, sandbox.package("stage", &args));
+    // Equal or not, both programs would enable, start and stop it; and install a file, of which one is lost.
+    let unit = "[Service]\nExecStart=/opt/acme/bin/acme\n";
+    let sandbox = Sandbox::new();
+    sandbox.file("mkpkg.toml", "name = 'acme'\n[services.main]\nunit = 'packaging/acme.service'\n");
+    sandbox.file("packaging/acme.service", unit);
+    sandbox.write("root/lib/systemd/system/acme.service", unit);
+    failures.command("an equal unit of both", &sandbox, sandbox.package("stage", &args));
+    let sandbox = Sandbox::new();
+    let file = "[[files]]\nsource = 'acme.conf'\ntarget = '/etc/acme/acme.conf'\n";
+    sandbox.file("mkpkg.toml", file);
+    sandbox.file("acme.conf", "mine\n");
+    sandbox.write("root/etc/acme/acme.conf", "theirs\n");
+    failures.command("a file of both", &sandbox, sandbox.package("stage", &args));
+    let foreign = [&args[..], &["--foreign", "debian"]].concat();
+    for (what, config) in [
+        ("a foreign unit", "name = 'acme'\n[services.main]\nunit = 'debian/acme.service'\n"),
+        ("a foreign script", "[scripts]\nafter-install = 'debian/mkpkg/acme.postinst'\n"),
+        ("a foreign file", "[[files]]\nsource = 'debian/acme.conf'\ntarget = '/etc/acme.conf'\n"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.file("mkpkg.toml", config);
+        sandbox.file("debian/acme.service", unit);
+        sandbox.file("debian/mkpkg/acme.postinst", "echo twice\n");
+        sandbox.file("debian/acme.conf", "mine\n");
+        failures.command(what, &sandbox, sandbox.package("stage", &foreign));
+        let outcome = sandbox.run(sandbox.package("stage", &args));
+        assert_eq!(outcome.code(), 0, "{what}: {outcome:?}");
+    }
     let sandbox = Sandbox::new();
     sandbox.file("mkpkg.toml", "layout = 'releases'\n");
     failures.command("two packages", &sandbox, sandbox.package("stage", &args));
