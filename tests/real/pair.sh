@@ -56,6 +56,61 @@ said 'check=\[\]' no
 said 'check=\[\]' yes DEB_BUILD_OPTIONS=nocheck
 said '--offline' yes -pacme-yaml -- --offline
 
+# refused TEXT COMMAND...: it fails, and says TEXT
+refused() {
+    local log
+    if log=$("${@:2}" 2>&1); then fault "\`${*:2}\` did not fail" "$log"; fi
+    [[ $log == *"$1"* ]] || fault "\`${*:2}\` did not say \`$1\`" "$log"
+}
+
+# --- which packages, and what they must have -------------------------------------------------------------------------
+control=$root/srv/pair/debian/control rules=$root/srv/pair/debian/rules
+cp "$control" "$rules" "$scratch/"
+# As with dh-virtualenv, and what has no configuration where others have one.
+printf '\nPackage: %s\nArchitecture: all\nDescription: One more\n' python3-acme acme-doc >>"$control"
+chosen 'acme-yaml acme-idna'
+touch "$root/srv/pair/mkpkg-python3-acme.toml"
+# shellcheck disable=SC2016
+refused 'python3-acme has neither ${mkpkg:Depends} nor ${misc:Depends}' there dh_mkpkg --no-act
+rm "$root/srv/pair/mkpkg-python3-acme.toml"
+cp "$scratch/control" "$control"
+
+# --- a project elsewhere: its configuration may lie in it, or beside debian ------------------------------------------
+mkdir "$root/srv/pair/my app"
+cp "$root/srv/pair/yaml.txt" "$root/srv/pair/my app/requirements.txt"
+mkdir "$root/srv/aside"
+for dir in 'my app' './my app/' '/srv/pair/my app' ../aside; do
+    said '--config mkpkg-acme-yaml.toml' yes -D "$dir"
+done
+touch "$root/srv/pair/my app/mkpkg-acme-yaml.toml"
+said '--config "my app/mkpkg-acme-yaml.toml"' yes -D 'my app'
+mkdir "$scratch/aside"
+mv "$root"/srv/pair/mkpkg-acme-* "$scratch/aside/"
+rm "$root/srv/pair/my app/mkpkg-acme-yaml.toml"
+said '--requirements "my app/requirements.txt"' yes -D 'my app'
+said '--requirements "my app/more.txt"' yes -D 'my app' --requirements more.txt
+said '--requirements /srv/pair/yaml.txt' yes -D 'my app' --requirements /srv/pair/yaml.txt
+touch "$root/srv/pair/mkpkg.toml"
+said '--config mkpkg.toml' yes -D 'my app'
+rm -r "$root/srv/pair/mkpkg.toml" "$root/srv/pair/my app"
+mv "$scratch"/aside/* "$root/srv/pair/"
+
+# --- targets of the rules --------------------------------------------------------------------------------------------
+for target in override_dh_virtualenv execute_after_dh_virtualenv-arch; do
+    printf '%s:\n\ttrue\n' "$target" >>"$rules"
+    refused "debian/rules has the target $target" there dh clean --no-act --with mkpkg
+    cp "$scratch/rules" "$rules"
+done
+is 'what dh runs of dh_auto_*' "$(there dh build --no-act --with mkpkg | grep auto_ || true)" ''
+printf '%s:\n\ttrue\n' override_dh_auto_configure execute_after_dh_auto_build >>"$rules"
+is 'what dh runs of dh_auto_*' "$(there dh build --no-act --with mkpkg | sed -n '/auto_/s/^ *//p')" "$(cat <<'END'
+debian/rules override_dh_auto_configure
+dh_auto_build --buildsystem=none
+debian/rules execute_after_dh_auto_build
+END
+)"
+cp "$scratch/rules" "$rules"
+
 # --- a build of both -------------------------------------------------------------------------------------------------
 must build there DEB_BUILD_OPTIONS='nocheck parallel=2' DH_VERBOSE=1 dpkg-buildpackage -b -us -uc
 # A note, which mkpkg has only with --verbose.
@@ -75,6 +130,25 @@ has acme-yaml "opt/acme-yaml/$site/yaml"
 has_not acme-yaml srv
 has acme-idna "srv/acme-idna/$site/idna"
 has_not acme-idna opt
+
+# --- what lies in debian is debhelper's ------------------------------------------------------------------------------
+must clean there dh clean
+config=$root/srv/pair/mkpkg-acme-idna.toml
+printf '[Service]\nExecStart=/bin/true\n' >"$root/srv/pair/debian/acme-idna.service"
+printf 'echo once\n' >"$root/srv/pair/debian/acme-idna.postinst"
+cp "$config" "$scratch/idna.toml"
+printf '\n[services.main]\nunit = "debian/acme-idna.service"\n' >>"$config"
+refused "\`services.main.unit\` names \`debian/acme-idna.service\`" there dh_mkpkg -pacme-idna
+(cat "$scratch/idna.toml"; printf '\n[scripts]\nafter-install = "debian/acme-idna.postinst"\n') >"$config"
+refused "\`scripts.after-install\` names \`debian/acme-idna.postinst\`" there dh_mkpkg -pacme-idna
+(cat "$scratch/idna.toml"; printf '\n[services.main]\nunit = "packaging.service"\n') >"$config"
+cp "$root/srv/pair/debian/acme-idna.service" "$root/srv/pair/packaging.service"
+must dh_installsystemd there dh_installsystemd -pacme-idna
+refused "\`debian/acme-idna/lib/systemd/system/acme-idna.service\` is there already" there dh_mkpkg -pacme-idna
+cp "$scratch/idna.toml" "$config"
+must 'a unit of debhelper alone' there dh_mkpkg -pacme-idna
+must 'once more' there dh_mkpkg -pacme-idna
+[ "$(grep -c 'added by dh_mkpkg' "$root/srv/pair/debian/acme-idna.prerm.debhelper")" = 1 ] || fault 'a script is added twice'
 
 # --- without nocheck, the check decides ------------------------------------------------------------------------------
 if log=$(there dh_mkpkg -pacme-yaml 2>&1); then fault 'the check was not run' "$log"; fi
