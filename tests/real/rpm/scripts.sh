@@ -98,14 +98,19 @@ said() {
 no_notes() { [ ! -e "$root/var/lib/rpm-state/acme" ] || fault 'notes are left' "$(find "$root/var/lib/rpm-state")"; }
 
 live() {
-    local before
+    local before opened
     cp "$dir"/*.rpm "$root/srv/"
     mkdir -p "$root/etc/systemd/system-preset"
     echo 'disable acme-tick.timer' >"$root/etc/systemd/system-preset/00-admin.preset"
     boot
 
     about=install
+    # What a package that mkpkg did not make leaves, and what is an administrator's.
+    mkdir -p "$root/opt/acme/gone/__pycache__"
+    touch "$root/opt/acme/gone/__pycache__/x.cpython-311.pyc" "$root/opt/acme/mine"
     change '' -i /srv/1.0.rpm
+    is 'what is in the prefix' "$(ls "$root/opt/acme")" "$(printf 'mine\nversion')"
+    rm "$root/opt/acme/mine"
     said 'before-install install 1.0-1' 'after-install install 1.0-1'
     unit_is acme.socket 'active enabled'
     unit_is acme-plain.service 'active enabled'
@@ -133,8 +138,12 @@ live() {
     guest systemctl disable --quiet acme-plain.service
     running=(acme.service acme-worker@1.service)
     before=$(pids)
+    # Somebody else's words for the same opening.
+    printf '[Unit]\nAfter=local-fs.target\n[Socket]\nRemoveOnStop=yes\nListenStream = /run/acme.sock\n' >"$root/usr/lib/systemd/system/acme.socket"
+    opened=$(property acme.socket ActiveEnterTimestampMonotonic)
     upgrade "warning: /etc/sysconfig/acme created as /etc/sysconfig/acme.rpmnew" 1.1
     restarted "$before"
+    is 'when the socket was opened' "$(property acme.socket ActiveEnterTimestampMonotonic)" "$opened"
     unit_is acme-plain.service 'inactive disabled'
     unit_is acme-late.service 'active enabled'
     is 'the dropped unit' "$(property acme-old.service ActiveState)" inactive
