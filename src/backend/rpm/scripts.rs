@@ -481,8 +481,10 @@ mod tests {
             "run_snippet after-upgrade upgrade '' 'true' || exit 1\n",
             "run_checks || exit 1\n",
             "drop 'acme-web-old@.service'",
+            "\nenable_new\n",
+            "    renew_socket 'acme-web.socket'",
             "    systemctl try-restart",
-            "\nsettle_new\n",
+            "\nstart_new\n",
             "rm -rf -- \"$state\"\n",
         ];
         assert!(steps.map(at).is_sorted(), "{:?}", steps.map(at));

@@ -118,6 +118,11 @@ fn everything(version: &'static str, extra: &[&str]) -> Result<Sketch> {
         .replace("/bin/sleep infinity", "/bin/false")
         .replace("[Service]", "[Service]\nType=oneshot");
     new.unit("acme-bad.service", &bad, boot, OnUpgrade::Restart)?;
+    new.unit("acme-shut.service", SERVICE, Activation::Unit, OnUpgrade::Keep)?;
+    if extra.contains(&"late") {
+        let socket = socket.replace("acme.sock", "acme-shut.sock");
+        new.unit("acme-shut.socket", &socket, boot, OnUpgrade::Keep)?;
+    }
     for name in extra {
         new.unit(&format!("acme-{name}.service"), &service, boot, OnUpgrade::Restart)?;
     }
