@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
@@ -13,6 +15,9 @@ use crate::cache::touch;
 /// Extension of the file that is locked while the entry beside it is made.
 pub const EXTENSION: &str = "lock";
 
+/// How often it is looked whether a lock was given back.
+const POLL: Duration = Duration::from_millis(10);
+
 /// The right to make an entry; given back when dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -21,21 +26,24 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Waits for the lock whose file is `path`.
-    pub fn wait(path: PathBuf) -> io::Result<Self> {
+    /// Waits for the lock whose file is `path`; `None` when somebody keeps it for longer than `patience`.
+    pub fn wait(path: PathBuf, patience: Duration) -> io::Result<Option<Self>> {
+        let begun = Instant::now();
         loop {
-            let flock = flock(open(&path)?, FlockArg::LockExclusive)?;
-            // Who had it before has removed the file; whoever came later may have made another one.
-            if is_at(&flock, &path) {
-                return Ok(Self { path, _flock: flock });
+            match flock(open(&path)?, FlockArg::LockExclusiveNonblock) {
+                // Who had it before has removed the file; whoever came later may have made another one.
+                Ok(flock) if is_at(&flock, &path) => return Ok(Some(Self { path, _flock: flock })),
+                Ok(_) => {}
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) if begun.elapsed() > patience => return Ok(None),
+                Err(_) => thread::sleep(POLL),
             }
         }
     }
 
     /// The same, unless somebody has it.
     pub fn attempt(path: PathBuf) -> Option<Self> {
-        let flock = flock(open(&path).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
-        is_at(&flock, &path).then_some(Self { path, _flock: flock })
+        Self::wait(path, Duration::ZERO).ok()?
     }
 }
 
@@ -103,6 +111,7 @@ mod tests {
     use std::fs;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
+    use std::time::Duration;
 
     use crate::cache::lock::{Hold, Lock};
 
@@ -115,7 +124,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        let _lock = Lock::wait(path.clone()).unwrap();
+                        let _lock = Lock::wait(path.clone(), Duration::MAX).unwrap().unwrap();
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
                     }
@@ -125,6 +134,7 @@ mod tests {
         assert!(!path.exists());
         let lock = Lock::attempt(path.clone()).unwrap();
         assert!(Lock::attempt(path.clone()).is_none());
+        assert!(Lock::wait(path.clone(), Duration::from_millis(1)).unwrap().is_none());
         drop(lock);
         assert!(Lock::attempt(path).is_some());
     }

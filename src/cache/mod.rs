@@ -11,8 +11,9 @@ use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::futimens;
@@ -84,6 +85,8 @@ const MAGIC: &[u8; 8] = b"mkpkg 1\n";
 const HEADER: usize = MAGIC.len() + 32 + 8;
 /// How the name of a file begins that is being written.
 pub const PART: &str = ".part-";
+/// How long a build waits for another one.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How much is read or written at once.
 const BUFFER: usize = 128 << 10;
 
@@ -112,6 +115,8 @@ pub struct Cache {
 struct State {
     /// Bytes this build has added.
     kept: AtomicU64,
+    /// Whether it has waited for another build for long enough.
+    is_impatient: AtomicBool,
     trouble: Mutex<Option<String>>,
 }
 
@@ -215,11 +220,21 @@ impl Cache {
     /// Waits until nobody else makes the entry of `key`, which should then be looked for again.
     ///
     /// Whoever waits must hold no other lock. Where no lock can be had, as in a cache that cannot be written, each build
-    /// makes the entry for itself.
+    /// makes the entry for itself; so it does once another build, which may have been stopped, has kept it waiting.
     pub fn lock(&self, key: &Key) -> Option<Lock> {
         let path = self.path(key)?.with_extension(lock::EXTENSION);
         fs::create_dir_all(path.parent()?).ok()?;
-        Lock::wait(path).ok()
+        let patience = match self.state.is_impatient.load(Ordering::Relaxed) {
+            true => Duration::ZERO,
+            false => PATIENCE,
+        };
+        let lock = Lock::wait(path.clone(), patience).ok()?;
+        if lock.is_none() {
+            self.state.is_impatient.store(true, Ordering::Relaxed);
+            let seconds = PATIENCE.as_secs();
+            self.note(format!("another build has held `{}` for {seconds} s", path.display()));
+        }
+        lock
     }
 
     fn path(&self, key: &Key) -> Option<PathBuf> {
