@@ -1,10 +1,19 @@
 //! What debhelper installs of a recipe's files, by its level of compatibility (debhelper(7)), add-ons and `--name`.
 
 use crate::import::Package;
+use crate::import::kinds::PLACED;
 use crate::import::options::{call, of_dh};
+use crate::import::units::{self, is_unit};
 
 /// Kinds of files, and the helper that installs them.
-const HELPERS: [(&str, &str); 9] = [
+const HELPERS: [(&str, &str); 16] = [
+    ("install", "dh_install"),
+    ("links", "dh_link"),
+    ("dirs", "dh_installdirs"),
+    ("manpages", "dh_installman"),
+    ("docs", "dh_installdocs"),
+    ("examples", "dh_installexamples"),
+    ("NEWS", "dh_installchangelogs"),
     ("logrotate", "dh_installlogrotate"),
     ("cron.d", "dh_installcron"),
     ("cron.hourly", "dh_installcron"),
@@ -22,6 +31,36 @@ const SINCE: [(&str, Option<u32>, &[&str]); 3] = [
     ("sysusers", Some(14), &["installsysusers", "sysuser"]),
     ("bash-completion", None, &["bash-completion"]),
 ];
+
+/// Says why debhelper does not read a file for a package, if it does not (`pkgfile` of Dh_Lib). What follows the package
+/// in the file's name is `rest`: of a bare file, which may belong to the first package, all of it.
+pub(super) fn passes_over(
+    of: &Package<'_>,
+    (file, rest): (&str, &str),
+    (name, kind): (Option<&str>, &str),
+) -> Option<String> {
+    let own = format!("{}.{rest}", of.name);
+    let is_bare = file == rest;
+    if is_bare && of.folder.files.contains_key(&own) {
+        return Some(format!("debhelper reads `debian/{own}`, which names the package, instead"));
+    }
+    // What names the package and is installed under a name of its own is left to `leaves_out`, and to units.
+    let may_be_meant = !is_bare && (is_unit(kind) || PLACED.iter().any(|(it, ..)| *it == kind));
+    if let Some(name) =
+        name.filter(|name| *name != "@" && !may_be_meant && !is_named(of, kind, name))
+    {
+        return Some(match is_bare {
+            true => format!(
+                "`control` has no package `{name}`, and debhelper reads it for `{}` with `--name={name}` only",
+                of.name
+            ),
+            false => format!("debhelper reads it with `--name={name}` only"),
+        });
+    }
+    let newer = file.strip_suffix("tmpfile").map(|start| format!("{start}tmpfiles"));
+    let newer = newer.filter(|newer| of.folder.files.contains_key(newer));
+    newer.map(|newer| format!("debhelper reads `debian/{newer}` instead"))
+}
 
 /// Says why debhelper does not install a file of a kind, with the name that `--name` would have, if it does not.
 pub(super) fn leaves_out(of: &Package<'_>, kind: &str, name: Option<&str>) -> Option<String> {
@@ -51,7 +90,11 @@ fn helper(kind: &str) -> Option<&'static str> {
 
 fn is_named(of: &Package<'_>, kind: &str, name: &str) -> bool {
     let commands = of.folder.recipe.commands();
-    let mut helpers = commands.iter().filter(|(_, it)| Some(it.program()) == helper(kind));
+    let is_helper = |program: &str| match is_unit(kind) {
+        true => units::HELPERS.contains(&program),
+        false => Some(program) == helper(kind),
+    };
+    let mut helpers = commands.iter().filter(|(_, it)| is_helper(it.program()));
     helpers.any(|(_, command)| call(command).values("--name").contains(&name))
 }
 
@@ -73,7 +116,75 @@ mod tests {
     use std::collections::BTreeMap;
 
     use crate::import::rules::Recipe;
+    use crate::import::tests::imported;
     use crate::import::{Folder, Found, import};
+
+    #[test]
+    fn which_file_is_read() {
+        let rules =
+            "%:\n\tdh $@ --with python-virtualenv\noverride_dh_link:\n\tdh_link --name=named\n";
+        let files = [
+            ("control", "Source: a\n\nPackage: acme\n\nPackage: acme-web\n"),
+            ("postinst", "#!/bin/sh\nbare\n"),
+            ("acme.postinst", "#!/bin/sh\nacme\n"),
+            ("acme-web.postinst", "#!/bin/sh\nweb\n"),
+            ("prerm", "#!/bin/sh\nbare\n"),
+            ("acme-web.prerm", "#!/bin/sh\nweb\n"),
+            ("install", "conf/bare etc/acme\n"),
+            ("acme.install", "conf/own etc/acme\ndebian/shipped.install etc/acme\n"),
+            ("old.install", "conf/old etc/acme\n"),
+            ("old.service", "[Service]\n"),
+            ("old.cron.d", "x\n"),
+            ("acme.x.dirs", "/var/lib/x\n"),
+            ("shipped.install", "conf/shipped etc/acme\n"),
+            ("named.links", "opt/venvs/acme/bin/named usr/bin/named\n"),
+            ("acme.tmpfile", "old\n"),
+            ("acme.tmpfiles", "new\n"),
+        ];
+        let project = ["conf/bare", "conf/own", "conf/old", "debian/shipped.install"];
+        let found = imported(rules, &files, &project).unwrap();
+        let [acme, web] = found.as_slice() else { panic!("{found:?}") };
+        let beside = |of: &crate::import::Imported| of.draft.beside.clone();
+        let script = |of: &[(String, String)], end: &str| {
+            let mut found = of.iter().filter(|(path, _)| path.ends_with(end));
+            let last = found.next().map(|(_, text)| text.lines().last().unwrap_or("").to_owned());
+            assert!(found.next().is_none(), "{end}");
+            last
+        };
+        assert_eq!(script(&beside(acme), ".postinst").as_deref(), Some("acme"));
+        assert_eq!(script(&beside(acme), ".prerm").as_deref(), Some("bare"));
+        assert_eq!(script(&beside(web), ".postinst").as_deref(), Some("web"));
+        assert_eq!(script(&beside(web), ".prerm").as_deref(), Some("web"));
+        let dropped: Vec<_> = acme.draft.dropped.iter().map(|it| it.what.as_str()).collect();
+        for ignored in [
+            "postinst",
+            "install",
+            "old.install",
+            "old.service",
+            "old.cron.d",
+            "acme.x.dirs",
+            "acme.tmpfile",
+        ] {
+            assert!(
+                dropped.contains(&format!("debian/{ignored}").as_str()),
+                "{ignored} {dropped:?}"
+            );
+        }
+        for (text, is_there) in [
+            ("conf/own", true),
+            ("source = \"debian/shipped.install\"", true),
+            ("bin = [\"named\"]", true),
+            ("debian/acme.tmpfiles", true),
+            ("conf/bare", false),
+            ("conf/old", false),
+            ("conf/shipped", false),
+            ("services", false),
+            ("cron", false),
+        ] {
+            let keys: Vec<_> = acme.text.lines().filter(|line| !line.starts_with('#')).collect();
+            assert_eq!(keys.join("\n").contains(text), is_there, "{text} {}", acme.text);
+        }
+    }
 
     /// Whether the report has the file for a human, with this reason.
     fn check(rules: &str, (file, reason): (&str, Option<&str>), compat: &str) {

@@ -18,7 +18,15 @@ pub(super) fn carry(of: &Package<'_>, packages: &[&str], draft: &mut Draft) {
     for (file, found) in first.into_iter().chain(last) {
         let Some(rest) = rest_of_name(file, of, packages) else { continue };
         let path = format!("debian/{file}");
-        match kind(&rest) {
+        let kind = kind(&rest);
+        let unread = kind.as_ref().and_then(|(name, kind)| {
+            debhelper::passes_over(of, (file, &rest), (name.as_deref(), kind))
+        });
+        if let Some(why) = unread {
+            strangers::unread(of, file, &why, draft);
+            continue;
+        }
+        match kind {
             Some((name, kind)) if units::is_unit(kind) => {
                 units.push(unit(of, &path, (name, kind), found));
             }

@@ -220,3 +220,27 @@ fn finished(of: Package<'_>, draft: Draft, count: usize) -> Result<Imported> {
     let dir = of.environment.dir.clone();
     Ok(Imported { package: of.name.to_owned(), dir, file, text, draft })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use anyhow::Result;
+
+    use crate::import::rules::{Recipe, read};
+    use crate::import::{Folder, Found, Imported, import};
+
+    /// Imports a folder with these rules, as they are written, these files, and others of the project.
+    pub(crate) fn imported(
+        rules: &str,
+        files: &[(&str, &str)],
+        project: &[&str],
+    ) -> Result<Vec<Imported>> {
+        let found = |text: &str| Found { text: text.to_owned(), is_executable: false };
+        import(&Folder {
+            path: "debian".to_owned(),
+            files: files.iter().map(|(name, text)| ((*name).to_owned(), found(text))).collect(),
+            project: project.iter().map(|path| ((*path).to_owned(), false)).collect(),
+            recipe: Recipe { targets: read(rules).recipes, ..Recipe::default() },
+            ..Folder::default()
+        })
+    }
+}

@@ -24,6 +24,18 @@ pub(super) fn file(of: &Package<'_>, file: &str, found: &Found, draft: &mut Draf
     }
 }
 
+/// A file with a name that a helper could read, and does not.
+pub(super) fn unread(of: &Package<'_>, file: &str, why: &str, draft: &mut Draft) {
+    let path = format!("debian/{file}");
+    if is_installed(of, &path) {
+        // The list says what becomes of it.
+    } else if is_used(of, file) {
+        draft.carry(&path, "is of the rules");
+    } else {
+        draft.drop(&path, why);
+    }
+}
+
 /// The directories of the folder, and what in them nothing names.
 pub(super) fn directories(of: &Package<'_>, draft: &mut Draft) {
     let mut directories: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

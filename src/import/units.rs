@@ -24,7 +24,7 @@ pub(super) struct UnitFile<'a> {
 }
 
 /// What debhelper installs, enables and starts units with.
-const HELPERS: [&str; 4] =
+pub(super) const HELPERS: [&str; 4] =
     ["dh_installsystemd", "dh_systemd_enable", "dh_systemd_start", "dh_installinit"];
 
 /// Whether a kind of file is a unit.
