@@ -1,9 +1,9 @@
 //! What debhelper installs of a recipe's files, by its level of compatibility (debhelper(7)), add-ons and `--name`.
 
-use crate::import::Package;
 use crate::import::kinds::PLACED;
 use crate::import::options::{call, of_dh};
-use crate::import::units::{self, is_unit};
+use crate::import::units::is_unit;
+use crate::import::{Package, policies};
 
 /// Kinds of files, and the helper that installs them.
 const HELPERS: [(&str, &str); 16] = [
@@ -85,13 +85,16 @@ pub(super) fn leaves_out(of: &Package<'_>, kind: &str, name: Option<&str>) -> Op
 }
 
 fn helper(kind: &str) -> Option<&'static str> {
+    if kind.starts_with("user.") {
+        return Some("dh_installsystemduser");
+    }
     HELPERS.iter().find(|(known, _)| *known == kind).map(|(_, helper)| *helper)
 }
 
 fn is_named(of: &Package<'_>, kind: &str, name: &str) -> bool {
     let commands = of.folder.recipe.commands();
     let is_helper = |program: &str| match is_unit(kind) {
-        true => units::HELPERS.contains(&program),
+        true => policies::is_helper(program),
         false => Some(program) == helper(kind),
     };
     let mut helpers = commands.iter().filter(|(_, it)| is_helper(it.program()));
@@ -103,7 +106,7 @@ fn is_called(of: &Package<'_>, kind: &str) -> bool {
 }
 
 /// The level of compatibility, in `compat` or in the build relations.
-fn level(of: &Package<'_>) -> Option<u32> {
+pub(super) fn level(of: &Package<'_>) -> Option<u32> {
     let file = of.folder.files.get("compat").map(|found| found.text.trim().to_owned());
     let relations = of.source.get("Build-Depends").unwrap_or_default();
     let relation = relations.split(',').find_map(|it| it.trim().strip_prefix("debhelper-compat"));
@@ -119,30 +122,31 @@ mod tests {
     use crate::import::tests::imported;
     use crate::import::{Folder, Found, import};
 
+    const FILES: [(&str, &str); 16] = [
+        ("control", "Source: a\n\nPackage: acme\n\nPackage: acme-web\n"),
+        ("postinst", "#!/bin/sh\nbare\n"),
+        ("acme.postinst", "#!/bin/sh\nacme\n"),
+        ("acme-web.postinst", "#!/bin/sh\nweb\n"),
+        ("prerm", "#!/bin/sh\nbare\n"),
+        ("acme-web.prerm", "#!/bin/sh\nweb\n"),
+        ("install", "conf/bare etc/acme\n"),
+        ("acme.install", "conf/own etc/acme\ndebian/shipped.install etc/acme\n"),
+        ("old.install", "conf/old etc/acme\n"),
+        ("old.service", "[Service]\n"),
+        ("old.cron.d", "x\n"),
+        ("acme.x.dirs", "/var/lib/x\n"),
+        ("shipped.install", "conf/shipped etc/acme\n"),
+        ("named.links", "opt/venvs/acme/bin/named usr/bin/named\n"),
+        ("acme.tmpfile", "old\n"),
+        ("acme.tmpfiles", "new\n"),
+    ];
+
     #[test]
     fn which_file_is_read() {
         let rules =
             "%:\n\tdh $@ --with python-virtualenv\noverride_dh_link:\n\tdh_link --name=named\n";
-        let files = [
-            ("control", "Source: a\n\nPackage: acme\n\nPackage: acme-web\n"),
-            ("postinst", "#!/bin/sh\nbare\n"),
-            ("acme.postinst", "#!/bin/sh\nacme\n"),
-            ("acme-web.postinst", "#!/bin/sh\nweb\n"),
-            ("prerm", "#!/bin/sh\nbare\n"),
-            ("acme-web.prerm", "#!/bin/sh\nweb\n"),
-            ("install", "conf/bare etc/acme\n"),
-            ("acme.install", "conf/own etc/acme\ndebian/shipped.install etc/acme\n"),
-            ("old.install", "conf/old etc/acme\n"),
-            ("old.service", "[Service]\n"),
-            ("old.cron.d", "x\n"),
-            ("acme.x.dirs", "/var/lib/x\n"),
-            ("shipped.install", "conf/shipped etc/acme\n"),
-            ("named.links", "opt/venvs/acme/bin/named usr/bin/named\n"),
-            ("acme.tmpfile", "old\n"),
-            ("acme.tmpfiles", "new\n"),
-        ];
         let project = ["conf/bare", "conf/own", "conf/old", "debian/shipped.install"];
-        let found = imported(rules, &files, &project).unwrap();
+        let found = imported(rules, &FILES, &project).unwrap();
         let [acme, web] = found.as_slice() else { panic!("{found:?}") };
         let beside = |of: &crate::import::Imported| of.draft.beside.clone();
         let script = |of: &[(String, String)], end: &str| {

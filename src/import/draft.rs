@@ -143,6 +143,12 @@ impl Draft {
         self.services.keys().cloned().collect()
     }
 
+    /// The value of a key of a service.
+    pub fn service_value(&self, service: &str, key: &str) -> Option<&Value> {
+        let (keys, _) = self.services.get(service)?;
+        keys.get(key).map(|entry| &entry.value)
+    }
+
     /// Something is in the package without being in the configuration, or has become something there.
     pub fn carry(&mut self, what: &str, text: &str) {
         push(&mut self.carried, what, text);

@@ -26,6 +26,9 @@ pub(super) fn carry(of: &Package<'_>, packages: &[&str], draft: &mut Draft) {
             strangers::unread(of, file, &why, draft);
             continue;
         }
+        if matches!(kind, Some((_, "install"))) {
+            units.extend(shipped(of, found));
+        }
         match kind {
             Some((name, kind)) if units::is_unit(kind) => {
                 units.push(unit(of, &path, (name, kind), found));
@@ -58,7 +61,7 @@ fn rest_of_name(file: &str, of: &Package<'_>, packages: &[&str]) -> Option<Strin
 fn unit<'a>(
     of: &Package<'_>,
     path: &str,
-    (name, kind): (Option<String>, &'static str),
+    (name, kind): (Option<String>, &str),
     found: &'a Found,
 ) -> UnitFile<'a> {
     let (stem, is_named) = match name.as_deref() {
@@ -66,7 +69,40 @@ fn unit<'a>(
         Some("@") => (format!("{}@", of.name), false),
         Some(name) => (name.to_owned(), true),
     };
-    UnitFile { path: path.to_owned(), stem, is_named, kind, found }
+    UnitFile {
+        path: path.to_owned(),
+        stem,
+        is_named,
+        kind: kind.to_owned(),
+        shipped: None,
+        found: Some(found),
+    }
+}
+
+/// Units that a list puts among those of the system.
+fn shipped<'a>(of: &Package<'a>, list: &'a Found) -> Vec<UnitFile<'a>> {
+    let mut units = Vec::new();
+    for words in lines(&list.text).map(|line| line.split_whitespace().collect::<Vec<_>>()) {
+        let (sources, dir) = destination(&words);
+        for (path, target, _) in sources.iter().flat_map(|source| matched(of, source, &dir)) {
+            let Some((stem, kind)) = units::of_system(&target) else { continue };
+            let found = path.strip_prefix("debian/").and_then(|file| of.folder.files.get(file));
+            units.push(UnitFile {
+                path: path.to_owned(),
+                stem: stem.to_owned(),
+                is_named: stem.trim_end_matches('@') != of.name,
+                kind: kind.to_owned(),
+                shipped: Some(target.clone()),
+                found,
+            });
+        }
+    }
+    units
+}
+
+/// Lines of a list that say something.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn one(of: &Package<'_>, (path, name, kind, found): Own<'_>, draft: &mut Draft) {
@@ -127,8 +163,7 @@ fn lists(of: &Package<'_>, (path, _, kind, found): Own<'_>, draft: &mut Draft) {
         "lintian-overrides" => draft.drop(&path, "mkpkg writes those its packages need"),
         _ => {}
     }
-    let lines = found.text.lines().map(str::trim);
-    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in lines(&found.text) {
         let words: Vec<_> = line.split_whitespace().collect();
         let what = format!("{path}: {line}");
         match kind {
@@ -151,23 +186,34 @@ fn install_line(of: &Package<'_>, words: &[&str], what: &str, draft: &mut Draft)
         draft.ask(what, "a line for dh-exec: write it as a `[[files]]` table");
         return;
     }
+    let (sources, dir) = destination(words);
+    copy(of, sources, &dir, ("plain", what), draft);
+}
+
+/// The files of a line, and the directory they go to: that of a lone file is its own.
+fn destination<'a>(words: &'a [&'a str]) -> (&'a [&'a str], String) {
     match words {
         [source] => {
             let parent = source.rsplit_once('/').map_or("", |(dir, _)| dir);
             let parent = parent.strip_prefix("debian/tmp").unwrap_or(parent);
-            copy(
-                of,
-                words,
-                &format!("/{}", parent.trim_start_matches('/')),
-                ("plain", what),
-                draft,
-            );
+            (words, format!("/{}", parent.trim_start_matches('/')))
         }
-        [sources @ .., dir] => {
-            copy(of, sources, &format!("/{}", dir.trim_matches('/')), ("plain", what), draft);
-        }
-        [] => {}
+        [sources @ .., dir] => (sources, format!("/{}", dir.trim_matches('/'))),
+        [] => (words, "/".to_owned()),
     }
+}
+
+/// What a pattern matches, where it goes in a directory, and with which mode.
+fn matched<'a>(of: &Package<'a>, source: &str, dir: &str) -> Vec<(&'a str, String, &'static str)> {
+    let source = source.trim_start_matches("./").trim_end_matches('/');
+    let depth = source.matches('/').count();
+    let found = of.folder.project.iter().filter(|(path, _)| matches(source, path));
+    let place = |(path, is_executable): (&'a String, &bool)| {
+        let below = path.split('/').skip(depth).collect::<Vec<_>>().join("/");
+        let target = format!("{}/{below}", dir.trim_end_matches('/'));
+        (path.as_str(), target, if *is_executable { "0755" } else { "0644" })
+    };
+    found.map(place).collect()
 }
 
 /// Copies what patterns match into a directory.
@@ -179,24 +225,18 @@ fn copy(
     draft: &mut Draft,
 ) {
     for source in sources {
-        let source = source.trim_start_matches("./").trim_end_matches('/');
-        let parent = source.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let found: Vec<_> =
-            of.folder.project.iter().filter(|(path, _)| matches(source, path)).collect();
+        let found = matched(of, source, dir);
         if found.is_empty() {
-            draft.ask(
-                what,
-                &format!(
-                    "there is no `{source}`: it is made by the rules, so make it before a build"
-                ),
+            let todo = format!(
+                "there is no `{source}`: it is made by the rules, so make it before a build"
             );
+            draft.ask(what, &todo);
         }
-        for (path, is_executable) in found {
-            let depth = if parent.is_empty() { 0 } else { parent.split('/').count() };
-            let below = path.split('/').skip(depth).collect::<Vec<_>>().join("/");
-            let target = format!("{}/{below}", dir.trim_end_matches('/'));
-            let mode = if *is_executable { "0755" } else { "0644" };
-            install(of, (path, &target), (mode, role), &format!("`{what}`"), draft);
+        for (path, target, mode) in found {
+            // Units are services.
+            if units::of_system(&target).is_none() {
+                install(of, (path, &target), (mode, role), &format!("`{what}`"), draft);
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) const READ: [&str; 22] = [
 ];
 
 /// Kinds that stay behind, and what to do about them.
-pub(super) const ASKED: [(&str, &str); 10] = [
+pub(super) const ASKED: [(&str, &str); 15] = [
     (
         "config",
         "debconf is not supported: ship a configuration file with `[[files]]`, or ask in the application",
@@ -69,9 +69,17 @@ pub(super) const ASKED: [(&str, &str); 10] = [
         "alternatives",
         "call `update-alternatives` in `scripts.after-install` and `scripts.before-remove`",
     ),
+    ("user.service", OF_USERS),
+    ("user.socket", OF_USERS),
+    ("user.timer", OF_USERS),
+    ("user.path", OF_USERS),
+    ("user.target", OF_USERS),
     ("ucf", "make it a file with `role = \"config\"`"),
     ("doc-base", "it is not registered: ship the document with `role = \"doc\"`"),
 ];
+
+const OF_USERS: &str = "it is a unit of users' own systemd, for which `[[files]]` has no place: ship it below /usr/share, \
+                        and link and enable it (`systemctl --global`) in `scripts.after-install`";
 
 /// Kinds nothing is lost with.
 pub(super) const LEFT: [(&str, &str); 10] = [
@@ -123,6 +131,7 @@ mod tests {
             ("cron.d", Some((None, "cron.d"))),
             ("web.service", Some((Some("web"), "service"))),
             ("@.service", Some((Some("@"), "service"))),
+            ("user.service", Some((None, "user.service"))),
             ("README.Debian", Some((None, "README.Debian"))),
             ("reinstall", None),
             ("notes", None),

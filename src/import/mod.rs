@@ -15,6 +15,7 @@ mod kinds;
 pub mod options;
 mod overrides;
 mod pip;
+mod policies;
 mod pythons;
 pub mod rules;
 mod scripts;

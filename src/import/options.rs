@@ -45,7 +45,7 @@ impl Call {
     }
 }
 
-const WITH_VALUE: [&str; 16] = [
+const WITH_VALUE: [&str; 17] = [
     "--package",
     "--no-package",
     "--python",
@@ -62,9 +62,10 @@ const WITH_VALUE: [&str; 16] = [
     "--sourcedirectory",
     "--install-suffix",
     "--name",
+    "--exclude",
 ];
 
-const SHORT: [(char, &str); 8] = [
+const SHORT: [(char, &str); 9] = [
     ('p', "--package"),
     ('N', "--no-package"),
     ('D', "--sourcedirectory"),
@@ -72,6 +73,7 @@ const SHORT: [(char, &str); 8] = [
     ('n', "--noscripts"),
     ('S', "--use-system-packages"),
     ('s', "--setuptools"),
+    ('X', "--exclude"),
     ('O', "-O"),
 ];
 

@@ -2,10 +2,7 @@
 
 use crate::document::Value;
 use crate::import::draft::Draft;
-use crate::import::options::{Given, call};
-use crate::import::rules::overridden;
-use crate::import::shell::commands;
-use crate::import::{Found, Package};
+use crate::import::{Found, Package, policies};
 use crate::systemd::lines;
 
 /// A file of the folder that is a unit.
@@ -18,18 +15,26 @@ pub(super) struct UnitFile<'a> {
     /// Whether that is not the name of the package.
     pub(super) is_named: bool,
     /// `service`, `socket`, …
-    pub(super) kind: &'a str,
-    /// What is in it.
-    pub(super) found: &'a Found,
+    pub(super) kind: String,
+    /// Whether a list of `install` puts it among the units of the system, and where, instead of a helper for units.
+    pub(super) shipped: Option<String>,
+    /// What is in it, if it lies in the folder.
+    pub(super) found: Option<&'a Found>,
 }
-
-/// What debhelper installs, enables and starts units with.
-pub(super) const HELPERS: [&str; 4] =
-    ["dh_installsystemd", "dh_systemd_enable", "dh_systemd_start", "dh_installinit"];
 
 /// Whether a kind of file is a unit.
 pub(super) fn is_unit(kind: &str) -> bool {
     ["service", "socket", "timer", "mount", "path", "target", "slice"].contains(&kind)
+}
+
+/// The name of a unit without its end, and its kind, if a path is that of one of the system.
+pub(super) fn of_system(path: &str) -> Option<(&str, &str)> {
+    let mut name = None;
+    for dir in ["/lib/systemd/system/", "/usr/lib/systemd/system/"] {
+        name = name.or_else(|| path.strip_prefix(dir));
+    }
+    let (stem, kind) = name.filter(|name| !name.contains('/'))?.rsplit_once('.')?;
+    is_unit(kind).then_some((stem, kind))
 }
 
 /// The key of a unit in the configuration, and its own name where that does not follow from the key.
@@ -46,6 +51,25 @@ fn key(package: &str, stem: &str) -> (String, Option<String>) {
 
 /// Carries the units of a package over.
 pub(super) fn carry(of: &Package<'_>, units: &[UnitFile<'_>], draft: &mut Draft) {
+    let is_installed = |unit: &UnitFile<'_>| policies::is_installed(of, &unit.stem, unit.is_named);
+    // A helper for units comes after lists of `install`, and writes over what is there.
+    let is_hidden = |unit: &UnitFile<'_>| {
+        units.iter().any(|rival| {
+            let is_same = (&rival.stem, &rival.kind) == (&unit.stem, &unit.kind);
+            is_same
+                && match (&unit.shipped, &rival.shipped) {
+                    (Some(_), None) => is_installed(rival),
+                    (None, Some(_)) => !is_installed(unit),
+                    (Some(_), Some(_)) | (None, None) => false,
+                }
+        })
+    };
+    let units: Vec<_> = units.iter().filter(|unit| !is_hidden(unit)).collect();
+    for unit in &units {
+        if let Some(todo) = doubt(unit, is_installed(unit)) {
+            draft.ask(&unit.path, todo);
+        }
+    }
     for unit in units.iter().filter(|unit| unit.kind == "service") {
         let (key, name) = key(of.name, &unit.stem);
         let from = format!("`{}`", unit.path);
@@ -55,9 +79,9 @@ pub(super) fn carry(of: &Package<'_>, units: &[UnitFile<'_>], draft: &mut Draft)
         }
     }
     for unit in units.iter().filter(|unit| unit.kind != "service") {
-        let partner = units.iter().find(|it| it.kind == "service" && it.stem == unit.stem);
-        match (unit.kind, partner) {
-            ("socket" | "timer", Some(_)) => activator(of, unit, draft),
+        let has_service = units.iter().any(|it| it.kind == "service" && it.stem == unit.stem);
+        match (unit.kind.as_str(), unit.found) {
+            ("socket" | "timer", Some(found)) if has_service => activator(of, unit, found, draft),
             _ => {
                 let target = format!("/usr/lib/systemd/system/{}.{}", unit.stem, unit.kind);
                 let from = format!("`{}`", unit.path);
@@ -70,29 +94,36 @@ pub(super) fn carry(of: &Package<'_>, units: &[UnitFile<'_>], draft: &mut Draft)
             }
         }
     }
-    let known = named_units(of);
-    for unit in units.iter().filter(|unit| unit.is_named && !known.contains(&unit.stem)) {
-        let todo = "without `--name` debhelper does not install it; it is installed now: take it out if it is no longer used";
-        draft.ask(&unit.path, todo);
-    }
-    policies(of, draft);
+    policies::carry(of, draft);
 }
 
-/// Names of units that helpers are told to install.
-fn named_units(of: &Package<'_>) -> Vec<String> {
-    let all = of.folder.recipe.commands();
-    let helpers = all.iter().filter(|(_, command)| HELPERS.contains(&command.program()));
-    helpers.flat_map(|(_, command)| names(&call(command).options)).collect()
+/// What is not sure about a unit.
+fn doubt(unit: &UnitFile<'_>, is_installed: bool) -> Option<&'static str> {
+    match &unit.shipped {
+        None if is_installed => None,
+        None if unit.is_named => Some(
+            "without `--name` debhelper does not install it; it is installed now: take it out if it is no longer used",
+        ),
+        None => Some(
+            "the rules leave out the helper that installs this unit; it is installed now: take it out if it is no \
+             longer used",
+        ),
+        Some(path) if path.starts_with("/usr/") => Some(
+            "helpers of debhelper up to Debian 12 neither enable nor start units in /usr/lib; it is now: set `enable` \
+             and `start` to `false` if that is not meant",
+        ),
+        Some(_) => None,
+    }
 }
 
 /// A socket or timer as directives of its service.
-fn activator(of: &Package<'_>, unit: &UnitFile<'_>, draft: &mut Draft) {
+fn activator(of: &Package<'_>, unit: &UnitFile<'_>, found: &Found, draft: &mut Draft) {
     let (key, _) = key(of.name, &unit.stem);
     let own = if unit.kind == "socket" { "Socket" } else { "Timer" };
     let wanted = format!("WantedBy={}s.target", unit.kind);
     let mut directives = toml_table();
     let mut section = String::new();
-    for line in lines(&unit.found.text) {
+    for line in lines(&found.text) {
         if let Some(name) = line.text.strip_prefix('[') {
             name.trim_end_matches(']').clone_into(&mut section);
             continue;
@@ -106,7 +137,7 @@ fn activator(of: &Package<'_>, unit: &UnitFile<'_>, draft: &mut Draft) {
             draft.ask(&format!("{}: [{section}] {name}={value}", unit.path), &todo);
         }
     }
-    draft.service(&key, unit.kind, Value::Table(directives), &format!("`{}`", unit.path));
+    draft.service(&key, &unit.kind, Value::Table(directives), &format!("`{}`", unit.path));
 }
 
 fn toml_table() -> crate::document::Table {
@@ -122,56 +153,6 @@ fn add(directives: &mut crate::document::Table, name: &str, value: &str) {
         }
         Some(Value::Array(values)) => values.push(value),
         Some(one) => *one = Value::Array(vec![one.clone(), value]),
-    }
-}
-
-/// What the helpers are told of starting and restarting (dh_installsystemd(1)).
-fn policies(of: &Package<'_>, draft: &mut Draft) {
-    for (target, text) in &of.folder.recipe.targets {
-        if !overridden(target).is_some_and(|(helper, _)| HELPERS.contains(&helper)) {
-            continue;
-        }
-        for command in commands(text).iter().filter(|it| HELPERS.contains(&it.program())) {
-            let call = call(command);
-            if !call.is_about(of.name) {
-                continue;
-            }
-            let named = names(&call.options);
-            for option in &call.options {
-                policy(of, option, &named, draft);
-            }
-        }
-    }
-}
-
-/// The values of `--name`.
-fn names(options: &[Given]) -> Vec<String> {
-    let named = options.iter().filter(|option| option.name == "--name");
-    named.filter_map(|option| option.value.clone()).collect()
-}
-
-fn policy(of: &Package<'_>, option: &Given, named: &[String], draft: &mut Draft) {
-    let key_of = |name: &String| key(of.name, name).0;
-    let all = draft.service_keys();
-    let keys: Vec<_> = match named {
-        [] => all,
-        named => named.iter().map(key_of).filter(|key| all.contains(key)).collect(),
-    };
-    let setting = match option.name.as_str() {
-        "--no-enable" => "enable",
-        "--no-start" => "start",
-        "--no-restart-on-upgrade" | "--no-stop-on-upgrade" | "-r" => "restart-on-upgrade",
-        // Stopped before files change and started after, or restarted once they have: both end in new code running.
-        "--restart-after-upgrade" | "-R" | "--no-restart-after-upgrade" => return,
-        "--name" | "--package" | "--no-package" => return,
-        _ => {
-            let todo = "see whether the services need it: mkpkg restarts them in an upgrade once all files are there";
-            draft.ask(&option.text(), todo);
-            return;
-        }
-    };
-    for key in keys {
-        draft.service(&key, setting, Value::Boolean(false), &format!("`{}`", option.text()));
     }
 }
 
