@@ -10,7 +10,7 @@ use crate::commands::init::write;
 use crate::commands::{recipe, scratch};
 use crate::error::UserError;
 use crate::import::draft::{Draft, MARK, Remark};
-use crate::import::rules::{Recipe, read};
+use crate::import::rules::Recipe;
 use crate::import::{Folder, Found, Imported, import};
 use crate::project::sources::{SourceKind, list};
 use crate::project::static_metadata::{PyProject, agree, of_setup_cfg};
@@ -112,10 +112,9 @@ fn folder(root: &Path, path: String, run_rules: bool, talk: &Talk) -> Result<Fol
             .hint("name the `debian` directory of a package that dh-virtualenv makes")
             .into());
     };
-    let makefile = read(&rules.text);
     let scratch = scratch()?;
-    let recipe = recipe::read((root, &path), &makefile, &scratch, talk)?;
-    let record = || recipe::record((root, &path), &makefile, &scratch);
+    let recipe = recipe::read((root, &path), &rules.text, &scratch, talk)?;
+    let record = || recipe::record((root, &path), &recipe, &scratch);
     let recorded = run_rules.then(record).transpose()?;
     Ok(Folder {
         recipe: Recipe { recorded, ..recipe },

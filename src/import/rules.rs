@@ -14,22 +14,50 @@ pub struct Makefile {
     pub exports: Vec<String>,
 }
 
+impl Makefile {
+    /// Adds another file that make reads as well.
+    pub fn add(&mut self, other: Self) {
+        for (target, text) in other.recipes {
+            self.recipes.entry(target).or_default().push_str(&text);
+        }
+        self.exports.extend(other.exports);
+    }
+}
+
+/// Directives between which a recipe goes on (GNU make, Conditional Parts of Makefiles).
+const CONDITIONS: [&str; 6] = ["ifeq", "ifneq", "ifdef", "ifndef", "else", "endif"];
+
 /// Reads targets, recipes and exports; nothing is expanded.
 pub fn read(text: &str) -> Makefile {
     let mut makefile = Makefile::default();
     let mut targets: Vec<String> = Vec::new();
     let mut goes_on = false;
-    for line in text.lines() {
-        if line.starts_with('\t') || goes_on && !targets.is_empty() {
+    let mut is_definition = false;
+    let prefix = text.lines().find_map(|line| line.strip_prefix(".RECIPEPREFIX")?.split_once('='));
+    let prefix = prefix.and_then(|(_, value)| value.trim().chars().next()).unwrap_or('\t');
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if !is_definition && (line.starts_with(prefix) || goes_on && !targets.is_empty()) {
             for target in &targets {
                 let recipe = makefile.recipes.entry(target.clone()).or_default();
-                recipe.push_str(line.trim_start_matches('\t').trim_start_matches(['@', '-', '+']));
+                let line = line.strip_prefix(prefix).unwrap_or(line).trim_start_matches('\t');
+                recipe.push_str(line.trim_start_matches(['@', '-', '+']));
                 recipe.push('\n');
             }
             goes_on = line.ends_with('\\');
             continue;
         }
+        let mut line = line.to_owned();
+        while line.ends_with('\\') {
+            line.pop();
+            line.push_str(lines.next().unwrap_or_default());
+        }
         let line = line.split('#').next().unwrap_or_default().trim();
+        let first = line.split([' ', '\t', '(']).next().unwrap_or_default();
+        is_definition = first == "define" || is_definition && first != "endef";
+        if is_definition || CONDITIONS.contains(&first) {
+            continue;
+        }
         if let Some(rest) = line.strip_prefix("export ") {
             let names = rest.split(['=', ':', '?', '+']).next().unwrap_or_default();
             makefile.exports.extend(names.split_whitespace().map(str::to_owned));
@@ -58,6 +86,8 @@ pub struct Recipe {
     pub targets: BTreeMap<String, String>,
     /// Exported variables with their values.
     pub variables: BTreeMap<String, String>,
+    /// The makefiles of the project; those of the folder are called `debian/…`.
+    pub makefiles: Vec<String>,
     /// Calls that were recorded when the rules ran; `None` when they did not.
     pub recorded: Option<Vec<Call>>,
 }
@@ -145,6 +175,21 @@ mod tests {
         assert!(!makefile.recipes.contains_key("Z"));
         let inline = read("override_dh_virtualenv: ; dh_virtualenv --extras pg\n");
         assert_eq!(inline.recipes["override_dh_virtualenv"], "dh_virtualenv --extras pg\n");
+    }
+
+    #[test]
+    fn parts_of_makefiles() {
+        for (text, target, expected) in [
+            ("a:\nifeq (,$(filter x,$(Y)))\n\tb\nelse\n\tc\nendif\n", "a", "b\nc\n"),
+            (".RECIPEPREFIX := >\na:\n> b\n", "a", " b\n"),
+            ("a: b \\\n  c\n\td\n", "a", "d\n"),
+            ("X = a \\\n b: c\na:\n\td\n", "a", "d\n"),
+            ("a:\n\tb\ndefine x\nc: d\n\te\nendef\n", "a", "b\n"),
+        ] {
+            let found = read(text).recipes;
+            assert_eq!(found.get(target).map(String::as_str), Some(expected), "{text}");
+            assert_eq!(found.len(), 1, "{text}");
+        }
     }
 
     #[test]

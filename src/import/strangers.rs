@@ -69,7 +69,9 @@ pub(super) fn directories(of: &Package<'_>, draft: &mut Draft) {
 }
 
 fn is_used(of: &Package<'_>, name: &str) -> bool {
-    of.folder.recipe.targets.values().any(|text| text.contains(name))
+    let path = format!("debian/{name}");
+    let is_included = of.folder.recipe.makefiles.contains(&path);
+    is_included || of.folder.recipe.targets.values().any(|text| text.contains(name))
 }
 
 /// Whether a list of the folder names the file.

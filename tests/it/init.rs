@@ -183,16 +183,27 @@ fn folders_that_are_no_recipe() {
     failures.check("bad_import");
 }
 
-/// Make runs lines with `+` and `$(MAKE)` even with `-n`; a file of a target's name hides it; a link is what it leads to.
+/// Make runs lines with `+` and `$(MAKE)` even with `-n`, and makes files that are included; a file of a target's name hides
+/// it; a link is what it leads to.
 #[test]
 fn reading_rules_runs_none_of_them() {
     if !is_there("reading_rules_runs_none_of_them", "/usr/bin/make") {
         return;
     }
     let sandbox = Sandbox::empty();
-    let rules = "%:\n\tdh $@ --with python-virtualenv\nbuild:\n\t+touch ran\n\t$(MAKE) -C docs; touch ran\n\
-                 override_dh_install: ; dh_install conf/acme.conf etc/acme\n";
-    sandbox.file("debian/rules", rules);
+    let ran = sandbox.path("home/ran");
+    let rules = format!(
+        "RAN = {}\nCOUNT := $(shell echo read >> $(RAN).shell)\ninclude debian/more.mk\n-include made.mk\n\
+         made.mk:\n\ttouch $(RAN)\n%:\n\tdh $@ --with python-virtualenv\n\
+         build: SHELL := /bin/sh\nbuild: before\n\t+touch $(RAN)\n\t$(MAKE) -C docs; touch $(RAN)\n\
+         \tnpm run \\\n\t  $(MAKE)\nbefore:\n\t+touch $(RAN)\n\
+         override_dh_install: ; +touch $(RAN); dh_install conf/acme.conf etc/acme\n",
+        ran.display()
+    );
+    let more = "export DH_VIRTUALENV_INSTALL_ROOT = /srv/envs\nDH_VIRTUALENV_INSTALL_SUFFIX = unseen\n\
+                override_dh_virtualenv:\n\tdh_virtualenv --extras $(shell echo pg)\n";
+    sandbox.file("debian/rules", &rules);
+    sandbox.file("debian/more.mk", more);
     sandbox.file(
         "debian/control",
         "Source: acme\nMaintainer: A <a@b.example>\n\nPackage: acme\nDescription: a\n",
@@ -207,13 +218,47 @@ fn reading_rules_runs_none_of_them() {
     .expect("it is ours");
     let outcome = sandbox.run(sandbox.mkpkg(&["init", "--from-debian", "debian"]));
     assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
-    assert!(!sandbox.path("project/ran").exists());
-    let text = std::fs::read_to_string(sandbox.path("project/mkpkg.toml")).expect("it was written");
-    assert!(text.contains("acme.service"), "{text}");
-    assert!(
-        outcome.stderr.contains("for you  override_dh_install: dh_install"),
-        "{}",
-        outcome.stderr
-    );
-    assert!(outcome.stderr.contains("for you  build: touch ran"), "{}", outcome.stderr);
+    assert!(!ran.exists(), "{}", outcome.stderr);
+    let read = fs::read_to_string(sandbox.path("home/ran.shell")).expect("make read the rules");
+    assert_eq!(read.lines().count(), 2, "once to see what there is, once for all targets");
+    let text = fs::read_to_string(sandbox.path("project/mkpkg.toml")).expect("it was written");
+    for part in ["acme.service", "prefix = \"/srv/envs/acme\"", "extras = [\"pg\"]"] {
+        assert!(text.contains(part), "{part} {text}");
+    }
+    // It is not exported, so no helper sees it.
+    assert!(!outcome.stderr.contains("unseen"), "{}", outcome.stderr);
+    for line in [
+        "for you  override_dh_install: dh_install conf",
+        "for you  build: npm run make",
+        "carried over  debian/more.mk: is of the rules",
+    ] {
+        assert!(outcome.stderr.contains(line), "{line} {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn rules_that_make_does_not_read() {
+    if !is_there("rules_that_make_does_not_read", "/usr/bin/make") {
+        return;
+    }
+    for (rules, warning) in [
+        ("include gone.mk\n", "make does not read the rules ("),
+        (
+            "override_dh_strip: gone/x\n\tdh_strip -X$(PWD)\ngone/%: ; @$(error no)\n",
+            "make does not read `override_dh_strip` of",
+        ),
+    ] {
+        let sandbox = Sandbox::empty();
+        sandbox.file("debian/control", "Source: a\n\nPackage: acme\nDescription: a\n");
+        sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
+        let text = format!(
+            "%:\n\tdh $@ --with python-virtualenv\noverride_dh_virtualenv:\n\tdh_virtualenv --extras pg\n{rules}"
+        );
+        sandbox.file("debian/rules", &text);
+        let outcome = sandbox.run(sandbox.mkpkg(&["init", "--from-debian", "debian"]));
+        assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
+        let text = fs::read_to_string(sandbox.path("project/mkpkg.toml")).expect("it was written");
+        assert!(text.contains("extras = [\"pg\"]"), "{text}");
+    }
 }
