@@ -16,6 +16,11 @@ impl Stanza {
     }
 }
 
+/// Whether a binary package is the same for all machines.
+pub fn is_for_all(stanza: &Stanza) -> bool {
+    stanza.get("Architecture") == Some("all")
+}
+
 /// Reads the stanzas: the first is of the source, every other of a binary package.
 pub fn parse(text: &str) -> Result<Vec<Stanza>> {
     let mut stanzas = vec![Stanza::default()];

@@ -1,12 +1,16 @@
 //! Where the environment is and what is in it: the options and variables of dh-virtualenv as keys.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::document::Value;
-use crate::import::control::Stanza;
+use crate::error::UserError;
+use crate::import::control::{Stanza, is_for_all};
 use crate::import::draft::Draft;
 use crate::import::options::{Call, Given};
 use crate::import::pythons::{Asked, asked};
+use crate::import::rules::Recipe;
 use crate::import::{Folder, Package, has_environment, pip};
 
 /// An environment as its calls describe it.
@@ -18,8 +22,12 @@ pub(super) struct Environment {
     pub(super) dir: String,
     /// Its interpreter.
     pub(super) python: Asked,
-    /// Options of all calls.
+    /// Options of all calls, with those that `dh` passes on.
     pub(super) options: Call,
+    /// The calls.
+    pub(super) calls: Vec<Call>,
+    /// Calls for other places, and these: what mkpkg does not put into the same package.
+    pub(super) others: Vec<(String, Call)>,
     /// Where the options stand.
     pub(super) from: &'static str,
 }
@@ -32,21 +40,60 @@ const OLD_ROOT: &str = "/usr/share/python";
 /// The environment of a package; `None` when it has none.
 pub(super) fn of_package(
     folder: &Folder,
-    name: &str,
+    stanza: &Stanza,
     source: &Stanza,
 ) -> Result<Option<Environment>> {
-    if !has_environment(folder, name) {
+    if !has_environment(folder, stanza) {
         return Ok(None);
     }
     let recipe = &folder.recipe;
-    let mut options = recipe.passed_on();
-    // Several calls into one environment add up.
-    for call in recipe.calls().into_iter().filter(|call| call.is_about(name)) {
-        options.options.extend(call.options);
-        options.variables.extend(call.variables);
+    let name = stanza.get("Package").unwrap_or_default();
+    let mut calls: Vec<Call> = Vec::new();
+    for call in recipe.calls().into_iter().filter(|call| call.is_about(name, is_for_all(stanza))) {
+        let is_same = |it: &Call| (&it.options, &it.variables) == (&call.options, &call.variables);
+        if !calls.iter().any(is_same) {
+            calls.push(call);
+        }
     }
+    let mut options = recipe.passed_on();
+    let owner = (name, source.get("Source").unwrap_or(name));
+    let place = |call: &Call| place(recipe, &together(&options, [call]), owner);
+    let prefix = calls.last().map_or_else(|| self::place(recipe, &options, owner), place);
+    let (calls, others): (Vec<_>, Vec<_>) =
+        calls.into_iter().partition(|call| place(call) == prefix);
+    let others = others.into_iter().map(|call| (place(&call), call)).collect();
+    // Several calls into one environment add up.
+    options = together(&options, &calls);
+    let last = options.values("--python").last().map(|value| asked(value)).transpose()?;
+    let dir = options
+        .values("--sourcedirectory")
+        .last()
+        .map_or(Ok(String::new()), |dir| directory(folder, dir))?;
+    Ok(Some(Environment {
+        prefix,
+        dir,
+        python: last.unwrap_or(Asked::Default),
+        from: if recipe.recorded.is_some() { "the rules as they ran" } else { "`rules`" },
+        options,
+        calls,
+        others,
+    }))
+}
+
+/// Options of several calls.
+fn together<'a>(passed_on: &Call, calls: impl IntoIterator<Item = &'a Call>) -> Call {
+    let mut all = passed_on.clone();
+    for call in calls {
+        all.options.extend(call.options.iter().cloned());
+        all.variables.extend(call.variables.iter().cloned());
+    }
+    all
+}
+
+/// Where the environment of a call is.
+fn place(recipe: &Recipe, call: &Call, (package, source): (&str, &str)) -> String {
     let variable = |name: &str| {
-        let own = options.variables.iter().rev().find(|(known, _)| known == name);
+        let own = call.variables.iter().rev().find(|(known, _)| known == name);
         own.map(|(_, value)| value.as_str())
             .or_else(|| recipe.variables.get(name).map(String::as_str))
             .filter(|value| !value.is_empty())
@@ -54,23 +101,47 @@ pub(super) fn of_package(
     let is_buildsystem = recipe.is_buildsystem();
     let root = variable("DH_VIRTUALENV_INSTALL_ROOT");
     let root = root.unwrap_or(if is_buildsystem { OLD_ROOT } else { ROOT });
-    let suffix = options.values("--install-suffix").last().copied();
     let suffix = match is_buildsystem {
-        true => {
-            let of_variable = variable("DH_VIRTUALENV_INSTALL_SUFFIX");
-            of_variable.unwrap_or_else(|| source.get("Source").unwrap_or(name))
-        }
-        false => suffix.unwrap_or(name),
+        true => variable("DH_VIRTUALENV_INSTALL_SUFFIX").unwrap_or(source),
+        false => call.values("--install-suffix").last().copied().unwrap_or(package),
     };
-    let last = options.values("--python").last().map(|value| asked(value)).transpose()?;
-    let dir = options.values("--sourcedirectory").last().map_or(".", |dir| *dir).to_owned();
-    Ok(Some(Environment {
-        prefix: format!("{}/{}", root.trim_end_matches('/'), suffix.trim_matches('/')),
-        dir,
-        python: last.unwrap_or(Asked::Default),
-        from: if recipe.recorded.is_some() { "the rules as they ran" } else { "`rules`" },
-        options,
-    }))
+    let parts = root.split('/').chain(suffix.split('/')).filter(|part| !["", "."].contains(part));
+    parts.map(|part| format!("/{part}")).collect()
+}
+
+/// What stands for the directory of the project in recipes and their shells.
+const HERE: [&str; 8] =
+    ["$(CURDIR)", "${CURDIR}", "$(PWD)", "${PWD}", "$PWD", "$(pwd)", "`pwd`", "$(shell pwd)"];
+
+/// The directory of `--sourcedirectory` from that of the project, which is nothing.
+fn directory(folder: &Folder, given: &str) -> Result<String> {
+    let below = HERE.iter().find_map(|here| given.strip_prefix(here)).unwrap_or(given);
+    let is_here = below.len() < given.len() && (below.is_empty() || below.starts_with('/'));
+    let below = if is_here { below.trim_start_matches('/') } else { given };
+    let mut parts: Vec<&str> = Vec::new();
+    let mut is_inside = !below.starts_with('/');
+    for part in below.split('/').filter(|part| !["", "."].contains(part)) {
+        match part {
+            ".." => is_inside &= parts.pop().is_some(),
+            part => parts.push(part),
+        }
+    }
+    let dir = parts.join("/");
+    let has_files = || folder.project.keys().any(|path| path.starts_with(&format!("{dir}/")));
+    if is_inside && (dir.is_empty() || has_files()) {
+        return Ok(dir);
+    }
+    let (what, hint) = match (given.contains(['$', '`']), is_inside) {
+        (true, _) => ("is not told by the rules", "`--run-rules` runs them and records what it is"),
+        (false, true) => ("is no directory of the project", "make it first, if the rules do so"),
+        (false, false) => (
+            "is not in the project",
+            "name a project that it is in: `mkpkg init PROJECT --from-debian DIR`",
+        ),
+    };
+    Err(UserError::usage(format!("`--sourcedirectory={given}` in the rules {what}"))
+        .hint(hint)
+        .into())
 }
 
 /// Writes the keys of an environment.
@@ -90,6 +161,7 @@ pub(super) fn carry(of: &Package<'_>, draft: &mut Draft) {
         variable(of, name, value, draft);
     }
     requirements(of, draft);
+    several(of, draft);
     script(of, draft);
 }
 
@@ -112,6 +184,9 @@ fn one(of: &Package<'_>, option: &Given, draft: &mut Draft) {
             for extra in value.split(',').map(str::trim).filter(|extra| !extra.is_empty()) {
                 draft.push("", "extras", extra, &from);
             }
+        }
+        "--skip-install" if installs_project(env) => {
+            draft.carry(&text, "another call installs the project");
         }
         "--skip-install" => draft.set("", "install-project", Value::Boolean(false), &from),
         "--preinstall" => pip::preinstall(value, &text, draft),
@@ -195,27 +270,81 @@ fn variable(of: &Package<'_>, name: &str, value: &str, draft: &mut Draft) {
     }
 }
 
-/// The requirements files: the option's, or the one dh-virtualenv looks for.
+/// Whether a call of several leaves the project in.
+fn installs_project(environment: &Environment) -> bool {
+    environment.calls.len() > 1
+        && environment
+            .calls
+            .iter()
+            .any(|call| call.options.iter().all(|it| it.name != "--skip-install"))
+}
+
+/// Several calls make several environments, or one of things that a package of mkpkg has one of.
+fn several(of: &Package<'_>, draft: &mut Draft) {
+    let environment = of.environment;
+    for (place, call) in &environment.others {
+        let todo = format!(
+            "it makes another environment in this package, `{place}`: nothing of it is here. Make a package of its own \
+             for it, with a configuration of its own"
+        );
+        draft.ask(&call.text(), &todo);
+    }
+    for (option, todo) in [
+        ("--python", "one environment has one interpreter, here that of the last call"),
+        (
+            "--sourcedirectory",
+            "one configuration is of one project, here that of the last call: add the other one to the requirements",
+        ),
+    ] {
+        let given = |call: &Call| call.values(option).last().map(|value| (*value).to_owned());
+        let all: BTreeSet<_> = environment.calls.iter().map(given).collect();
+        if all.len() > 1 {
+            let all: Vec<_> = all
+                .into_iter()
+                .map(Option::unwrap_or_default)
+                .map(|value| format!("{option}={value}"))
+                .collect();
+            draft.ask(&all.join(", "), todo);
+        }
+    }
+}
+
+/// The requirements files: the option's of each call, or the one dh-virtualenv looks for.
 fn requirements(of: &Package<'_>, draft: &mut Draft) {
     let env = of.environment;
-    let named = env.options.values("--requirements").last().map(|file| (*file).to_owned());
+    let passed_on = of.folder.recipe.passed_on();
     let of_variable = of.folder.recipe.variables.get("DH_REQUIREMENTS_FILE").cloned();
-    let file = named.clone().or(of_variable);
-    let is_named = file.is_some();
-    let file = file.unwrap_or_else(|| "requirements.txt".to_owned());
-    let below = format!("{}/{file}", env.dir.trim_end_matches('/'));
-    let below = below.trim_start_matches("./");
+    let named = |call: &Call| {
+        let file = call.values("--requirements").last().map(|file| (*file).to_owned());
+        file.or_else(|| passed_on.values("--requirements").last().map(|file| (*file).to_owned()))
+            .or_else(|| of_variable.clone())
+    };
+    let mut files: Vec<_> = env.calls.iter().map(named).collect();
+    if files.is_empty() {
+        files.push(named(&passed_on));
+    }
+    for file in files {
+        requirements_file(of, file, draft);
+    }
+}
+
+/// One requirements file, or what stands for it.
+fn requirements_file(of: &Package<'_>, named: Option<String>, draft: &mut Draft) {
+    let is_named = named.is_some();
+    let file = named.unwrap_or_else(|| "requirements.txt".to_owned());
+    let dir = &of.environment.dir;
+    let is_there = |name: &str| {
+        let name = name.trim_start_matches("./");
+        let path = if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
+        of.folder.project.contains_key(&path)
+    };
     let from = if is_named { "its options" } else { "dh-virtualenv's habit" };
-    if of.folder.project.contains_key(below) {
+    if is_there(&file) {
         draft.push("", "requirements", &file, &format!("{from}: `{file}`"));
         return;
     }
-    let beside = |name: &&str| {
-        let path = format!("{}/{name}", env.dir.trim_end_matches('/'));
-        of.folder.project.contains_key(path.trim_start_matches("./"))
-    };
     let lock = ["pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"];
-    match lock.iter().find(|name| beside(name)) {
+    match lock.iter().find(|name| is_there(name)) {
         Some(lock) if is_named => {
             draft.push("", "requirements", lock, &format!("`{file}`, which is exported from it"));
         }
@@ -240,5 +369,114 @@ fn script(of: &Package<'_>, draft: &mut Draft) {
             "it calls `dh_virtualenv` with options that cannot be seen from outside: \
              `mkpkg init --from-debian DIR --run-rules` runs the rules and records them",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::tests::imported;
+
+    const CONTROL: (&str, &str) = (
+        "control",
+        "Source: a\n\nPackage: acme\nArchitecture: any\n\nPackage: tools\nArchitecture: all\n",
+    );
+    const PROJECT: [&str; 4] =
+        ["requirements.txt", "more.txt", "app/setup.py", "app/requirements.txt"];
+
+    /// Imports rules that have these lines.
+    fn import(rules: &str) -> anyhow::Result<Vec<crate::import::Imported>> {
+        let rules = format!("%:\n\tdh $@ --with python-virtualenv\n{rules}");
+        imported(&rules, &[CONTROL], &PROJECT)
+    }
+
+    /// What the configuration of the first package has, and a human is told.
+    fn check(lines: &[&str], keys: &[&str], asked: &[&str]) {
+        let lines: String =
+            lines.iter().map(|line| format!("\tdh_virtualenv -pacme {line}\n")).collect();
+        let found = import(&format!("override_dh_virtualenv:\n{lines}")).unwrap().remove(0);
+        for key in keys {
+            assert!(found.text.lines().any(|line| line == *key), "{key}\n{}", found.text);
+        }
+        let human: Vec<_> =
+            found.draft.human.iter().map(|it| format!("{}: {}", it.what, it.text)).collect();
+        for asked in asked {
+            assert!(human.iter().any(|it| it.contains(asked)), "{asked}\n{human:?}");
+        }
+        let several = human.iter().filter(|it| it.contains("--"));
+        assert_eq!(several.count(), asked.len(), "{human:?}");
+    }
+
+    #[test]
+    fn several_calls() {
+        check(
+            &[
+                "--install-suffix=x --extras a",
+                "--install-suffix=x --requirements more.txt --skip-install",
+            ],
+            &[
+                "prefix = \"/opt/venvs/x\"",
+                "extras = [\"a\"]",
+                "requirements = [\"requirements.txt\", \"more.txt\"]",
+            ],
+            &[],
+        );
+        check(
+            &["--install-suffix=y --extras b", "--install-suffix=x"],
+            &["prefix = \"/opt/venvs/x\""],
+            &[
+                "dh_virtualenv --package=acme --install-suffix=y --extras=b: it makes another environment",
+            ],
+        );
+        check(
+            &["--python python3.11", "--python python3.12 -D app"],
+            &["python = \"3.12\""],
+            &[
+                "--python=python3.11, --python=python3.12: one",
+                "--sourcedirectory=, --sourcedirectory=app: one",
+            ],
+        );
+        check(&["--extras a", "--extras a"], &["extras = [\"a\"]"], &[]);
+    }
+
+    #[test]
+    fn directories() {
+        for (given, expected) in [
+            ("./app/", Ok("app")),
+            ("$(CURDIR)/app", Ok("app")),
+            ("`pwd`//app", Ok("app")),
+            ("app/../app", Ok("app")),
+            (".", Ok("")),
+            ("$(CURDIR)", Ok("")),
+            ("../app", Err("is not in the project")),
+            ("/srv/app", Err("is not in the project")),
+            ("gone", Err("is no directory of the project")),
+            ("$(DIR)", Err("is not told by the rules")),
+            ("$PWDs/app", Err("is not told by the rules")),
+        ] {
+            let rules = format!("override_dh_virtualenv:\n\tdh_virtualenv -pacme -D {given}\n");
+            let found = import(&rules).map(|found| found[0].dir.clone());
+            match expected {
+                Ok(dir) => assert_eq!(found.unwrap(), dir, "{given}"),
+                Err(why) => assert!(found.unwrap_err().to_string().ends_with(why), "{given}"),
+            }
+        }
+    }
+
+    #[test]
+    fn several_packages() {
+        let found =
+            import("override_dh_virtualenv:\n\tdh_virtualenv --install-suffix x\n").unwrap();
+        let asked = |index: usize, text: &str| {
+            let human = &found[index].draft.human;
+            human.iter().filter(|it| it.text.contains(text)).count()
+        };
+        let (no_package, same_place) = ("told of no package", "at `/opt/venvs/x`, too");
+        assert_eq!((asked(0, no_package), asked(0, same_place)), (0, 1));
+        assert_eq!((asked(1, no_package), asked(1, same_place)), (1, 1));
+        let parts = "override_dh_virtualenv-arch:\n\tdh_virtualenv --extras a\n\
+                     override_dh_virtualenv-indep:\n\tdh_virtualenv --extras b\n";
+        let found = import(parts).unwrap();
+        let has = |index: usize, text: &str| found[index].text.contains(text);
+        assert!(has(0, "extras = [\"a\"]") && has(1, "extras = [\"b\"]"));
     }
 }

@@ -29,9 +29,10 @@ use anyhow::Result;
 
 use crate::error::UserError;
 use crate::import::changelog::{DebianVersion, latest};
-use crate::import::control::Stanza;
+use crate::import::control::{Stanza, is_for_all};
 use crate::import::draft::Draft;
 use crate::import::environment::Environment;
+use crate::import::options::Call;
 use crate::import::rules::Recipe;
 use crate::package::PackageName;
 use crate::project::config;
@@ -97,8 +98,8 @@ impl Package<'_> {
     fn source_path(&self, path: &str) -> String {
         let below = path.strip_prefix("debian/").map(|name| format!("{}/{name}", self.folder.path));
         let path = below.unwrap_or_else(|| path.to_owned());
-        let dir = self.environment.dir.trim_matches('/');
-        if dir.is_empty() || dir == "." {
+        let dir = self.environment.dir.as_str();
+        if dir.is_empty() {
             return path;
         }
         match path.strip_prefix(dir).and_then(|rest| rest.strip_prefix('/')) {
@@ -128,7 +129,7 @@ pub fn import(folder: &Folder) -> Result<Vec<Imported>> {
     let mut imported = Vec::new();
     for stanza in packages {
         let name = stanza.get("Package").unwrap_or_default();
-        let environments = environment::of_package(folder, name, source)?;
+        let environments = environment::of_package(folder, stanza, source)?;
         let Some(environment) = environments else { continue };
         let prefix = prefix(Some(&environment.prefix), &PackageName::new(name)?)?;
         let is_first = names.first() == Some(&name);
@@ -143,12 +144,13 @@ pub fn import(folder: &Folder) -> Result<Vec<Imported>> {
             environment: &environment,
         };
         let mut draft = one(&of, version.as_ref(), &names)?;
-        for other in names.iter().filter(|other| !has_environment(folder, other)) {
+        for other in packages.iter().filter(|other| !has_environment(folder, other)) {
             draft.ask(
-                other,
+                other.get("Package").unwrap_or_default(),
                 "this package has no environment and is not made by mkpkg: keep its recipe",
             );
         }
+        shared(folder, &of, packages, &mut draft)?;
         imported.push(finished(of, draft, names.len())?);
     }
     if imported.is_empty() {
@@ -172,10 +174,41 @@ fn calls_script(folder: &Folder) -> bool {
 }
 
 /// dh-virtualenv passes over packages of Python modules without a word.
-fn has_environment(folder: &Folder, name: &str) -> bool {
+fn has_environment(folder: &Folder, stanza: &Stanza) -> bool {
+    let name = stanza.get("Package").unwrap_or_default();
+    let is_about = |call: &Call| call.is_about(name, is_for_all(stanza));
     let calls = folder.recipe.calls();
-    let is_meant = calls.is_empty() || calls.iter().any(|call| call.is_about(name));
-    is_meant && folder.recipe.passed_on().is_about(name) && !name.starts_with("python3")
+    let is_meant = calls.is_empty() || calls.iter().any(is_about);
+    is_meant && is_about(&folder.recipe.passed_on()) && !name.starts_with("python3")
+}
+
+/// Says of a package that it has an environment because no call names packages, and which others have it where it is.
+fn shared(folder: &Folder, of: &Package<'_>, packages: &[Stanza], draft: &mut Draft) -> Result<()> {
+    let calls = of.environment.calls.iter().chain([&of.environment.options]);
+    let mut names = calls.flat_map(|call| &call.options).map(|option| option.name.as_str());
+    if packages.len() > 1
+        && !of.is_first
+        && !names.any(|name| name == "--package" || name == "--no-package")
+    {
+        let todo = format!(
+            "`dh_virtualenv` is told of no package, and makes an environment in each: delete `mkpkg-{0}.toml` if `{0}` \
+             is to have none",
+            of.name
+        );
+        draft.ask(of.name, &todo);
+    }
+    for other in packages.iter().filter(|other| other.get("Package") != Some(of.name)) {
+        let theirs = environment::of_package(folder, other, of.source)?;
+        if theirs.is_some_and(|theirs| theirs.prefix == of.environment.prefix) {
+            let todo = format!(
+                "it has its environment at `{}`, too, so only one of both packages can be installed: give one another \
+                 `prefix`, or none",
+                of.environment.prefix
+            );
+            draft.ask(other.get("Package").unwrap_or_default(), &todo);
+        }
+    }
+    Ok(())
 }
 
 /// Everything about one package.

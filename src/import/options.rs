@@ -28,6 +28,8 @@ pub struct Call {
     pub options: Vec<Given>,
     /// Variables that were set for it alone.
     pub variables: Vec<(String, String)>,
+    /// The target it stands in, if that is known.
+    pub target: String,
 }
 
 impl Call {
@@ -37,8 +39,18 @@ impl Call {
         given.filter_map(|option| option.value.as_deref()).collect()
     }
 
-    /// Whether it is about a package.
-    pub fn is_about(&self, package: &str) -> bool {
+    /// It as it could be typed.
+    pub fn text(&self) -> String {
+        let set = self.variables.iter().map(|(name, value)| format!("{name}={value}"));
+        let options = self.options.iter().map(Given::text);
+        set.chain(["dh_virtualenv".to_owned()]).chain(options).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether it is about a package; one that is for all machines is none of `…-arch`'s (debhelper(7)).
+    pub fn is_about(&self, package: &str, is_for_all: bool) -> bool {
+        if self.target.ends_with(if is_for_all { "-arch" } else { "-indep" }) {
+            return false;
+        }
         let named = self.values("--package");
         (named.is_empty() || named.contains(&package))
             && !self.values("--no-package").contains(&package)
@@ -100,7 +112,7 @@ pub fn call(command: &Command) -> Call {
             options.push(Given { name, value });
         }
     }
-    Call { options, variables: command.assignments.clone() }
+    Call { options, variables: command.assignments.clone(), target: String::new() }
 }
 
 /// `-pNAME`, `-v`, `-Oanything`.

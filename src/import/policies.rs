@@ -3,10 +3,12 @@
 
 use crate::document::Value;
 use crate::import::Package;
+use crate::import::control::is_for_all;
 use crate::import::debhelper::level;
 use crate::import::draft::Draft;
 use crate::import::options::{Call, Given, call};
 use crate::import::rules::overridden;
+use crate::import::shell::Command;
 
 /// What an option keeps a helper from, as the key of a service, and the options that do.
 const SETTINGS: [(&str, &[&str]); 3] = [
@@ -69,7 +71,9 @@ fn target_of<'a>(of: &'a Package<'_>, helper: &str) -> Option<&'a str> {
 fn calls(of: &Package<'_>, helper: &str) -> Vec<Call> {
     let commands = of.folder.recipe.commands().into_iter();
     let ours = commands.filter(|(_, command)| command.program() == helper);
-    ours.map(|(_, command)| call(&command)).filter(|call| call.is_about(of.name)).collect()
+    let one =
+        |(target, command): (&str, Command)| Call { target: target.to_owned(), ..call(&command) };
+    ours.map(one).filter(|call| call.is_about(of.name, is_for_all(of.stanza))).collect()
 }
 
 /// Says of each service what helpers are told not to do with it.

@@ -135,7 +135,11 @@ impl Recipe {
         }
         let all = self.commands().into_iter();
         let ours = all.filter(|(_, command)| command.program() == "dh_virtualenv");
-        ours.map(|(_, command)| call(&command)).collect()
+        let one = |(target, command): (&str, Command)| Call {
+            target: target.to_owned(),
+            ..call(&command)
+        };
+        ours.map(one).collect()
     }
 
     /// Options on the line of `dh`, which passes them on to all helpers.
