@@ -22,15 +22,19 @@ pub fn run(dir: &Path, project: Option<&Path>, run_rules: bool, talk: &Talk) -> 
     let folder = folder(&root, path, run_rules, talk)?;
     let imported = import(&folder)?;
     let files = files(&root, &imported);
-    if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
         return Err(UserError::usage(format!("`{}` is there already", path.display()))
             .hint("move it away first: nothing was written")
             .into());
     }
-    for (path, text) in &files {
-        let dir = path.parent().unwrap_or(&root);
-        fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-        write(path, text)?;
+    let mut made = Vec::new();
+    let written = files.iter().try_for_each(|(path, text)| make(path, text, &mut made));
+    if let Err(error) = written {
+        // The first error counts; what else is wrong shows next time.
+        for path in made.iter().rev() {
+            let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+        }
+        return Err(error);
     }
     for one in &imported {
         report(one, talk);
@@ -48,6 +52,25 @@ pub fn run(dir: &Path, project: Option<&Path>, run_rules: bool, talk: &Talk) -> 
         print(&format!("{}\n", shown.unwrap_or_else(|| path.clone()).display()))?;
     }
     Ok(())
+}
+
+/// Writes a file and the directories it lies in, and adds what is new to `made`.
+fn make(path: &Path, text: &str, made: &mut Vec<PathBuf>) -> Result<()> {
+    let missing = path.ancestors().skip(1).take_while(|dir| dir.symlink_metadata().is_err());
+    let missing: Vec<_> = missing.map(Path::to_owned).collect();
+    for dir in missing.into_iter().rev() {
+        let made_it = fs::create_dir(&dir);
+        made_it.map_err(|error| unwritable(&dir, &error.to_string()))?;
+        made.push(dir);
+    }
+    write(path, text).map_err(|error| unwritable(path, &error.root_cause().to_string()))?;
+    made.push(path.to_owned());
+    Ok(())
+}
+
+fn unwritable(path: &Path, why: &str) -> UserError {
+    UserError::input(format!("cannot write `{}`: {why}", path.display()))
+        .hint("nothing was written: make it possible, then run this again")
 }
 
 /// The directory of the project, and the path of the folder from there.
@@ -96,10 +119,9 @@ fn folder(root: &Path, path: String, run_rules: bool, talk: &Talk) -> Result<Fol
         let is_executable = is_executable(&root.join(&source.path))?;
         let below = name.strip_prefix(&path).and_then(|rest| rest.strip_prefix('/'));
         if let Some(below) = below {
-            let text = fs::read(root.join(&source.path))
+            let bytes = fs::read(root.join(&source.path))
                 .with_context(|| format!("cannot read `{name}`"))?;
-            let text = String::from_utf8_lossy(&text).into_owned();
-            files.insert(below.to_owned(), Found { text, is_executable });
+            files.insert(below.to_owned(), Found::new(bytes, is_executable));
             project.insert(format!("debian/{below}"), is_executable);
         } else {
             project.insert(name, is_executable);

@@ -29,6 +29,9 @@ pub fn parse(text: &str) -> Result<Vec<Stanza>> {
         if line.starts_with('#') {
             continue;
         }
+        if let Some(at) = line.chars().find(|at| at.is_control() && *at != '\t') {
+            return Err(fault(index + 1, &format!("holds the control character {at:?}")).into());
+        }
         if line.trim().is_empty() {
             stanzas.push(Stanza::default());
         } else if line.starts_with([' ', '\t']) {
@@ -99,7 +102,11 @@ mod tests {
             description(package.get("Description").unwrap()),
             ("x".to_owned(), "y\n\nz".to_owned())
         );
-        for (text, expected) in [(" x", "continues no field"), ("x", "is no field")] {
+        for (text, expected) in [
+            (" x", "continues no field"),
+            ("x", "is no field"),
+            ("a: \x1b[1m", "holds the control character '\\u{1b}'"),
+        ] {
             assert!(parse(text).unwrap_err().to_string().ends_with(expected));
         }
     }

@@ -195,7 +195,7 @@ mod tests {
         let control = format!(
             "Source: a\nBuild-Depends: x, {compat}, y\n\nPackage: acme\nArchitecture: all\n"
         );
-        let found = |text: &str| Found { text: text.to_owned(), is_executable: false };
+        let found = |text: &str| Found::new(text.into(), false);
         let mut recipe = Recipe::default();
         for (target, text) in rules.lines().filter_map(|line| line.split_once(": ")) {
             recipe.targets.insert(target.to_owned(), format!("{text}\n"));

@@ -127,6 +127,19 @@ impl Draft {
         self.files.iter().filter_map(|(keys, _)| target(keys)).any(is_below)
     }
 
+    /// Makes a file that goes to `target` one of configuration; whether there is one.
+    pub fn configure(&mut self, target: &str, from: &str) -> bool {
+        let is_it =
+            |keys: &Keys| keys.get("target").is_some_and(|it| it.value.as_str() == Some(target));
+        let Some((keys, _)) = self.files.iter_mut().find(|(keys, _)| is_it(keys)) else {
+            return false;
+        };
+        let value = Value::String("config".to_owned());
+        keys.insert("role".to_owned(), Entry { value, from: Vec::new() });
+        self.carry(from, &format!("files: {target}: role = \"config\""));
+        true
+    }
+
     /// Sets a key of a service.
     pub fn service(&mut self, service: &str, key: &str, value: impl Into<Value>, from: &str) {
         let value = value.into();

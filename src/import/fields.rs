@@ -176,7 +176,13 @@ fn version(of: &Package<'_>, changelog: &DebianVersion, draft: &mut Draft) -> Re
         |version: &Version| deb::compare(&spelled(version), &changelog.text) != Ordering::Less;
     let stated = of.folder.stated.version.as_deref().and_then(|text| text.parse::<Version>().ok());
     if stated.as_ref().is_some_and(is_new) {
-        draft.carry(&from, "the project's own version is no older");
+        let end = match &changelog.revision {
+            Some(_) => String::new(),
+            None => {
+                format!("; with a release behind it, as all packages of mkpkg have: `-{release}`")
+            }
+        };
+        draft.carry(&from, &format!("the project's own version is no older{end}"));
         return Ok(());
     }
     let pep = changelog.upstream.replace('~', "");

@@ -12,9 +12,10 @@ type Own<'a> = (String, Option<String>, &'static str, &'a Found);
 /// Carries all files of a package over.
 pub(super) fn carry(of: &Package<'_>, packages: &[&str], draft: &mut Draft) {
     let mut units = Vec::new();
-    // Of directories matters whether something is in them.
+    // Of directories matters whether something is in them, of configuration files whether they are there.
+    let is_late = |file: &str| file.ends_with("dirs") || file.ends_with("conffiles");
     let (last, first): (Vec<_>, Vec<_>) =
-        of.folder.files.iter().partition(|(file, _)| file.ends_with("dirs"));
+        of.folder.files.iter().partition(|(file, _)| is_late(file));
     for (file, found) in first.into_iter().chain(last) {
         let Some(rest) = rest_of_name(file, of, packages) else { continue };
         let path = format!("debian/{file}");
@@ -120,7 +121,7 @@ fn one(of: &Package<'_>, (path, name, kind, found): Own<'_>, draft: &mut Draft) 
         return;
     }
     if scripts::is_script(kind) {
-        scripts::carry(of, kind, &path, &found.text, draft);
+        scripts::carry(of, kind, &path, found, draft);
         return;
     }
     let listed = ASKED.iter().find(|(known, _)| *known == kind);
@@ -173,7 +174,7 @@ fn lists(of: &Package<'_>, (path, _, kind, found): Own<'_>, draft: &mut Draft) {
             "manpages" => words.iter().for_each(|word| manual(of, word, &from, draft)),
             "docs" => copy(of, &words, &doc, ("doc", &what), draft),
             "examples" => copy(of, &words, &format!("{doc}/examples"), ("doc", &what), draft),
-            "conffiles" => draft.carry(&what, "every file in /etc is one"),
+            "conffiles" => configuration(line, &what, draft),
             "triggers" => trigger(line, &what, draft),
             _ => {}
         }
@@ -349,6 +350,26 @@ fn manual(of: &Package<'_>, source: &str, from: &str, draft: &mut Draft) {
         let digit = section.chars().next().unwrap_or('1');
         let target = format!("/usr/share/man/{dir}man{digit}/{name}");
         install(of, (path, &target), ("0644", "plain"), from, draft);
+    }
+}
+
+/// A line of `conffiles` (deb-conffiles(5)).
+fn configuration(line: &str, what: &str, draft: &mut Draft) {
+    if line.starts_with("remove-on-upgrade") {
+        draft.ask(
+            what,
+            "build with `--previous OLD`, and the package removes what that had and it has not",
+        );
+    } else if draft.configure(line, &format!("`{what}`")) {
+        // Said there.
+    } else if line.starts_with("/etc/") {
+        let todo =
+            "every file in /etc is one, but nothing installs this one: name it in `[[files]]`";
+        draft.ask(what, todo);
+    } else {
+        let todo = "a file of the environment cannot be one: have the application read it from /etc, and name it in \
+                    `[[files]]` with `role = \"config\"`";
+        draft.ask(what, todo);
     }
 }
 

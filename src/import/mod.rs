@@ -43,10 +43,25 @@ use crate::tree::PkgPath;
 /// A file of the folder or of the project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Its text; of what is no text, as near as can be.
+    /// Its text; what is no UTF-8 is read as Latin-1, in which every byte is a character.
     pub text: String,
+    /// Whether it is no UTF-8.
+    pub is_foreign: bool,
     /// Whether it can be run.
     pub is_executable: bool,
+}
+
+impl Found {
+    /// A file with this content.
+    pub fn new(bytes: Vec<u8>, is_executable: bool) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self { text, is_foreign: false, is_executable },
+            Err(error) => {
+                let text = error.as_bytes().iter().copied().map(char::from).collect();
+                Self { text, is_foreign: true, is_executable }
+            }
+        }
+    }
 }
 
 /// All that is known of a package before it is imported.
@@ -214,6 +229,13 @@ fn shared(folder: &Folder, of: &Package<'_>, packages: &[Stanza], draft: &mut Dr
 /// Everything about one package.
 fn one(of: &Package<'_>, version: Option<&DebianVersion>, names: &[&str]) -> Result<Draft> {
     let mut draft = Draft::default();
+    for file in ["control", "rules"] {
+        if of.folder.files.get(file).is_some_and(|found| found.is_foreign) {
+            let todo =
+                "it is not UTF-8 and was read as Latin-1: see that names and texts are right";
+            draft.ask(&format!("debian/{file}"), todo);
+        }
+    }
     fields::carry(of, version, &mut draft)?;
     environment::carry(of, &mut draft);
     helpers::carry(of, names, &mut draft);
@@ -268,7 +290,7 @@ pub(crate) mod tests {
         files: &[(&str, &str)],
         project: &[&str],
     ) -> Result<Vec<Imported>> {
-        let found = |text: &str| Found { text: text.to_owned(), is_executable: false };
+        let found = |text: &str| Found::new(text.into(), false);
         import(&Folder {
             path: "debian".to_owned(),
             files: files.iter().map(|(name, text)| ((*name).to_owned(), found(text))).collect(),

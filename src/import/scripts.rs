@@ -1,7 +1,7 @@
 //! Maintainer scripts as snippets, each called the way dpkg called it.
 
-use crate::import::Package;
 use crate::import::draft::Draft;
+use crate::import::{Found, Package};
 
 /// A script, the arguments dpkg gives it, and the snippets it becomes.
 const SCRIPTS: [(&str, &str, &[&str]); 4] = [
@@ -11,13 +11,31 @@ const SCRIPTS: [(&str, &str, &[&str]); 4] = [
     ("postrm", "remove", &["after-remove"]),
 ];
 
+/// What dpkg calls scripts with in the course of events (Debian Policy 6.5), and snippets are not run for.
+const LOST: [(&str, &str); 6] = [
+    ("postinst", "triggered"),
+    ("prerm", "upgrade"),
+    ("prerm", "deconfigure"),
+    ("postrm", "upgrade"),
+    ("postrm", "disappear"),
+    ("postrm", "purge"),
+];
+
+/// Whether a word stands in a script, outside of comments.
+fn has_word(text: &str, word: &str) -> bool {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let is_end = |at: char| !at.is_ascii_alphanumeric() && at != '-' && at != '_';
+    lines.flat_map(|line| line.split(is_end)).any(|found| found == word)
+}
+
 /// Whether a kind of file is a script of this module.
 pub(super) fn is_script(kind: &str) -> bool {
     SCRIPTS.iter().any(|(script, ..)| *script == kind)
 }
 
 /// Carries one script over.
-pub(super) fn carry(of: &Package<'_>, kind: &str, file: &str, text: &str, draft: &mut Draft) {
+pub(super) fn carry(of: &Package<'_>, kind: &str, file: &str, found: &Found, draft: &mut Draft) {
+    let text = found.text.as_str();
     let Some((_, arguments, keys)) = SCRIPTS.iter().find(|(script, ..)| *script == kind) else {
         return;
     };
@@ -32,14 +50,17 @@ pub(super) fn carry(of: &Package<'_>, kind: &str, file: &str, text: &str, draft:
         draft.ask(file, todo);
         return;
     }
-    for (word, is_lost) in [("purge", kind == "postrm"), ("upgrade", kind == "prerm")] {
-        if is_lost && text.contains(word) {
-            let todo = format!(
-                "what it does at `{word}` never runs: mkpkg has no snippet there{}",
-                if word == "purge" { "; a purge deletes what services of mkpkg wrote" } else { "" }
-            );
-            draft.ask(file, &todo);
-        }
+    for (_, word) in LOST.iter().filter(|(script, word)| *script == kind && has_word(text, word)) {
+        let todo = format!(
+            "what it does at `{word}` never runs: mkpkg has no snippet there{}",
+            if *word == "purge" { "; a purge deletes what services of mkpkg wrote" } else { "" }
+        );
+        draft.ask(file, &todo);
+    }
+    if found.is_foreign {
+        let todo = "it is not UTF-8, which snippets are: it was read as Latin-1, and what it writes differs in the \
+                    characters beyond ASCII";
+        draft.ask(file, todo);
     }
     let lines = text.lines().skip(1).filter(|line| line.trim() != "#DEBHELPER#");
     let body = lines.collect::<Vec<_>>().join("\n");
@@ -52,4 +73,23 @@ pub(super) fn carry(of: &Package<'_>, kind: &str, file: &str, text: &str, draft:
         draft.set("scripts", key, named.as_str(), &format!("`{file}`"));
     }
     draft.beside.push((path, snippet));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::scripts::has_word;
+
+    #[test]
+    fn words_of_scripts() {
+        for (text, expected) in [
+            ("case $1 in upgrade) x ;; esac", true),
+            ("case $1 in\n\tremove|upgrade)\n", true),
+            ("[ \"$1\" = \"upgrade\" ]", true),
+            ("# upgrade\n", false),
+            ("case $1 in failed-upgrade|abort-upgrade) ;; esac", false),
+            ("pip install --upgrade x", false),
+        ] {
+            assert_eq!(has_word(text, "upgrade"), expected, "{text}");
+        }
+    }
 }

@@ -70,8 +70,16 @@ pub(super) fn directories(of: &Package<'_>, draft: &mut Draft) {
 
 fn is_used(of: &Package<'_>, name: &str) -> bool {
     let path = format!("debian/{name}");
-    let is_included = of.folder.recipe.makefiles.contains(&path);
-    is_included || of.folder.recipe.targets.values().any(|text| text.contains(name))
+    if of.folder.recipe.makefiles.contains(&path) {
+        return true;
+    }
+    let own = format!("{}/{name}", of.folder.path);
+    let is_end = |at: char| !at.is_ascii_alphanumeric() && !"._-".contains(at);
+    let names = |text: &str, path: &str| {
+        text.match_indices(path)
+            .any(|(at, _)| text[at + path.len()..].chars().next().is_none_or(is_end))
+    };
+    of.folder.recipe.targets.values().any(|text| names(text, &path) || names(text, &own))
 }
 
 /// Whether a list of the folder names the file.
@@ -93,7 +101,7 @@ mod tests {
 
     #[test]
     fn nothing_goes_by_silently() {
-        let found = |text: &str| Found { text: text.to_owned(), is_executable: false };
+        let found = |text: &str| Found::new(text.into(), false);
         let files = [
             ("control", "Source: a\n\nPackage: acme\nArchitecture: all\n"),
             ("install", "debian/etc/named.yml etc/acme\ndebian/whole/ usr/share/acme\n"),
@@ -103,6 +111,7 @@ mod tests {
         let project = [
             "acme/usr/bin/x",
             "bin/used",
+            "virtual/x",
             "etc/named.yml",
             "etc/other.yml",
             "po/POTFILES.in",
@@ -135,7 +144,9 @@ mod tests {
         for what in ["debian/compat", "debian/po", "debian/source", "clean: rm -rf node_modules"] {
             assert!(dropped.lines().any(|line| line == what), "{what}:\n{dropped}");
         }
-        for what in ["debian/notes", "debian/etc/other.yml", "build: npm run build"] {
+        for what in
+            ["debian/notes", "debian/etc/other.yml", "debian/virtual/x", "build: npm run build"]
+        {
             assert!(human.lines().any(|line| line == what), "{what}:\n{human}");
         }
         for what in ["debian/acme/", "named.yml", "debian/whole", "build: dh build"] {

@@ -174,6 +174,10 @@ fn folders_that_are_no_recipe() {
     check("no control", &[rules(ours)], &[]);
     check("another tool's", &[control, plain], &[]);
     check("a broken control", &[("debian/control", "x\n"), rules(ours)], &[]);
+    let coloured = "Source: a\n\nPackage: acme\nDescription: a\n \x1b[1m\n";
+    check("a control character", &[("debian/control", coloured), rules(ours)], &[]);
+    let elsewhere = "%:\n\tdh $@ --with python-virtualenv --sourcedirectory=../other\n";
+    check("a project elsewhere", &[control, rules(elsewhere)], &[]);
     check("a folder elsewhere", &[control, rules(ours)], &["../home"]);
     check("nothing to run", &[control, rules(ours)], &["--run-rules"]);
     let pypy = "%:\n\tdh $@ --with python-virtualenv --python pypy\n";
@@ -260,5 +264,75 @@ fn rules_that_make_does_not_read() {
         assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
         let text = fs::read_to_string(sandbox.path("project/mkpkg.toml")).expect("it was written");
         assert!(text.contains("extras = [\"pg\"]"), "{text}");
+    }
+}
+
+/// What cannot be written is told, and nothing is.
+#[test]
+fn imports_are_whole_or_absent() {
+    if !is_there("imports_are_whole_or_absent", "/usr/bin/make") {
+        return;
+    }
+    let mut failures = Failures::default();
+    for (case, blocking) in
+        [("a file", "debian/mkpkg"), ("a directory", "debian/mkpkg/acme.prerm/x")]
+    {
+        let sandbox = Sandbox::empty();
+        sandbox.file("debian/control", "Source: a\n\nPackage: acme\nDescription: a\n");
+        sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
+        sandbox.file("debian/rules", "%:\n\tdh $@ --with python-virtualenv\n");
+        for script in ["preinst", "prerm"] {
+            sandbox.file(&format!("debian/{script}"), "#!/bin/sh\ntrue\n");
+        }
+        sandbox.file(blocking, "");
+        let before = sandbox.left("project");
+        failures.command(case, &sandbox, sandbox.mkpkg(&["init", "--from-debian", "debian"]));
+        assert_eq!(sandbox.left("project"), before, "{case}");
+    }
+    failures.check("bad_import_output");
+}
+
+/// Files of another encoding, and configuration files beyond /etc.
+#[test]
+fn what_is_no_text() {
+    if !is_there("what_is_no_text", "/usr/bin/make") {
+        return;
+    }
+    let sandbox = Sandbox::empty();
+    let bytes = |path: &str, text: &[u8]| {
+        sandbox.file(path, "");
+        fs::write(sandbox.path("project").join(path), text).expect("it is ours");
+    };
+    bytes(
+        "debian/control",
+        b"Source: a\nMaintainer: J\xf6rg <a@b.example>\n\nPackage: acme\nDescription: a\n",
+    );
+    sandbox.file("debian/changelog", "acme (1.0) unstable; urgency=low\n");
+    sandbox.file("debian/rules", "%:\n\tdh $@ --with python-virtualenv\n");
+    bytes("debian/postrm", b"#!/bin/sh\ncase $1 in upgrade) echo gr\xfcn ;; esac\n");
+    sandbox.file("acme.ini", "");
+    sandbox.file("debian/install", "acme.ini usr/share/acme\n");
+    sandbox
+        .file("debian/conffiles", "/usr/share/acme/acme.ini\n/opt/venvs/acme/x\n/etc/acme/gone\n");
+    let outcome = sandbox.run(sandbox.mkpkg(&["init", "--from-debian", "debian"]));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    let text = fs::read_to_string(sandbox.path("project/mkpkg.toml")).expect("it was written");
+    for part in [
+        "maintainer = \"Jörg <a@b.example>\"",
+        "target = \"/usr/share/acme/acme.ini\"\nrole = \"config\"",
+    ] {
+        assert!(text.contains(part), "{part} {text}");
+    }
+    let script = fs::read_to_string(sandbox.path("project/debian/mkpkg/acme.postrm"))
+        .expect("it was written");
+    assert!(script.contains("grün"), "{script}");
+    for line in [
+        "debian/control: it is not UTF-8",
+        "debian/postrm: it is not UTF-8",
+        "debian/postrm: what it does at `upgrade` never runs",
+        "debian/conffiles: /opt/venvs/acme/x: a file of the environment",
+        "debian/conffiles: /etc/acme/gone: every file in /etc is one, but nothing",
+    ] {
+        assert!(outcome.stderr.contains(&format!("for you  {line}")), "{line} {}", outcome.stderr);
     }
 }
