@@ -11,9 +11,8 @@ use crate::commands::{recipe, scratch};
 use crate::error::UserError;
 use crate::import::draft::{Draft, MARK, Remark};
 use crate::import::rules::Recipe;
-use crate::import::{Folder, Found, Imported, import};
+use crate::import::{Folder, Found, Imported, import, is_metadata};
 use crate::project::sources::{SourceKind, list};
-use crate::project::static_metadata::{PyProject, agree, of_setup_cfg};
 use crate::report::{Talk, print};
 
 /// Imports the folder `dir` of the project `project`, by default the one it lies in.
@@ -103,6 +102,7 @@ fn places(dir: &Path, project: Option<&Path>) -> Result<(PathBuf, String)> {
 fn folder(root: &Path, path: String, run_rules: bool, talk: &Talk) -> Result<Folder> {
     let mut project = BTreeMap::new();
     let mut files = BTreeMap::new();
+    let mut metadata = BTreeMap::new();
     for source in list(root, &[])? {
         let name = source.path.display().to_string();
         let is_file = match source.kind {
@@ -124,6 +124,11 @@ fn folder(root: &Path, path: String, run_rules: bool, talk: &Talk) -> Result<Fol
             files.insert(below.to_owned(), Found::new(bytes, is_executable));
             project.insert(format!("debian/{below}"), is_executable);
         } else {
+            if is_metadata(&name) {
+                let text = fs::read(root.join(&source.path));
+                let text = text.with_context(|| format!("cannot read `{name}`"))?;
+                metadata.insert(name.clone(), String::from_utf8_lossy(&text).into_owned());
+            }
             project.insert(name, is_executable);
         }
     }
@@ -138,28 +143,13 @@ fn folder(root: &Path, path: String, run_rules: bool, talk: &Talk) -> Result<Fol
     let recipe = recipe::read((root, &path), &rules.text, &scratch, talk)?;
     let record = || recipe::record((root, &path), &recipe, &scratch);
     let recorded = run_rules.then(record).transpose()?;
-    Ok(Folder {
-        recipe: Recipe { recorded, ..recipe },
-        path,
-        files,
-        project,
-        stated: stated(root)?,
-    })
+    Ok(Folder { recipe: Recipe { recorded, ..recipe }, path, files, project, metadata })
 }
 
 fn is_executable(path: &Path) -> Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
     let metadata = path.metadata().with_context(|| format!("cannot read `{}`", path.display()))?;
     Ok(metadata.permissions().mode() & 0o111 != 0)
-}
-
-fn stated(root: &Path) -> Result<crate::project::static_metadata::StaticMetadata> {
-    let text = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_default();
-    let pyproject = PyProject::parse(&text("pyproject.toml"))?;
-    agree(&[
-        ("pyproject.toml", pyproject.metadata()),
-        ("setup.cfg", of_setup_cfg(&text("setup.cfg"))),
-    ])
 }
 
 /// What is to be written, and where.

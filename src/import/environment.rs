@@ -216,6 +216,9 @@ fn one(of: &Package<'_>, option: &Given, draft: &mut Draft) {
         "-a" | "-i" | "--arch" | "--indep" => {
             draft.drop(&text, "the machine a package is for is seen from its files");
         }
+        name if name.starts_with("-O") => {
+            draft.drop(&text, "dh-virtualenv passes over what `-O` hides from other helpers, too");
+        }
         _ => draft.ask(&text, "this is no option dh-virtualenv is known for: see what it did"),
     }
 }

@@ -174,7 +174,7 @@ fn version(of: &Package<'_>, changelog: &DebianVersion, draft: &mut Draft) -> Re
     };
     let is_new =
         |version: &Version| deb::compare(&spelled(version), &changelog.text) != Ordering::Less;
-    let stated = of.folder.stated.version.as_deref().and_then(|text| text.parse::<Version>().ok());
+    let stated = of.stated()?.version.and_then(|text| text.parse::<Version>().ok());
     if stated.as_ref().is_some_and(is_new) {
         let end = match &changelog.revision {
             Some(_) => String::new(),

@@ -37,8 +37,16 @@ use crate::import::rules::Recipe;
 use crate::package::PackageName;
 use crate::project::config;
 use crate::project::prefix::prefix;
-use crate::project::static_metadata::StaticMetadata;
+use crate::project::static_metadata::{PyProject, StaticMetadata, agree, of_setup_cfg};
 use crate::tree::PkgPath;
+
+const PYPROJECT: &str = "pyproject.toml";
+const SETUP_CFG: &str = "setup.cfg";
+
+/// Whether a file states what a project is.
+pub fn is_metadata(path: &str) -> bool {
+    [PYPROJECT, SETUP_CFG].contains(&path.rsplit('/').next().unwrap_or_default())
+}
 
 /// A file of the folder or of the project.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,8 +83,8 @@ pub struct Folder {
     pub project: BTreeMap<String, bool>,
     /// What the rules do.
     pub recipe: Recipe,
-    /// What the project's own files state.
-    pub stated: StaticMetadata,
+    /// Texts of the project's files that state what it is, by their paths.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// A configuration that was made of a folder.
@@ -109,6 +117,19 @@ struct Package<'a> {
 }
 
 impl Package<'_> {
+    /// What the project that is packaged states of itself.
+    fn stated(&self) -> Result<StaticMetadata> {
+        let dir = self.environment.dir.as_str();
+        let text = |name: &str| {
+            let path = if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
+            self.folder.metadata.get(&path).map_or("", String::as_str)
+        };
+        agree(&[
+            (PYPROJECT, PyProject::parse(text(PYPROJECT))?.metadata()),
+            (SETUP_CFG, of_setup_cfg(text(SETUP_CFG))),
+        ])
+    }
+
     /// The path of a file as the configuration names it, from the directory of the project that is packaged.
     fn source_path(&self, path: &str) -> String {
         let below = path.strip_prefix("debian/").map(|name| format!("{}/{name}", self.folder.path));

@@ -108,7 +108,7 @@ pub fn call(command: &Command) -> Call {
         let wants = WITH_VALUE.contains(&name.as_str()) || takes_value;
         let value = value.or_else(|| wants.then(|| words.next().map(str::to_owned)).flatten());
         let is_ours = !is_dh || word.starts_with('-') && !OF_DH.contains(&name.as_str());
-        if is_ours && name != "-O" && name != "--" {
+        if is_ours && name != "--" {
             options.push(Given { name, value });
         }
     }
@@ -121,6 +121,9 @@ fn short_option(short: &str) -> (String, Option<String>) {
     let known = SHORT.iter().find(|(letter, _)| *letter == first);
     let Some((_, name)) = known else { return (format!("-{short}"), None) };
     let rest = &short[first.len_utf8()..];
+    if first == 'O' {
+        return (format!("-O{rest}"), None);
+    }
     ((*name).to_owned(), (!rest.is_empty()).then(|| rest.to_owned()))
 }
 
@@ -160,6 +163,7 @@ mod tests {
                 "--python=/p",
                 "--verbose",
                 "--extras=a,b",
+                "-O--x",
                 "--upgrade-pip",
             ],
         );

@@ -81,8 +81,15 @@ pub(super) fn carry(of: &Package<'_>, draft: &mut Draft) {
     let services: Vec<_> =
         draft.service_keys().into_iter().map(|key| unit(of, key, draft)).collect();
     for (helper, decides, leaves_alone) in HELPERS {
-        let Some(target) = target_of(of, helper) else { continue };
-        let calls = calls(of, helper);
+        let target = target_of(of, helper);
+        let mut calls = calls(of, helper);
+        if target.is_none() {
+            // It runs by itself, and before what stands behind it.
+            let is_behind = |call: &Call| overridden_after(&call.target) == Some(helper);
+            let at = calls.iter().position(is_behind).unwrap_or(calls.len());
+            calls.insert(at, Call::default());
+        }
+        let target = target.unwrap_or(helper);
         for call in &calls {
             unknown(&services, call, draft);
         }
@@ -107,6 +114,12 @@ pub(super) fn carry(of: &Package<'_>, draft: &mut Draft) {
             }
         }
     }
+}
+
+/// The helper that a target comes after.
+fn overridden_after(target: &str) -> Option<&str> {
+    let (helper, _) = overridden(target)?;
+    target.starts_with("execute_after_").then_some(helper)
 }
 
 /// The option with which a call does not do something.
@@ -162,7 +175,10 @@ fn calls_about<'a>(calls: &'a [Call], service: &Service) -> Vec<&'a Call> {
 fn unknown(services: &[Service], call: &Call, draft: &mut Draft) {
     let is_denial = |name: &str| SETTINGS.iter().any(|(_, options)| options.contains(&name));
     for option in call.options.iter().filter(|option| option.name.starts_with('-')) {
-        if !KNOWN.contains(&option.name.as_str()) && !is_denial(&option.name) {
+        if !option.name.starts_with("-O")
+            && !KNOWN.contains(&option.name.as_str())
+            && !is_denial(&option.name)
+        {
             let todo = "see whether the services need it: mkpkg restarts them in an upgrade once all files are there";
             draft.ask(&option.text(), todo);
         }
@@ -265,6 +281,11 @@ mod tests {
         let off = ["main: enable start restart-on-upgrade", "web: enable start restart-on-upgrade"];
         check(TARGET, &SHIPPED, &off, &[usr]);
         check(TARGET, &NAMED[..1], &off[..1], &["acme.service: the rules"]);
+        // The second is told of what the first installs as well, unless it comes before.
+        let default = "override_dh_installinit:\n\tdh_installsystemd --no-start --name web\n";
+        check(default, &NAMED, &["main:", "web:"], &[]);
+        let behind = default.replace("override_dh_installinit", "execute_after_dh_installsystemd");
+        check(&behind, &NAMED, &["main:", "web: start"], &[]);
         // It is about scripts of init, of which there are none.
         check("override_dh_installinit:\n", &NAMED[..1], &["main:"], &[]);
         check(

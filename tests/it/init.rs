@@ -267,6 +267,28 @@ fn rules_that_make_does_not_read() {
     }
 }
 
+/// The version that counts is that of the project which is packaged.
+#[test]
+fn a_project_below() {
+    if !is_there("a_project_below", "/usr/bin/make") {
+        return;
+    }
+    let sandbox = Sandbox::empty();
+    sandbox.file("debian/control", "Source: a\n\nPackage: acme\nDescription: a\n");
+    sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
+    let rules = "%:\n\tdh $@ --with python-virtualenv --sourcedirectory=$(CURDIR)/app/ -O--x\n";
+    sandbox.file("debian/rules", rules);
+    sandbox.file("pyproject.toml", "[project]\nname = 'other'\nversion = '0.1'\n");
+    sandbox.file("app/pyproject.toml", "[project]\nname = 'acme'\nversion = '2.0'\n");
+    let outcome = sandbox.run(sandbox.mkpkg(&["init", "--from-debian", "debian"]));
+    assert_eq!((outcome.code(), outcome.stdout.as_str()), (0, "app/mkpkg.toml\n"), "{outcome:?}");
+    for line in
+        ["1.0-1: the project's own version is no older", "left out  -O--x: dh-virtualenv passes"]
+    {
+        assert!(outcome.stderr.contains(line), "{line} {}", outcome.stderr);
+    }
+}
+
 /// What cannot be written is told, and nothing is.
 #[test]
 fn imports_are_whole_or_absent() {
