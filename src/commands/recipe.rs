@@ -71,7 +71,7 @@ pub fn read(
         is_asked && !value.is_empty()
     });
     let targets = reader.targets(&makefile, talk)?;
-    Ok(Recipe { targets, variables, makefiles, recorded: None })
+    Ok(Recipe { targets, variables, makefiles, specific: makefile.specific, recorded: None })
 }
 
 /// A copy of the project in which make reads rules and runs nothing of them.
@@ -147,9 +147,12 @@ impl<'a> Reader<'a> {
 
     /// What make would run for each target; for all at once, so that what several need stands in one of them.
     fn targets(&self, makefile: &Makefile, talk: &Talk) -> Result<BTreeMap<String, String>> {
-        // Asked for a target without a recipe, make takes that of the pattern.
-        let (asked, empty): (Vec<_>, Vec<_>) =
-            makefile.recipes.iter().partition(|(_, written)| !written.trim().is_empty());
+        // Asked for a target without a recipe, or by a variable, make takes that of the pattern. What a variable names is
+        // printed for the targets that need it.
+        let (asked, empty): (Vec<_>, Vec<_>) = makefile
+            .recipes
+            .iter()
+            .partition(|(target, written)| !written.trim().is_empty() && !target.contains('$'));
         let mut asked: Vec<_> = asked.into_iter().map(|(target, _)| target.as_str()).collect();
         asked.sort_by_key(|target| overridden(target).is_none());
         let mut targets: BTreeMap<_, _> =

@@ -160,6 +160,10 @@ pub(super) fn carry(of: &Package<'_>, draft: &mut Draft) {
     for (name, value) in variables.chain(&of.folder.recipe.variables) {
         variable(of, name, value, draft);
     }
+    for text in &of.folder.recipe.specific {
+        let todo = "a variable of one target is not looked at: see whether `prefix` or the requirements depend on it";
+        draft.ask(text, todo);
+    }
     requirements(of, draft);
     several(of, draft);
     script(of, draft);
@@ -190,7 +194,7 @@ fn one(of: &Package<'_>, option: &Given, draft: &mut Draft) {
         }
         "--skip-install" => draft.set("", "install-project", Value::Boolean(false), &from),
         "--preinstall" => pip::preinstall(value, &text, draft),
-        "--extra-pip-arg" => pip::argument(value, draft),
+        "--extra-pip-arg" => pip::argument(of, value, draft),
         "--index-url" | "--pypi-url" => pip::index("--index-url", value, &text, draft),
         "--extra-index-url" => pip::index("--extra-index-url", value, &text, draft),
         "--extra-virtualenv-arg" => virtualenv(value, &text, draft),
@@ -254,7 +258,7 @@ fn variable(of: &Package<'_>, name: &str, value: &str, draft: &mut Draft) {
         }
         "DH_PIP_EXTRA_ARGS" => {
             for word in value.split_whitespace() {
-                pip::argument(word, draft);
+                pip::argument(of, word, draft);
             }
         }
         "DH_VIRTUALENV_ARGUMENTS" => {

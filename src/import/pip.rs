@@ -1,6 +1,7 @@
 //! What a recipe tells pip: arguments, indexes, and what is installed before all else.
 
 use crate::document::Value;
+use crate::import::Package;
 use crate::import::draft::Draft;
 
 /// Options that pip no longer has; recipes that pass them work with no pip of today.
@@ -17,7 +18,7 @@ const DEAD: [&str; 9] = [
 ];
 
 /// An argument for pip.
-pub(super) fn argument(argument: &str, draft: &mut Draft) {
+pub(super) fn argument(of: &Package<'_>, argument: &str, draft: &mut Draft) {
     let text = format!("--extra-pip-arg={argument}");
     let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
     match name {
@@ -49,7 +50,7 @@ pub(super) fn argument(argument: &str, draft: &mut Draft) {
             index("--find-links", value, &text, draft);
         }
         "--find-links" | "-f" => {
-            draft.flags.push(format!("--wheelhouse {value}"));
+            draft.flags.push(format!("--wheelhouse {}", of.source_path(value)));
             draft.ask(
                 &text,
                 "`--wheelhouse` takes all wheels from there: see that the project's own is among them \

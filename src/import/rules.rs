@@ -12,6 +12,8 @@ pub struct Makefile {
     pub recipes: BTreeMap<String, String>,
     /// Names of variables that it exports.
     pub exports: Vec<String>,
+    /// Variables for helpers that one target has for itself, with that target.
+    pub specific: Vec<String>,
 }
 
 impl Makefile {
@@ -21,6 +23,7 @@ impl Makefile {
             self.recipes.entry(target).or_default().push_str(&text);
         }
         self.exports.extend(other.exports);
+        self.specific.extend(other.specific);
     }
 }
 
@@ -65,6 +68,9 @@ pub fn read(text: &str) -> Makefile {
             && !names.contains('=')
             && !rest.starts_with('=')
         {
+            if is_for_helpers(rest) {
+                makefile.specific.push(line.to_owned());
+            }
             targets = names.split_whitespace().map(str::to_owned).collect();
             // A recipe may begin behind the prerequisites.
             let inline = rest.split_once(';').map(|(_, recipe)| format!("{}\n", recipe.trim()));
@@ -79,6 +85,13 @@ pub fn read(text: &str) -> Makefile {
     makefile
 }
 
+/// Whether what follows a target sets a variable of a helper for it (GNU make, Target-specific Variable Values).
+fn is_for_helpers(rest: &str) -> bool {
+    let rest = rest.split(';').next().unwrap_or_default().trim_start();
+    let rest = rest.strip_prefix("export ").unwrap_or(rest).trim_start();
+    rest.starts_with("DH_") && rest.contains('=')
+}
+
 /// What the rules run.
 #[derive(Clone, Debug, Default)]
 pub struct Recipe {
@@ -88,6 +101,8 @@ pub struct Recipe {
     pub variables: BTreeMap<String, String>,
     /// The makefiles of the project; those of the folder are called `debian/…`.
     pub makefiles: Vec<String>,
+    /// Variables for helpers that one target has for itself, as they are written.
+    pub specific: Vec<String>,
     /// Calls that were recorded when the rules ran; `None` when they did not.
     pub recorded: Option<Vec<Call>>,
 }
@@ -194,6 +209,12 @@ mod tests {
             assert_eq!(found.get(target).map(String::as_str), Some(expected), "{text}");
             assert_eq!(found.len(), 1, "{text}");
         }
+    }
+
+    #[test]
+    fn variables_of_targets() {
+        let text = "a: export DH_X = 1\nb: DH_Y := 2\nc: d\ne: ; DH_Z=1 f\ng: CFLAGS = -O\n";
+        assert_eq!(read(text).specific, ["a: export DH_X = 1", "b: DH_Y := 2"]);
     }
 
     #[test]

@@ -276,17 +276,26 @@ fn a_project_below() {
     let sandbox = Sandbox::empty();
     sandbox.file("debian/control", "Source: a\n\nPackage: acme\nDescription: a\n");
     sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
-    let rules = "%:\n\tdh $@ --with python-virtualenv --sourcedirectory=$(CURDIR)/app/ -O--x\n";
+    let rules = "%:\n\tdh $@ --with python-virtualenv --sourcedirectory=$(CURDIR)/app/ -O--x\n\
+                 override_dh_virtualenv: export DH_VIRTUALENV_INSTALL_ROOT = /srv\n\
+                 override_dh_virtualenv: $(STAMP)\n\
+                 \tdh_virtualenv --extra-pip-arg=--find-links=wheels\n\
+                 STAMP = stamp\n$(STAMP):\n\ttouch $@\n";
     sandbox.file("debian/rules", rules);
     sandbox.file("pyproject.toml", "[project]\nname = 'other'\nversion = '0.1'\n");
     sandbox.file("app/pyproject.toml", "[project]\nname = 'acme'\nversion = '2.0'\n");
     let outcome = sandbox.run(sandbox.mkpkg(&["init", "--from-debian", "debian"]));
     assert_eq!((outcome.code(), outcome.stdout.as_str()), (0, "app/mkpkg.toml\n"), "{outcome:?}");
-    for line in
-        ["1.0-1: the project's own version is no older", "left out  -O--x: dh-virtualenv passes"]
-    {
+    for line in [
+        "1.0-1: the project's own version is no older",
+        "left out  -O--x: dh-virtualenv passes",
+        "for you  override_dh_virtualenv: export DH_VIRTUALENV_INSTALL_ROOT = /srv: a variable",
+    ] {
         assert!(outcome.stderr.contains(line), "{line} {}", outcome.stderr);
     }
+    assert!(!outcome.stderr.contains("warning"), "{}", outcome.stderr);
+    let text = fs::read_to_string(sandbox.path("project/app/mkpkg.toml")).expect("it was written");
+    assert!(text.contains("mkpkg deb --wheelhouse ../wheels ."), "{text}");
 }
 
 /// What cannot be written is told, and nothing is.
