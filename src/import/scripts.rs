@@ -21,6 +21,19 @@ const LOST: [(&str, &str); 6] = [
     ("postrm", "purge"),
 ];
 
+/// What debhelper replaces in a script, other than `#DEBHELPER#` (dh_installdeb(1), Substitution in maintainer scripts).
+fn token(text: &str) -> Option<String> {
+    let mut parts = text.split('#');
+    let is_token = |part: &&str| {
+        let is_known = *part == "PACKAGE"
+            || ["DEB_HOST_", "DEB_BUILD_", "DEB_TARGET_", "ENV."]
+                .iter()
+                .any(|it| part.starts_with(it));
+        is_known && part.chars().all(|at| at.is_ascii_alphanumeric() || "_.".contains(at))
+    };
+    parts.find(is_token).map(|part| format!("#{part}#"))
+}
+
 /// Whether a word stands in a script, outside of comments.
 fn has_word(text: &str, word: &str) -> bool {
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
@@ -57,6 +70,12 @@ pub(super) fn carry(of: &Package<'_>, kind: &str, file: &str, found: &Found, dra
         );
         draft.ask(file, &todo);
     }
+    if let Some(token) = token(text) {
+        let todo = format!(
+            "debhelper replaces `{token}` in it: write what that comes to into the snippet"
+        );
+        draft.ask(file, &todo);
+    }
     if found.is_foreign {
         let todo = "it is not UTF-8, which snippets are: it was read as Latin-1, and what it writes differs in the \
                     characters beyond ASCII";
@@ -77,7 +96,20 @@ pub(super) fn carry(of: &Package<'_>, kind: &str, file: &str, found: &Found, dra
 
 #[cfg(test)]
 mod tests {
-    use crate::import::scripts::has_word;
+    use crate::import::scripts::{has_word, token};
+
+    #[test]
+    fn tokens_of_scripts() {
+        for (text, expected) in [
+            ("#!/bin/sh\n#DEBHELPER#\n# a note #\n", None),
+            ("dir=/usr/lib/#DEB_HOST_MULTIARCH#/x\n", Some("#DEB_HOST_MULTIARCH#")),
+            ("#!/bin/sh\necho #PACKAGE#\n", Some("#PACKAGE#")),
+            ("echo #ENV.HOME#", Some("#ENV.HOME#")),
+            ("# ENV. and PACKAGE names\n#", None),
+        ] {
+            assert_eq!(token(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn words_of_scripts() {
