@@ -78,7 +78,6 @@ pub fn read(
 struct Reader<'a> {
     root: PathBuf,
     folder: &'a str,
-    shell: PathBuf,
     environment: PathBuf,
 }
 
@@ -95,8 +94,11 @@ impl<'a> Reader<'a> {
         let dir = scratch.dir("read")?.canonicalize().context("cannot find the copied project")?;
         let root = dir.join("project");
         copy(project, &list(project, &[])?, &root)?;
-        let shell = executable(&dir, "shell", include_str!("quiet.sh"))?;
-        Ok(Self { environment: dir.join("environment"), root, folder, shell })
+        executable(&dir, "shell", include_str!("quiet.sh"))?;
+        // Rules name the folder so, whatever it is called here.
+        let is_linked = folder != "debian" && symlink(folder, root.join("debian")).is_ok();
+        let folder = if is_linked { "debian" } else { folder };
+        Ok(Self { environment: dir.join("environment"), root, folder })
     }
 
     /// Asks for goals, with further rules, so that no line of a recipe is run: not with `+`, nor with `$(MAKE)`, nor to make
@@ -107,7 +109,8 @@ impl<'a> Reader<'a> {
         goals: &[String],
         (rules, status): (&str, &str),
     ) -> Result<Finished> {
-        let shell = self.shell.display();
+        // Blanks in a path would end it.
+        let shell = "../shell";
         let mut text =
             format!("%: override SHELL := {shell}\n%: override .SHELLFLAGS := -c\n{rules}\n");
         // A target may have a shell of its own.
@@ -221,9 +224,11 @@ fn from_here(text: &str, copy: &Path) -> String {
     text.replace(&format!("{copy}/"), "").replace(&copy, ".")
 }
 
-/// The first line of what a program complains of.
+/// What make complains of, before what programs do that it runs.
 fn reason(finished: &Finished) -> String {
-    finished.stderr.lines().next().unwrap_or_default().to_owned()
+    let mut lines = finished.stderr.lines();
+    let own = lines.clone().find(|line| line.contains("***"));
+    own.or_else(|| lines.next()).unwrap_or_default().to_owned()
 }
 
 /// Whether an override has no lines of its own under these conditions, so that the pattern of all targets answers.

@@ -267,6 +267,29 @@ fn rules_that_make_does_not_read() {
     }
 }
 
+/// A folder of another name is what the rules call `debian`, and temporary files may lie anywhere.
+#[test]
+fn a_folder_of_another_name() {
+    if !is_there("a_folder_of_another_name", "/usr/bin/make") {
+        return;
+    }
+    let sandbox = Sandbox::empty();
+    sandbox.file("packaging/control", "Source: a\n\nPackage: acme\nDescription: a\n");
+    sandbox.file("packaging/changelog", "acme (1.0-1) unstable; urgency=low\n");
+    sandbox
+        .file("packaging/rules", "include debian/more.mk\n%:\n\tdh $@ --with python-virtualenv\n");
+    sandbox.file("packaging/more.mk", "override_dh_virtualenv:\n\tdh_virtualenv --extras pg\n");
+    let mut command = sandbox.mkpkg(&["init", ".", "--from-debian", "packaging"]);
+    fs::create_dir(sandbox.path("home/a b")).expect("the sandbox is ours");
+    command.env("TMPDIR", sandbox.path("home/a b"));
+    let outcome = sandbox.run(command);
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("warning"), "{}", outcome.stderr);
+    for line in ["in extras: pg", "carried over  debian/more.mk: is of the rules"] {
+        assert!(outcome.stderr.contains(line), "{line} {}", outcome.stderr);
+    }
+}
+
 /// The version that counts is that of the project which is packaged.
 #[test]
 fn a_project_below() {
