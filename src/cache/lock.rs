@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
@@ -28,15 +28,18 @@ pub struct Lock {
 impl Lock {
     /// Waits for the lock whose file is `path`; `None` when somebody keeps it for longer than `patience`.
     pub fn wait(path: PathBuf, patience: Duration) -> io::Result<Option<Self>> {
-        let begun = Instant::now();
+        let mut waited = Duration::ZERO;
         loop {
             match flock(open(&path)?, FlockArg::LockExclusiveNonblock) {
                 // Who had it before has removed the file; whoever came later may have made another one.
                 Ok(flock) if is_at(&flock, &path) => return Ok(Some(Self { path, _flock: flock })),
                 Ok(_) => {}
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                Err(_) if begun.elapsed() > patience => return Ok(None),
-                Err(_) => thread::sleep(POLL),
+                Err(_) if waited >= patience => return Ok(None),
+                Err(_) => {
+                    thread::sleep(POLL);
+                    waited += POLL;
+                }
             }
         }
     }
