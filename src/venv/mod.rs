@@ -106,7 +106,7 @@ pub fn check_config(config: &Config) -> Result<()> {
 pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
     let layout =
         Layout { prefix: request.app.prefix.clone(), minor: request.interpreter.minor.clone() };
-    let Installs { mut tree, records, mut own, notes } = install_all(request, &layout)?;
+    let Installs { mut tree, records, mut own, mut notes } = install_all(request, &layout)?;
     let infos: Vec<_> = records.iter().map(|record| record.path.clone()).collect();
     let mut secrets = Vec::new();
     if request.project.kind == ProjectKind::Bare {
@@ -132,10 +132,12 @@ pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
         &own.commands,
         &layout,
     )?)?;
+    let dropped = drop_byte_code(&mut tree, &layout.prefix);
     let compiled = match request.project.config.byte_compile {
         true => compile_tree(&tree, request, &layout, spool)?,
         false => Compiled::default(),
     };
+    notes.extend(dropped);
     let warnings = compiled.warnings.iter().cloned().chain(secrets).collect();
     let split_modules = split::needed(&compiled.imports, &own.files, &tree);
     let tree = complete(tree, records, compiled)?;
@@ -229,6 +231,20 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
     set.build().context("cannot combine the patterns of `exclude`")
 }
 
+/// Takes byte code out that wheels and the project brought, and says so: what has a source is compiled anew, nobody imports
+/// what has none, and scriptlets clear all that mkpkg does not make.
+fn drop_byte_code(tree: &mut Tree, prefix: &PkgPath) -> Option<String> {
+    let is_byte_code = |path: &PkgPath| {
+        let dirs = path.below(prefix).and_then(|below| below.split_once("__pycache__/"));
+        dirs.is_some_and(|(dir, name)| {
+            (dir.is_empty() || dir.ends_with('/')) && name.contains(".pyc")
+        })
+    };
+    let first = tree.iter().map(|(path, _)| path).find(|path| is_byte_code(path))?.clone();
+    tree.retain(|path| !is_byte_code(path));
+    Some(format!("byte code that was brought is left out, `{first}` among it"))
+}
+
 fn compile_tree(
     tree: &Tree,
     request: &Request<'_>,
@@ -263,9 +279,7 @@ const GROUP: u64 = 8;
 /// The tree with its byte code, and with RECORD files that list every file that is there.
 fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled) -> Result<Tree> {
     let own = std::sync::Arc::from(OWN);
-    // A wheel may bring byte code of its own, even of another's source: ours takes its place.
-    let pycs = compiled.pycs.iter().flat_map(|pyc| [(&pyc.source, pyc), (&pyc.path, pyc)]);
-    let pycs: BTreeMap<_, _> = pycs.collect();
+    let pycs: BTreeMap<_, _> = compiled.pycs.iter().map(|pyc| (&pyc.source, pyc)).collect();
     for mut record in records {
         record.files.retain(|path, _| tree.get(path).is_some());
         let line =
@@ -282,7 +296,7 @@ fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled) -> Result<
     }
     for pyc in compiled.pycs {
         let time = tree.mtime(&pyc.source);
-        tree.replace(pyc.path, Entry::file(pyc.content, 0o644, &own).made_at(time))?;
+        tree.insert(pyc.path, Entry::file(pyc.content, 0o644, &own).made_at(time))?;
     }
     Ok(tree)
 }

@@ -184,6 +184,20 @@ fn records_are_true_where_another_wheel_brings_byte_code() {
     assert_eq!(lies(&payload(&sandbox.build(&["--compression", "gzip:1"]))), [""; 0]);
 }
 
+/// What has no source, or was optimised, is nothing that mkpkg makes, and its scriptlets clear such files.
+#[test]
+fn byte_code_that_was_brought_is_left_out() {
+    let sandbox = Sandbox::new();
+    let brought = ["gone.cpython-311.pyc", "cli.cpython-311.opt-1.pyc", "cli.pyc.1403"];
+    let path = |name: &str| format!("acme/__pycache__/{name}");
+    let wheel = Wheel::acme().file("acme/my__pycache__/x.pyc", "data");
+    sandbox.wheel(&brought.iter().fold(wheel, |wheel, name| wheel.file(&path(name), "old")));
+    let payload = payload(&sandbox.build(&["--compression", "gzip:1"]));
+    assert_eq!(lies(&payload), [""; 0]);
+    let has = |name: &str| payload.keys().any(|path| path.ends_with(name));
+    assert!(!brought.iter().any(|name| has(name)) && has("/my__pycache__/x.pyc"));
+}
+
 #[test]
 fn byte_code_is_for_its_final_place() {
     if !is_there("byte code", "/usr/bin/python3.11") {
