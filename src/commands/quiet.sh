@@ -3,7 +3,7 @@
 # of recipes, which make runs even with -n if they begin with + or call make, write where make does, and are not run.
 [ -e "/proc/$PPID/fd/1" ] || exit 1
 # shellcheck disable=SC3013 # dash and busybox have it
-[ /proc/self/fd/1 -ef "/proc/$PPID/fd/1" ] || exec /bin/sh "$@"
+[ /proc/self/fd/1 -ef "/proc/$PPID/fd/1" ] || exec "${MKPKG_SHELL:-/bin/sh}" "$@"
 case $2 in
     mkpkg-environment) exec env -0 >"$MKPKG_ENVIRONMENT" ;;
 esac

@@ -45,7 +45,7 @@ pub fn read(
     scratch: &Scratch,
     talk: &Talk,
 ) -> Result<Recipe> {
-    let reader = Reader::new((project, folder), scratch)?;
+    let reader = Reader::new((project, folder), written, scratch)?;
     let Some(survey) = reader.survey(talk)? else {
         let makefile = rules::read(written);
         let unread = |(target, text): (String, String)| (target, text.replace("$$", "$"));
@@ -79,6 +79,8 @@ struct Reader<'a> {
     root: PathBuf,
     folder: &'a str,
     environment: PathBuf,
+    /// What the rules have as their shell, for what `$(shell …)` asks.
+    shell: Option<&'a str>,
 }
 
 /// What is known before any target is asked for.
@@ -90,7 +92,11 @@ struct Survey {
 }
 
 impl<'a> Reader<'a> {
-    fn new((project, folder): (&Path, &'a str), scratch: &Scratch) -> Result<Self> {
+    fn new(
+        (project, folder): (&Path, &'a str),
+        written: &'a str,
+        scratch: &Scratch,
+    ) -> Result<Self> {
         let dir = scratch.dir("read")?.canonicalize().context("cannot find the copied project")?;
         let root = dir.join("project");
         copy(project, &list(project, &[])?, &root)?;
@@ -98,7 +104,8 @@ impl<'a> Reader<'a> {
         // Rules name the folder so, whatever it is called here.
         let is_linked = folder != "debian" && symlink(folder, root.join("debian")).is_ok();
         let folder = if is_linked { "debian" } else { folder };
-        Ok(Self { environment: dir.join("environment"), root, folder })
+        let environment = dir.join("environment");
+        Ok(Self { environment, root, folder, shell: shell_of(written) })
     }
 
     /// Asks for goals, with further rules, so that no line of a recipe is run: not with `+`, nor with `$(MAKE)`, nor to make
@@ -119,6 +126,7 @@ impl<'a> Reader<'a> {
         }
         let mut make = make(&self.root, self.folder);
         make.env("MKPKG_ENVIRONMENT", &self.environment).env("MKPKG_STATUS", status);
+        make.env("MKPKG_SHELL", self.shell.unwrap_or("/bin/sh"));
         make.args(["-n", "-s", "--no-print-directory", "--eval", &text]).args(goals);
         run_alone(make, READ)
     }
@@ -256,6 +264,17 @@ fn make(root: &Path, folder: &str) -> Command {
     }
     make.current_dir(root).arg("-f").arg(format!("{folder}/rules"));
     make
+}
+
+/// The shell that rules name for all of them, the last of several.
+fn shell_of(written: &str) -> Option<&str> {
+    written.lines().rev().find_map(|line| {
+        let words = ["export ", "override "];
+        let bare = words.iter().fold(line, |line, word| line.trim_start_matches(word).trim_start());
+        let value = bare.strip_prefix("SHELL")?.trim_start().trim_start_matches([':', '?']);
+        let value = value.strip_prefix('=')?.trim();
+        Path::new(value).is_absolute().then_some(value)
+    })
 }
 
 /// Runs the override in a copy of the project, with a `dh_virtualenv` that writes down how it is called and does

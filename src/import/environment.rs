@@ -64,6 +64,12 @@ pub(super) fn of_package(
     let others = others.into_iter().map(|call| (place(&call), call)).collect();
     // Several calls into one environment add up.
     options = together(&options, &calls);
+    if options.values("--install-suffix").last().is_some_and(|suffix| suffix.is_empty()) {
+        let message = format!("`--install-suffix` of {name} is empty in the rules");
+        return Err(UserError::input(message)
+            .hint("if a variable stands there, see where it comes from; `--run-rules` records what it is")
+            .into());
+    }
     let last = options.values("--python").last().map(|value| asked(value)).transpose()?;
     let dir = options
         .values("--sourcedirectory")

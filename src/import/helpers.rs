@@ -169,8 +169,10 @@ fn lists(of: &Package<'_>, (path, _, kind, found): Own<'_>, draft: &mut Draft) {
         let what = format!("{path}: {line}");
         match kind {
             "install" => install_line(of, &words, &what, draft),
-            "links" => link(of, &words, &what, draft),
-            "dirs" => directory(of, line, &what, draft),
+            "links" => words.chunks(2).for_each(|pair| link(of, pair, &what, draft)),
+            "dirs" => words.iter().for_each(|dir| {
+                directory(of, dir, &format!("{path}: {dir}"), draft);
+            }),
             "manpages" => words.iter().for_each(|word| manual(of, word, &from, draft)),
             "docs" => copy(of, &words, &doc, ("doc", &what), draft),
             "examples" => copy(of, &words, &format!("{doc}/examples"), ("doc", &what), draft),

@@ -267,6 +267,42 @@ fn rules_that_make_does_not_read() {
     }
 }
 
+/// What `$(shell …)` asks is asked of the shell that the rules name; lists have several things in a line.
+#[test]
+fn rules_have_a_shell_and_lists_have_lines() {
+    if !is_there("rules_have_a_shell_and_lists_have_lines", "/usr/bin/make") {
+        return;
+    }
+    let sandbox = Sandbox::empty();
+    sandbox.file("debian/control", "Source: a\n\nPackage: acme\nDescription: a\n");
+    sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
+    sandbox.file("debian/acme.dirs", "var/lib/acme var/log/acme\n");
+    sandbox.file("debian/acme.links", "srv/app/bin/a usr/bin/a srv/app/bin/b usr/bin/b\n");
+    let rules = |suffix: &str| {
+        format!(
+            "SHELL := /bin/bash\nexport DH_VIRTUALENV_INSTALL_ROOT = $(shell x=(/opt /srv); echo $${{x[1]}})\n\
+             %:\n\tdh $@ --with python-virtualenv\noverride_dh_virtualenv:\n\t\
+             dh_virtualenv --install-suffix={suffix}\n"
+        )
+    };
+    sandbox.file("debian/rules", rules("$(GONE)"));
+    let outcome = sandbox.run(sandbox.mkpkg(&["init", "--from-debian", "debian"]));
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("`--install-suffix` of acme is empty"), "{}", outcome.stderr);
+    assert!(!sandbox.path("project/mkpkg.toml").exists());
+    sandbox.file("debian/rules", rules("app"));
+    let outcome = sandbox.run(sandbox.mkpkg(&["init", "--from-debian", "debian"]));
+    assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+    let text = fs::read_to_string(sandbox.path("project/mkpkg.toml")).expect("it was written");
+    assert!(text.contains("prefix = \"/srv/app\"\n"), "{text}");
+    assert!(text.contains("bin = [\"a\", \"b\"]"), "{text}");
+    let tmpfiles = fs::read_to_string(sandbox.path("project/debian/mkpkg/acme.tmpfiles"));
+    let tmpfiles = tmpfiles.expect("it was written");
+    for dir in ["lib", "log"] {
+        assert!(tmpfiles.contains(&format!("\nd /var/{dir}/acme 0755 ")), "{tmpfiles}");
+    }
+}
+
 /// A folder of another name is what the rules call `debian`, and temporary files may lie anywhere.
 #[test]
 fn a_folder_of_another_name() {
