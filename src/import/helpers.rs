@@ -2,6 +2,7 @@
 
 use crate::import::draft::Draft;
 use crate::import::kinds::{ASKED, LEFT, PLACED, kind};
+use crate::import::manuals::manual;
 use crate::import::units::UnitFile;
 use crate::import::{Found, Package, debhelper, scripts, strangers, units};
 use crate::venv::files::place;
@@ -265,7 +266,7 @@ fn part_matches(pattern: &[u8], part: &[u8]) -> bool {
 }
 
 /// One file at its place, if a package of mkpkg may have it there.
-fn install(
+pub(super) fn install(
     of: &Package<'_>,
     (path, target): (&str, &str),
     (mode, role): (&str, &str),
@@ -328,30 +329,6 @@ fn directory(of: &Package<'_>, line: &str, what: &str, draft: &mut Draft) {
     } else {
         draft
             .ask(what, "empty directories are not in a package: put a file there with `[[files]]`");
-    }
-}
-
-/// A manual page, by the section at the end of its name and the language before that.
-fn manual(of: &Package<'_>, source: &str, from: &str, draft: &mut Draft) {
-    let found: Vec<_> = of.folder.project.keys().filter(|path| matches(source, path)).collect();
-    if found.is_empty() {
-        draft.ask(source, "this manual page is made by the rules: make it before a build, then list it in `files`");
-    }
-    for path in found {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let Some((stem, section)) = name.rsplit_once('.') else { continue };
-        let language = stem.rsplit_once('.').map(|(_, language)| language);
-        let language =
-            language.filter(|it| it.len() == 2 && it.chars().all(|at| at.is_ascii_lowercase()));
-        let (dir, name) = match language {
-            Some(language) => {
-                (format!("{language}/"), name.replacen(&format!(".{language}."), ".", 1))
-            }
-            None => (String::new(), name.to_owned()),
-        };
-        let digit = section.chars().next().unwrap_or('1');
-        let target = format!("/usr/share/man/{dir}man{digit}/{name}");
-        install(of, (path, &target), ("0644", "plain"), from, draft);
     }
 }
 

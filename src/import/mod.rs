@@ -12,6 +12,7 @@ mod environment;
 mod fields;
 mod helpers;
 mod kinds;
+mod manuals;
 pub mod options;
 mod overrides;
 mod pip;

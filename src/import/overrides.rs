@@ -73,6 +73,11 @@ fn sequence(command: &Command, target: &str, draft: &mut Draft) {
     let what = format!("{target}: {}", command.text());
     match command.program() {
         "dh" | "dh_virtualenv" | "" => {}
+        "dh_builddeb" => compression(command, draft),
+        "dh_gencontrol" if command.words.len() > 1 => draft.ask(&what, GIVES_VARIABLES),
+        program if INSTALLING.contains(&program) && names_files(command) => {
+            draft.ask(&what, INSTALLS);
+        }
         program if program.starts_with("dh_") => draft.drop(&what, "mkpkg has no such step, or does it by itself"),
         _ if target == "clean" => draft.drop(&what, "a build leaves nothing behind"),
         _ => draft.ask(&what, "see whether the package still needs it; what it makes belongs into the project's wheel or `[[files]]`"),
@@ -134,6 +139,18 @@ const INSTALLING: [&str; 12] = [
     "dh_ucf",
 ];
 
+/// What a human does about them.
+const INSTALLS: &str =
+    "what it installs beside the lists in `debian` belongs into `[[files]]`, `bin` or `services`";
+/// The same about options of dpkg-gencontrol.
+const GIVES_VARIABLES: &str =
+    "variables of relations: write what they come to into the lists of `[deb]`";
+
+/// Whether a helper has arguments that are no options.
+fn names_files(command: &Command) -> bool {
+    command.words.iter().skip(1).any(|word| !word.starts_with('-'))
+}
+
 /// A command of an override, or before or after a helper.
 fn step(of: &Package<'_>, command: &Command, (helper, target): (&str, &str), draft: &mut Draft) {
     let text = command.text();
@@ -143,16 +160,10 @@ fn step(of: &Package<'_>, command: &Command, (helper, target): (&str, &str), dra
         | "dh_installinit" => return,
         "dh_builddeb" => return compression(command, draft),
         "dh_gencontrol" if command.words.len() > 1 => {
-            return draft.ask(
-                &text,
-                "variables of relations: write what they come to into the lists of `[deb]`",
-            );
+            return draft.ask(&text, GIVES_VARIABLES);
         }
         program if INSTALLING.contains(&program) && command.words.len() > 1 => {
-            return draft.ask(
-                &format!("{target}: {text}"),
-                "what it installs beside the lists in `debian` belongs into `[[files]]`, `bin` or `services`",
-            );
+            return draft.ask(&format!("{target}: {text}"), INSTALLS);
         }
         program if program.starts_with("dh_") => {
             return draft.drop(&text, "mkpkg has no such step, or does it by itself");

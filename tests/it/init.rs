@@ -278,11 +278,14 @@ fn rules_have_a_shell_and_lists_have_lines() {
     sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
     sandbox.file("debian/acme.dirs", "var/lib/acme var/log/acme\n");
     sandbox.file("debian/acme.links", "srv/app/bin/a usr/bin/a srv/app/bin/b usr/bin/b\n");
+    sandbox.file("debian/acme.manpages", "man/e.1.gz man/a.pt_BR.1\n");
+    sandbox.file("man/e.1.gz", "");
+    sandbox.file("man/a.pt_BR.1", "");
     let rules = |suffix: &str| {
         format!(
             "SHELL := /bin/bash\nexport DH_VIRTUALENV_INSTALL_ROOT = $(shell x=(/opt /srv); echo $${{x[1]}})\n\
              %:\n\tdh $@ --with python-virtualenv\noverride_dh_virtualenv:\n\t\
-             dh_virtualenv --install-suffix={suffix}\n"
+             dh_virtualenv --install-suffix={suffix}\nbinary-arch:\n\tdh_link srv/x usr/bin/x\n\tdh_fixperms -i\n"
         )
     };
     sandbox.file("debian/rules", rules("$(GONE)"));
@@ -296,6 +299,11 @@ fn rules_have_a_shell_and_lists_have_lines() {
     let text = fs::read_to_string(sandbox.path("project/mkpkg.toml")).expect("it was written");
     assert!(text.contains("prefix = \"/srv/app\"\n"), "{text}");
     assert!(text.contains("bin = [\"a\", \"b\"]"), "{text}");
+    for line in
+        ["man/man1/e.1.gz\"", "man/pt_BR/man1/a.1\"", "binary-arch: dh_link srv/x usr/bin/x"]
+    {
+        assert!(text.contains(line), "{line} {text}");
+    }
     let tmpfiles = fs::read_to_string(sandbox.path("project/debian/mkpkg/acme.tmpfiles"));
     let tmpfiles = tmpfiles.expect("it was written");
     for dir in ["lib", "log"] {
