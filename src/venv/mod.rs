@@ -235,10 +235,8 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
 /// what has none, and scriptlets clear all that mkpkg does not make.
 fn drop_byte_code(tree: &mut Tree, prefix: &PkgPath) -> Option<String> {
     let is_byte_code = |path: &PkgPath| {
-        let dirs = path.below(prefix).and_then(|below| below.split_once("__pycache__/"));
-        dirs.is_some_and(|(dir, name)| {
-            (dir.is_empty() || dir.ends_with('/')) && name.contains(".pyc")
-        })
+        let cached = path.as_str().split_once("/__pycache__/");
+        path.below(prefix).is_some() && cached.is_some_and(|(_, name)| name.contains(".pyc"))
     };
     let first = tree.iter().map(|(path, _)| path).find(|path| is_byte_code(path))?.clone();
     tree.retain(|path| !is_byte_code(path));

@@ -189,7 +189,7 @@ fn records_are_true_where_another_wheel_brings_byte_code() {
 fn byte_code_that_was_brought_is_left_out() {
     let sandbox = Sandbox::new();
     let brought = ["gone.cpython-311.pyc", "cli.cpython-311.opt-1.pyc", "cli.pyc.1403"];
-    let path = |name: &str| format!("acme/__pycache__/{name}");
+    let path = |name: &str| format!("acme/my__pycache__/x/__pycache__/{name}");
     let wheel = Wheel::acme().file("acme/my__pycache__/x.pyc", "data");
     sandbox.wheel(&brought.iter().fold(wheel, |wheel, name| wheel.file(&path(name), "old")));
     let payload = payload(&sandbox.build(&["--compression", "gzip:1"]));
