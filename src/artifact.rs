@@ -62,8 +62,9 @@ pub fn write(
         let is_hashed = draft.written.take().is_some();
         file.set_permissions(Permissions::from_mode(0o644)).with_context(fault)?;
         file.sync_all().with_context(fault)?;
-        let hashed = hashed.join().expect("hashing does not panic").with_context(fault)?;
-        if is_hashed { Ok(hashed) } else { hash(&file).with_context(fault) }
+        let behind = hashed.join().expect("hashing does not panic");
+        let hashed = if is_hashed { behind } else { hash(&file) };
+        hashed.with_context(fault)
     })?;
     publish(&mut file, dir, &path).with_context(fault)?;
     let sha256 = sha256.try_into().expect("SHA-256 has 32 bytes");
