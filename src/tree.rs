@@ -208,14 +208,6 @@ impl Tree {
         entries.try_for_each(|(path, entry)| self.insert(path, entry))
     }
 
-    /// Replaces what is at `path`, or adds it.
-    pub fn replace(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
-        if Arc::make_mut(&mut self.entries).remove(&path).is_some() {
-            self.paths -= path.as_str().len();
-        }
-        self.insert(path, entry)
-    }
-
     /// Keeps the files and links `keep` says yes to; directories left empty by that go too.
     pub fn retain(&mut self, keep: impl Fn(&PkgPath) -> bool) {
         let emptied = self.emptied_by(&keep);

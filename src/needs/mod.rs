@@ -559,7 +559,9 @@ mod tests {
         assert_eq!(needs.gnu_hashed, [PkgPath::new("o/a.so").unwrap()]);
         assert!(needs.files[0].is_inert);
         let program = Entry::file(Content::bytes("x"), 0o755, &Arc::from("w"));
-        tree.replace(PkgPath::new("o/b").unwrap(), program).unwrap();
+        let path = PkgPath::new("o/b").unwrap();
+        tree.retain(|other| *other != path);
+        tree.insert(path, program).unwrap();
         report.files[0].facts.as_mut().unwrap().dynamic.has_hash = true;
         let needs = resolve(&report, &tree, &[]);
         assert_eq!(needs.gnu_hashed, [PkgPath::new("o/b").unwrap()]);
