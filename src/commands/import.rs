@@ -17,7 +17,7 @@ use crate::report::{Talk, print};
 
 /// Imports the folder `dir` of the project `project`, by default the one it lies in.
 pub fn run(dir: &Path, project: Option<&Path>, run_rules: bool, talk: &Talk) -> Result<()> {
-    let (root, path) = places(dir, project)?;
+    let Places { root, folder: path, shown } = places(dir, project)?;
     let folder = folder(&root, path, run_rules, talk)?;
     let imported = import(&folder)?;
     let files = files(&root, &imported);
@@ -38,17 +38,10 @@ pub fn run(dir: &Path, project: Option<&Path>, run_rules: bool, talk: &Talk) -> 
     for one in &imported {
         report(one, talk);
     }
-    let shown = project.map_or_else(|| dir.join(".."), Path::to_owned);
-    for (path, _) in
-        files.iter().filter(|(path, _)| path.extension().is_some_and(|it| it == "toml"))
-    {
+    let paths = files.iter().map(|(path, _)| path);
+    for path in paths.filter(|path| path.extension().is_some_and(|it| it == "toml")) {
         let below = path.strip_prefix(&root).unwrap_or(path);
-        let shown = if shown.ends_with("..") {
-            dir.parent().map(|it| it.join(below))
-        } else {
-            Some(shown.join(below))
-        };
-        print(&format!("{}\n", shown.unwrap_or_else(|| path.clone()).display()))?;
+        print(&format!("{}\n", shown.join(below).display()))?;
     }
     Ok(())
 }
@@ -72,8 +65,17 @@ fn unwritable(path: &Path, why: &str) -> UserError {
         .hint("nothing was written: make it possible, then run this again")
 }
 
-/// The directory of the project, and the path of the folder from there.
-fn places(dir: &Path, project: Option<&Path>) -> Result<(PathBuf, String)> {
+/// Where an import reads and writes.
+struct Places {
+    /// The directory of the project, absolute.
+    root: PathBuf,
+    /// The path of the folder from there.
+    folder: String,
+    /// The directory of the project as its user would name it.
+    shown: PathBuf,
+}
+
+fn places(dir: &Path, project: Option<&Path>) -> Result<Places> {
     let open = |path: &Path| {
         let found = path.canonicalize().ok().filter(|path| path.is_dir());
         found.ok_or_else(|| {
@@ -82,10 +84,14 @@ fn places(dir: &Path, project: Option<&Path>) -> Result<(PathBuf, String)> {
         })
     };
     let folder = open(dir)?;
-    let root = match project {
-        Some(project) => open(project)?,
-        None if folder.ends_with("debian") => folder.parent().unwrap_or(&folder).to_owned(),
-        None => open(Path::new("."))?,
+    let (root, shown) = match project {
+        Some(project) => (open(project)?, project.to_owned()),
+        None if folder.ends_with("debian") => {
+            let above = if dir.ends_with("debian") { dir.parent() } else { None };
+            let shown = above.map_or_else(|| dir.join(".."), Path::to_owned);
+            (folder.parent().unwrap_or(&folder).to_owned(), shown)
+        }
+        None => (open(Path::new("."))?, PathBuf::new()),
     };
     let below =
         folder.strip_prefix(&root).ok().and_then(Path::to_str).filter(|path| !path.is_empty());
@@ -95,7 +101,7 @@ fn places(dir: &Path, project: Option<&Path>) -> Result<(PathBuf, String)> {
             .hint("name the project: `mkpkg init PROJECT --from-debian DIR`")
             .into());
     };
-    Ok((root, below.to_owned()))
+    Ok(Places { folder: below.to_owned(), root, shown })
 }
 
 /// Reads everything an import depends on.

@@ -253,8 +253,7 @@ fn rules_that_make_does_not_read() {
         ),
     ] {
         let sandbox = Sandbox::empty();
-        sandbox.file("debian/control", "Source: a\n\nPackage: acme\nDescription: a\n");
-        sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
+        describe(&sandbox, "debian");
         let text = format!(
             "%:\n\tdh $@ --with python-virtualenv\noverride_dh_virtualenv:\n\tdh_virtualenv --extras pg\n{rules}"
         );
@@ -274,8 +273,7 @@ fn rules_have_a_shell_and_lists_have_lines() {
         return;
     }
     let sandbox = Sandbox::empty();
-    sandbox.file("debian/control", "Source: a\n\nPackage: acme\nDescription: a\n");
-    sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
+    describe(&sandbox, "debian");
     sandbox.file("debian/acme.dirs", "var/lib/acme var/log/acme\n");
     sandbox.file("debian/acme.links", "srv/app/bin/a usr/bin/a srv/app/bin/b usr/bin/b\n");
     sandbox.file("debian/acme.manpages", "man/e.1.gz man/a.pt_BR.1\n");
@@ -312,14 +310,45 @@ fn rules_have_a_shell_and_lists_have_lines() {
 }
 
 /// A folder of another name is what the rules call `debian`, and temporary files may lie anywhere.
+/// A folder, but for its rules.
+fn describe(sandbox: &Sandbox, folder: &str) {
+    let control = "Source: a\n\nPackage: acme\nDescription: a\n";
+    sandbox.file(&format!("{folder}/control"), control);
+    let changelog = "acme (1.0-1) unstable; urgency=low\n";
+    sandbox.file(&format!("{folder}/changelog"), changelog);
+}
+
+/// What was written is named as its user would, wherever the folder and the user are.
+#[test]
+fn paths_as_they_are_shown() {
+    for (folder, from, args, shown) in [
+        ("debian", ".", &["debian"][..], "mkpkg.toml"),
+        ("debian", ".", &["./debian/"], "./mkpkg.toml"),
+        ("debian", "debian", &["."], "./../mkpkg.toml"),
+        ("x/debian", ".", &["x/debian"], "x/mkpkg.toml"),
+        ("x/y/deb", ".", &["x/y/deb"], "mkpkg.toml"),
+        ("x/y/deb", ".", &["x/y/deb", "x"], "x/mkpkg.toml"),
+    ] {
+        let sandbox = Sandbox::empty();
+        describe(&sandbox, folder);
+        let rules = "%:\n\tdh $@ --with python-virtualenv\n";
+        sandbox.file(&format!("{folder}/rules"), rules);
+        let mut command = sandbox.mkpkg(&[&["init", "--from-debian"], args].concat());
+        command.current_dir(sandbox.path("project").join(from));
+        let outcome = sandbox.run(command);
+        assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
+        assert_eq!(outcome.stdout, format!("{shown}\n"));
+        assert!(sandbox.path("project").join(from).join(shown).is_file(), "{shown}");
+    }
+}
+
 #[test]
 fn a_folder_of_another_name() {
     if !is_there("a_folder_of_another_name", "/usr/bin/make") {
         return;
     }
     let sandbox = Sandbox::empty();
-    sandbox.file("packaging/control", "Source: a\n\nPackage: acme\nDescription: a\n");
-    sandbox.file("packaging/changelog", "acme (1.0-1) unstable; urgency=low\n");
+    describe(&sandbox, "packaging");
     sandbox
         .file("packaging/rules", "include debian/more.mk\n%:\n\tdh $@ --with python-virtualenv\n");
     sandbox.file("packaging/more.mk", "override_dh_virtualenv:\n\tdh_virtualenv --extras pg\n");
@@ -341,8 +370,7 @@ fn a_project_below() {
         return;
     }
     let sandbox = Sandbox::empty();
-    sandbox.file("debian/control", "Source: a\n\nPackage: acme\nDescription: a\n");
-    sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
+    describe(&sandbox, "debian");
     let rules = "%:\n\tdh $@ --with python-virtualenv --sourcedirectory=$(CURDIR)/app/ -O--x\n\
                  override_dh_virtualenv: export DH_VIRTUALENV_INSTALL_ROOT = /srv\n\
                  override_dh_virtualenv: $(STAMP)\n\
@@ -376,8 +404,7 @@ fn imports_are_whole_or_absent() {
         [("a file", "debian/mkpkg"), ("a directory", "debian/mkpkg/acme.prerm/x")]
     {
         let sandbox = Sandbox::empty();
-        sandbox.file("debian/control", "Source: a\n\nPackage: acme\nDescription: a\n");
-        sandbox.file("debian/changelog", "acme (1.0-1) unstable; urgency=low\n");
+        describe(&sandbox, "debian");
         sandbox.file("debian/rules", "%:\n\tdh $@ --with python-virtualenv\n");
         for script in ["preinst", "prerm"] {
             sandbox.file(&format!("debian/{script}"), "#!/bin/sh\ntrue\n");
