@@ -18,7 +18,7 @@ use crate::import::{Folder, Package, has_environment, pip};
 pub(super) struct Environment {
     /// Where it is.
     pub(super) prefix: String,
-    /// Directory of its project, from the one the folder belongs to; `.` for that itself.
+    /// Directory of its project, from the one the folder belongs to; empty for that itself.
     pub(super) dir: String,
     /// Its interpreter.
     pub(super) python: Asked,
@@ -30,6 +30,13 @@ pub(super) struct Environment {
     pub(super) others: Vec<(String, Call)>,
     /// Where the options stand.
     pub(super) from: &'static str,
+}
+
+impl Environment {
+    /// The path of a file of its project, from the one the folder belongs to.
+    pub(super) fn path(&self, name: &str) -> String {
+        if self.dir.is_empty() { name.to_owned() } else { format!("{}/{name}", self.dir) }
+    }
 }
 
 /// Where environments are unless something else is said, since dh-virtualenv 1.0.
@@ -345,11 +352,9 @@ fn requirements(of: &Package<'_>, draft: &mut Draft) {
 fn requirements_file(of: &Package<'_>, named: Option<String>, draft: &mut Draft) {
     let is_named = named.is_some();
     let file = named.unwrap_or_else(|| "requirements.txt".to_owned());
-    let dir = &of.environment.dir;
     let is_there = |name: &str| {
         let name = name.trim_start_matches("./");
-        let path = if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
-        of.folder.project.contains_key(&path)
+        of.folder.project.contains_key(&of.environment.path(name))
     };
     let from = if is_named { "its options" } else { "dh-virtualenv's habit" };
     if is_there(&file) {

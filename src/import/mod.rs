@@ -120,10 +120,8 @@ struct Package<'a> {
 impl Package<'_> {
     /// What the project that is packaged states of itself.
     fn stated(&self) -> Result<StaticMetadata> {
-        let dir = self.environment.dir.as_str();
         let text = |name: &str| {
-            let path = if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
-            self.folder.metadata.get(&path).map_or("", String::as_str)
+            self.folder.metadata.get(&self.environment.path(name)).map_or("", String::as_str)
         };
         agree(&[
             (PYPROJECT, PyProject::parse(text(PYPROJECT))?.metadata()),

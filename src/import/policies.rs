@@ -6,9 +6,8 @@ use crate::import::Package;
 use crate::import::control::is_for_all;
 use crate::import::debhelper::level;
 use crate::import::draft::Draft;
-use crate::import::options::{Call, Given, call};
+use crate::import::options::{Call, Given};
 use crate::import::rules::overridden;
-use crate::import::shell::Command;
 
 /// What an option keeps a helper from, as the key of a service, and the options that do.
 const SETTINGS: [(&str, &[&str]); 3] = [
@@ -69,11 +68,8 @@ fn target_of<'a>(of: &'a Package<'_>, helper: &str) -> Option<&'a str> {
 
 /// Calls of a helper that are about the package.
 fn calls(of: &Package<'_>, helper: &str) -> Vec<Call> {
-    let commands = of.folder.recipe.commands().into_iter();
-    let ours = commands.filter(|(_, command)| command.program() == helper);
-    let one =
-        |(target, command): (&str, Command)| Call { target: target.to_owned(), ..call(&command) };
-    ours.map(one).filter(|call| call.is_about(of.name, is_for_all(of.stanza))).collect()
+    let calls = of.folder.recipe.calls_of(helper).into_iter();
+    calls.filter(|call| call.is_about(of.name, is_for_all(of.stanza))).collect()
 }
 
 /// Says of each service what helpers are told not to do with it.

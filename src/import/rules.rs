@@ -143,18 +143,20 @@ impl Recipe {
         self.sequences().iter().any(is_asked) || !self.calls().is_empty()
     }
 
-    /// Calls of `dh_virtualenv` that are seen: those recorded, or those written.
-    pub fn calls(&self) -> Vec<Call> {
-        if let Some(recorded) = &self.recorded {
-            return recorded.clone();
-        }
+    /// Calls of a program as they are written.
+    pub fn calls_of(&self, program: &str) -> Vec<Call> {
         let all = self.commands().into_iter();
-        let ours = all.filter(|(_, command)| command.program() == "dh_virtualenv");
+        let ours = all.filter(|(_, command)| command.program() == program);
         let one = |(target, command): (&str, Command)| Call {
             target: target.to_owned(),
             ..call(&command)
         };
         ours.map(one).collect()
+    }
+
+    /// Calls of `dh_virtualenv` that are seen: those recorded, or those written.
+    pub fn calls(&self) -> Vec<Call> {
+        self.recorded.clone().unwrap_or_else(|| self.calls_of("dh_virtualenv"))
     }
 
     /// Options on the line of `dh`, which passes them on to all helpers.
