@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +25,7 @@ CONTROL = "Source: app\nMaintainer: A <a@b.example>\n\nPackage: app\nArchitectur
 
 
 def said(*command, **options):
-    return run(*command, capture_output=True, text=True, **options).stdout
+    return run(*command, stdout=subprocess.PIPE, text=True, **options).stdout
 
 
 def is_elf(path):
