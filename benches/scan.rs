@@ -57,8 +57,12 @@ fn run(tree: &Tree) -> Result<serde_json::Value> {
     let relations = timed(&mut seconds, "relations", || {
         let needs = resolve(&report, tree, &[]);
         let machine = Machine::from_uname(std::env::consts::ARCH);
-        let request =
-            Request { packages: Packages::Installed(Path::new("/")), floor: Floor::Exact, machine };
+        let request = Request {
+            packages: Packages::Installed(Path::new("/")),
+            floor: Floor::Exact,
+            machine,
+            jobs: 2,
+        };
         deb::libraries(&needs, &request)
     })?;
     let relations: Vec<_> = relations.relations.into_iter().map(|relation| relation.text).collect();

@@ -184,7 +184,7 @@ fn libraries(
         }
         (Packages::Released(_) | Packages::Installed(_), _, _) => {}
     }
-    let request = Request { packages, floor: args.floor(), machine };
+    let request = Request { packages, floor: args.floor(), machine, jobs: args.jobs() };
     let derived = talk.stage("resolved", || deb::libraries(needs, &request))?;
     for warning in &derived.warnings {
         talk.warn(warning);

@@ -108,7 +108,7 @@ fn of_package(
     match format {
         FormatName::Deb => {
             let packages = flow::packages(target(args)?, args, machine);
-            let request = Request { packages, floor: args.floor(), machine };
+            let request = Request { packages, floor: args.floor(), machine, jobs: args.jobs() };
             let (derived, loose) = libraries(needs, &request, talk)?;
             let mut relations = deb::relations(interpreter.as_ref(), &tree);
             relations.extend(derived.relations);

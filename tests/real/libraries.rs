@@ -130,7 +130,8 @@ pub(crate) fn needs_of(tree: &Tree) -> Result<Needs> {
 
 pub(crate) fn derived(needs: &Needs, root: &Path) -> Answer {
     let machine = Machine::from_uname(std::env::consts::ARCH);
-    let request = Request { packages: Packages::Installed(root), floor: Floor::Exact, machine };
+    let request =
+        Request { packages: Packages::Installed(root), floor: Floor::Exact, machine, jobs: 2 };
     let derived = deb::libraries(needs, &request).map_err(|error| format!("{error:#}"))?;
     Ok(derived.relations.into_iter().map(|relation| relation.text).collect())
 }

@@ -32,7 +32,7 @@ fn needs(dir: &Path, path: &Path) -> Result<Needs> {
 }
 
 fn derived(needs: &Needs, packages: Packages<'_>, floor: Floor) -> Result<Derived> {
-    deb::libraries(needs, &Request { packages, floor, machine: Some(Machine::X86_64) })
+    deb::libraries(needs, &Request { packages, floor, machine: Some(Machine::X86_64), jobs: 2 })
 }
 
 fn texts(derived: &Derived) -> Vec<&str> {

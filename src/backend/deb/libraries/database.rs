@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use aho_corasick::{AhoCorasick, MatchKind};
+
 use crate::backend::deb::libraries::root::Root;
 use crate::backend::deb::libraries::shlibs;
 use crate::backend::deb::libraries::symbols::{self, Object};
+use crate::parallel;
 
 const INFO: &str = "/var/lib/dpkg/info";
 /// Exists wherever dpkg installs.
@@ -25,11 +28,12 @@ pub(super) struct Database<'r> {
 }
 
 impl<'r> Database<'r> {
-    /// Looks up the owners of `paths`; `None` when the root has no database.
+    /// Looks up the owners of `paths` with `jobs` threads; `None` when the root has no database.
     pub(super) fn open(
         root: &'r Root,
         architecture: &'static str,
         paths: &BTreeSet<String>,
+        jobs: usize,
     ) -> Option<Self> {
         root.real(STATUS)?;
         let diversions = root.text("/var/lib/dpkg/diversions").unwrap_or_default();
@@ -37,14 +41,16 @@ impl<'r> Database<'r> {
         let wanted: BTreeSet<_> = paths.iter().map(String::as_str).collect();
         let wanted: BTreeSet<_> =
             wanted.into_iter().chain(diversions.iter().map(|(from, ..)| *from)).collect();
-        // The database lists some hundred thousand files; most are told from all that are wanted by the length alone.
-        let mut lens = vec![false; wanted.iter().map(|path| path.len() + 1).max().unwrap_or(0)];
-        wanted.iter().for_each(|path| lens[path.len()] = true);
-        let is_wanted =
-            |line: &&str| lens.get(line.len()).is_some_and(|some| *some) && wanted.contains(line);
         let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (package, text) in root.texts(INFO, ".list") {
-            for line in text.lines().filter(is_wanted) {
+        let lines = Lines::new(wanted);
+        let lists = root.list(INFO, ".list");
+        let found = parallel::map(&lists, jobs, |(_, path)| {
+            let mut list = root.listed(path).unwrap_or_default();
+            list.push(b'\n');
+            Ok(lines.of(&list).collect::<Vec<_>>())
+        });
+        for ((package, _), lines) in lists.iter().zip(found.expect("nothing fails")) {
+            for line in lines {
                 owners.entry(line.to_owned()).or_default().push(package.clone());
             }
         }
@@ -106,6 +112,32 @@ impl<'r> Database<'r> {
             let text = self.texts.entry(path.clone()).or_insert_with(|| root.text(&path));
             shlibs::find(text.as_deref()?, soname)
         })
+    }
+}
+
+/// Lines to be found in lists, which have some hundred thousand of them together.
+struct Lines<'t> {
+    wanted: Vec<&'t str>,
+    /// Finds them with the end of their line.
+    search: Option<AhoCorasick>,
+}
+
+impl<'t> Lines<'t> {
+    fn new(wanted: BTreeSet<&'t str>) -> Self {
+        let ends = wanted.iter().map(|line| format!("{line}\n"));
+        // Of one that ends as another does, the longer one begins earlier.
+        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(ends).ok();
+        Self { wanted: wanted.into_iter().collect(), search }
+    }
+
+    /// Those of `list`, each of whose lines has an end.
+    fn of<'a>(&'a self, list: &'a [u8]) -> impl Iterator<Item = &'t str> + 'a {
+        let found = self.search.iter().flat_map(move |search| search.find_iter(list));
+        let whole = found.filter(|found| {
+            found.start().checked_sub(1).and_then(|before| list.get(before)).unwrap_or(&b'\n')
+                == &b'\n'
+        });
+        whole.map(|found| self.wanted[found.pattern().as_usize()])
     }
 }
 

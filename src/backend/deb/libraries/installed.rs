@@ -27,9 +27,14 @@ pub(super) struct Installed<'r> {
 
 impl<'r> Installed<'r> {
     /// Looks up all that `needs` names; `None` when the root has no database.
-    pub(super) fn open(root: &'r Root, machine: Option<Machine>, needs: &Needs) -> Option<Self> {
+    pub(super) fn open(
+        root: &'r Root,
+        machine: Option<Machine>,
+        needs: &Needs,
+        jobs: usize,
+    ) -> Option<Self> {
         let places = Places::find(root, needs);
-        let database = Database::open(root, architecture(machine), &places.paths())?;
+        let database = Database::open(root, architecture(machine), &places.paths(), jobs)?;
         Some(Self { root, machine, database, places, offers: BTreeMap::new() })
     }
 

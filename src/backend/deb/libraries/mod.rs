@@ -40,6 +40,8 @@ pub struct Request<'a> {
     pub floor: Floor,
     /// The machine the package is for.
     pub machine: Option<Machine>,
+    /// How many files to read at once.
+    pub jobs: usize,
 }
 
 /// The packages that have libraries.
@@ -85,7 +87,7 @@ pub(super) fn derive(needs: &Needs, request: &Request<'_>) -> Result<Option<Deri
     match request.packages {
         Packages::Installed(dir) => {
             let root = Root::new(dir);
-            let installed = Installed::open(&root, request.machine, needs);
+            let installed = Installed::open(&root, request.machine, needs, request.jobs);
             installed.map(|mut source| resolve(needs, request.floor, &mut source)).transpose()
         }
         Packages::Released(release) => {
@@ -407,8 +409,12 @@ mod tests {
     }
 
     fn run(root: &Path, floor: Floor, files: Vec<FileNeeds>) -> Result<Vec<String>, String> {
-        let request =
-            Request { packages: Packages::Installed(root), floor, machine: Some(Machine::X86_64) };
+        let request = Request {
+            packages: Packages::Installed(root),
+            floor,
+            machine: Some(Machine::X86_64),
+            jobs: 2,
+        };
         let derived = derive(&Needs { files, ..Needs::default() }, &request);
         let derived = derived.map_err(|error| {
             assert_eq!(exit_code(&error), 4);

@@ -106,21 +106,21 @@ impl Root {
         names
     }
 
-    /// The texts of all files in the directory at `path` whose names end with `suffix`, by what comes before it, sorted.
-    pub(super) fn texts(&self, path: &str, suffix: &str) -> impl Iterator<Item = (String, String)> {
+    /// All files in the directory at `path` whose names end with `suffix`: what comes before it, and the path. Sorted.
+    pub(super) fn list(&self, path: &str, suffix: &str) -> Vec<(String, String)> {
         // There may be thousands: links on the way to the directory are followed once.
-        let dir = self.real(path);
-        let paths = dir.into_iter().flat_map(|dir| {
-            self.names_in(&dir).into_iter().map(move |name| (format!("{dir}/{name}"), name))
-        });
-        paths.filter_map(move |(path, name)| {
-            let stem = name.strip_suffix(suffix)?.to_owned();
-            let bytes = match self.file(&path) {
-                Some(file) => fs::read(file).ok()?,
-                None => self.read(&path)?,
-            };
-            Some((stem, String::from_utf8_lossy(&bytes).into_owned()))
-        })
+        let Some(dir) = self.real(path) else { return Vec::new() };
+        let names = self.names_in(&dir).into_iter();
+        let stems = names.filter_map(|name| Some(name.strip_suffix(suffix)?.to_owned()));
+        stems.map(|stem| (stem.clone(), format!("{dir}/{stem}{suffix}"))).collect()
+    }
+
+    /// The bytes of a file that [`Self::list`] lists.
+    pub(super) fn listed(&self, path: &str) -> Option<Vec<u8>> {
+        match self.file(path) {
+            Some(file) => fs::read(file).ok(),
+            None => self.read(path),
+        }
     }
 
     /// The directories libraries are looked for in, in dpkg's order.
