@@ -5,9 +5,9 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -55,27 +55,32 @@ pub fn write(
     let fault = || format!("cannot write `{}`", path.display());
     let mut file = tempfile::tempfile_in(dir).with_context(fault)?;
     let (sha256, size) = thread::scope(|scope| {
-        let (written, lengths) = mpsc::channel();
-        let hashed = scope.spawn(|| hash_behind(&file, lengths));
-        let mut draft = Draft { file: &file, written: Some(written) };
+        let (written, pieces) = mpsc::sync_channel(AHEAD);
+        let (done, spare) = mpsc::channel();
+        let hashed = scope.spawn(|| hash_behind(pieces, done));
+        let mut draft = Draft { file: &file, written: Some(written), spare };
         fill(&mut draft)?;
         let is_hashed = draft.written.take().is_some();
         file.set_permissions(Permissions::from_mode(0o644)).with_context(fault)?;
         file.sync_all().with_context(fault)?;
         let behind = hashed.join().expect("hashing does not panic");
-        let hashed = if is_hashed { behind } else { hash(&file) };
-        hashed.with_context(fault)
+        if is_hashed { Ok(behind) } else { hash(&file).with_context(fault) }
     })?;
     publish(&mut file, dir, &path).with_context(fault)?;
     let sha256 = sha256.try_into().expect("SHA-256 has 32 bytes");
     Ok(Artifact { path, size, sha256 })
 }
 
+/// How many pieces that were written may wait to be hashed.
+const AHEAD: usize = 8;
+
 /// A file that is being written, and hashed meanwhile.
 pub struct Draft<'f> {
     file: &'f File,
-    /// Is told of each piece how long it is; `None` once the file was amended.
-    written: Option<Sender<usize>>,
+    /// Is given a copy of each piece; `None` once the file was amended.
+    written: Option<SyncSender<Vec<u8>>>,
+    /// Memory of pieces that were hashed.
+    spare: Receiver<Vec<u8>>,
 }
 
 impl Draft<'_> {
@@ -90,8 +95,10 @@ impl Write for Draft<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         if let Some(written) = &self.written {
-            // Whoever hashes ends early only with an error, which is met later.
-            let _ = written.send(count);
+            let mut piece = self.spare.try_recv().unwrap_or_default();
+            piece.clear();
+            piece.extend_from_slice(&bytes[..count]);
+            written.send(piece).expect("who hashes ends last");
         }
         Ok(count)
     }
@@ -101,17 +108,16 @@ impl Write for Draft<'_> {
     }
 }
 
-/// SHA-256 and length of what is written into `file`, in pieces of `lengths`, as soon as each of them is there.
-fn hash_behind(file: &File, lengths: Receiver<usize>) -> io::Result<(Vec<u8>, u64)> {
-    let (mut hasher, mut at) = (Hasher::sha256(), 0);
-    let mut piece = Vec::new();
-    for len in lengths {
-        piece.resize(len, 0);
-        file.read_exact_at(&mut piece, at)?;
+/// SHA-256 and length of all pieces, whose memory is given back.
+fn hash_behind(pieces: Receiver<Vec<u8>>, done: Sender<Vec<u8>>) -> (Vec<u8>, u64) {
+    let (mut hasher, mut len) = (Hasher::sha256(), 0);
+    for piece in pieces {
         hasher.update(&piece);
-        at += len as u64;
+        len += piece.len() as u64;
+        // Nobody writes any more.
+        let _ = done.send(piece);
     }
-    Ok((hasher.finish(), at))
+    (hasher.finish(), len)
 }
 
 /// SHA-256 and length of `file`.

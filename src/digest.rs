@@ -47,15 +47,7 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     for chunk in digits.chunks(4) {
         let mut group = 0_u32;
         for at in chunk {
-            let value = match at {
-                b'A'..=b'Z' => at - b'A',
-                b'a'..=b'z' => at - b'a' + 26,
-                b'0'..=b'9' => at - b'0' + 52,
-                b'+' => 62,
-                b'/' => 63,
-                _ => return None,
-            };
-            group = (group << 6) | u32::from(value);
+            group = (group << 6) | value(*at)?;
         }
         let group = group << (6 * (4 - chunk.len()));
         bytes.extend(&group.to_be_bytes()[1..chunk.len()]);
@@ -65,9 +57,39 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
 
 /// What [`base64url`] makes `text` of; `None` when it is nothing.
 pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
-    let padding = "=".repeat(text.len().next_multiple_of(4) - text.len());
-    let bytes = base64(&(text.replace('-', "+").replace('_', "/") + &padding))?;
-    Some(bytes).filter(|bytes| base64url(bytes) == text)
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    for digits in text.as_bytes().chunks(4) {
+        let mut group = 0_u32;
+        for digit in digits {
+            let value = match digit {
+                b'-' => 62,
+                b'_' => 63,
+                b'+' | b'/' => return None,
+                digit => value(*digit)?,
+            };
+            group = (group << 6) | value;
+        }
+        let (bits, whole) = (6 * digits.len(), 6 * digits.len() / 8);
+        // A digit alone holds no byte, and what is left of the last one is nothing.
+        if digits.len() == 1 || group & ((1 << (bits % 8)) - 1) != 0 {
+            return None;
+        }
+        bytes.extend(&(group << (32 - bits)).to_be_bytes()[..whole]);
+    }
+    Some(bytes)
+}
+
+/// The value of a digit of base64 (RFC 4648, 4).
+fn value(digit: u8) -> Option<u32> {
+    let value = match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(u32::from(value))
 }
 
 /// A digest fed piece by piece.

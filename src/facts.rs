@@ -10,8 +10,9 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::components::{Clues, clues};
+use crate::cache::Cache;
 use crate::cache::digests::{of_program, sha256};
-use crate::cache::{Cache, Key, Kind};
+use crate::cache::key::{Key, Kind};
 use crate::digest::{base64url, from_base64url};
 use crate::document::{from_json, to_json};
 use crate::elf::{self, ElfFacts};

@@ -48,6 +48,11 @@ pub fn filter_map<T: Sync, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Frees a value on a thread of its own, which nobody waits for: a tree of many files takes a while.
+pub fn discard<T: Send + 'static>(value: T) {
+    thread::spawn(move || drop(value));
+}
+
 /// What a thread of its own reads, some blocks ahead of whoever reads this.
 pub struct Ahead {
     blocks: Receiver<io::Result<Vec<u8>>>,

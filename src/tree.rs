@@ -9,6 +9,7 @@ use std::borrow::Borrow;
 use std::collections::btree_map::{Entry as Slot, Iter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -188,11 +189,16 @@ impl Tree {
     /// when it is not.
     pub fn insert(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
         self.insert_parents(&path)?;
+        self.insert_alone(path, entry)
+    }
+
+    /// Adds `entry`, above which every directory is there.
+    fn insert_alone(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
         match Arc::make_mut(&mut self.entries).entry(path) {
             Slot::Vacant(slot) => {
                 self.paths += slot.key().as_str().len();
                 slot.insert(entry);
-                Ok(())
+                bounded(self.paths)
             }
             Slot::Occupied(mut slot) => {
                 let merged = merge::merge(slot.key(), slot.get(), entry)?;
@@ -205,7 +211,8 @@ impl Tree {
     /// Adds every entry of `other`.
     pub fn extend(&mut self, other: Self) -> Result<()> {
         let mut entries = Arc::unwrap_or_clone(other.entries).into_iter();
-        entries.try_for_each(|(path, entry)| self.insert(path, entry))
+        // It has every directory before what is below.
+        entries.try_for_each(|(path, entry)| self.insert_alone(path, entry))
     }
 
     /// Keeps the files and links `keep` says yes to; directories left empty by that go too.
@@ -233,6 +240,15 @@ impl Tree {
     /// All entries in archive order.
     pub fn iter(&self) -> Iter<'_, PkgPath, Entry> {
         self.entries.iter()
+    }
+
+    /// All entries whose paths begin with `text`, in archive order.
+    pub fn beginning_with<'t>(
+        &'t self,
+        text: &'t str,
+    ) -> impl Iterator<Item = (&'t PkgPath, &'t Entry)> {
+        let behind = self.entries.range::<str, _>((Bound::Included(text), Bound::Unbounded));
+        behind.take_while(move |(path, _)| path.as_str().starts_with(text))
     }
 
     /// All regular files in archive order, with their content and mode.
@@ -266,11 +282,7 @@ impl Tree {
                 None => {
                     below = dir;
                     self.paths += dir.len();
-                    if self.paths > MAX_PATHS {
-                        let message =
-                            format!("its paths have more than {} MiB together", MAX_PATHS >> 20);
-                        return Err(UserError::input(message).into());
-                    }
+                    bounded(self.paths)?;
                     let dir = PkgPath(Arc::from(dir));
                     Arc::make_mut(&mut self.entries).insert(dir, Entry::Dir { mode: 0o755 });
                 }
@@ -299,6 +311,15 @@ impl Tree {
         }
         &emptied - &kept
     }
+}
+
+/// Refuses paths that take too many bytes together.
+fn bounded(paths: usize) -> Result<()> {
+    if paths > MAX_PATHS {
+        let message = format!("its paths have more than {} MiB together", MAX_PATHS >> 20);
+        return Err(UserError::input(message).into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

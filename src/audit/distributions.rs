@@ -53,14 +53,12 @@ struct Promise {
     sha256: String,
 }
 
-/// Distributions sorted by path, with nothing compared; `jobs` are read at a time.
+/// Distributions sorted by path, none of whose files are counted; `jobs` are read at a time.
 pub(super) fn list(tree: &Tree, jobs: usize) -> Result<Vec<Distribution>> {
     let infos = tree.files().filter(|(path, ..)| path.as_str().ends_with(METADATA));
     let infos: Vec<_> =
         infos.filter_map(|(path, content, _)| Some((path.parent()?, content))).collect();
-    parallel::filter_map(&infos, jobs, |(dir, content)| {
-        Ok(distribution(tree, dir, content, 0).map(|(one, _)| one))
-    })
+    parallel::filter_map(&infos, jobs, |(dir, content)| Ok(described(tree, dir, content)))
 }
 
 /// Distributions sorted by path, and what is wrong with them.
@@ -136,14 +134,12 @@ fn distribution(
     metadata: &Content,
     owner: usize,
 ) -> Option<(Distribution, Vec<Promise>)> {
-    let metadata = Metadata::parse(&text(metadata).ok()?).ok()?;
-    let beside = |name: &str| match tree.get(&dir.join(name).ok()?)? {
-        Entry::File { content, .. } => text(content).ok(),
-        Entry::Dir { .. } | Entry::Symlink { .. } => None,
-    };
-    let listed = beside("RECORD").and_then(|text| record::parse(&text).ok()).unwrap_or_default();
+    let mut one = described(tree, dir, metadata)?;
+    let listed = beside(tree, dir, "RECORD").and_then(|text| record::parse(&text).ok());
+    let listed = listed.unwrap_or_default();
+    one.files = listed.len();
     let root = dir.parent()?;
-    let (mut promises, mut missing) = (Vec::new(), 0);
+    let mut promises = Vec::new();
     for (name, listed) in &listed {
         let Some(path) = below(&root, name) else { continue };
         match (tree.get(&path), listed) {
@@ -156,22 +152,35 @@ fn distribution(
             (Some(_), _) => {}
             // Byte code is made anew where it is missing.
             (None, _) if name.ends_with(".pyc") => {}
-            (None, _) => missing += 1,
+            (None, _) => one.missing += 1,
         }
     }
-    let one = Distribution {
+    Some((one, promises))
+}
+
+/// What the distribution with its metadata in `dir` says of itself.
+fn described(tree: &Tree, dir: &PkgPath, metadata: &Content) -> Option<Distribution> {
+    let metadata = Metadata::parse(&text(metadata).ok()?).ok()?;
+    Some(Distribution {
         requires: requires(&metadata),
         licence: licence(&metadata),
         name: metadata.name,
         version: metadata.version,
         path: dir.absolute(),
-        installer: beside("INSTALLER").unwrap_or_default().trim().to_owned(),
-        files: listed.len(),
+        installer: beside(tree, dir, "INSTALLER").unwrap_or_default().trim().to_owned(),
+        files: 0,
         modified: 0,
-        missing,
+        missing: 0,
         unlisted: 0,
-    };
-    Some((one, promises))
+    })
+}
+
+/// The text of the file `name` in a directory of metadata.
+fn beside(tree: &Tree, dir: &PkgPath, name: &str) -> Option<String> {
+    match tree.get(&dir.join(name).ok()?)? {
+        Entry::File { content, .. } => text(content).ok(),
+        Entry::Dir { .. } | Entry::Symlink { .. } => None,
+    }
 }
 
 fn requires(metadata: &Metadata) -> BTreeSet<String> {

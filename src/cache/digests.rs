@@ -8,7 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::cache::{Cache, Key, Kind};
+use crate::cache::Cache;
+use crate::cache::key::{Key, Kind};
 use crate::digest::Hasher;
 
 /// How long a file must have been left alone. Two changes within one tick of the clock leave the same times, and a file

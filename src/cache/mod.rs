@@ -4,6 +4,7 @@
 //! a build. What entries mean is the business of those who keep them.
 
 pub mod digests;
+pub mod key;
 pub mod lock;
 pub mod prune;
 
@@ -12,7 +13,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
@@ -20,66 +21,12 @@ use nix::sys::stat::futimens;
 use nix::sys::time::TimeSpec;
 use nix::unistd::Uid;
 
+use crate::cache::key::Key;
 use crate::cache::lock::Lock;
-use crate::digest::{Hasher, HashingWriter, hex, sha256};
+use crate::digest::{HashingWriter, hex};
 
-/// What an entry holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Compressed bytes of a part of a package.
-    Segment,
-    /// Byte code.
-    ByteCode,
-    /// What was found out about a wheel.
-    Facts,
-    /// SHA-256 of a file, by what it is on disk.
-    Digest,
-    /// SHA-256 of a package, by all that decides its bytes.
-    Package,
-}
-
-impl Kind {
-    /// Name of its directory. The number grows whenever an entry comes to mean something else, so that no mkpkg reads what
-    /// another one meant otherwise.
-    fn dir(self) -> &'static str {
-        match self {
-            Self::Segment => "segments-1",
-            Self::ByteCode => "bytecode-1",
-            Self::Facts => "facts-1",
-            Self::Digest => "digests-1",
-            Self::Package => "packages-1",
-        }
-    }
-}
-
-/// The name of an entry: a digest of everything that decides what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
-    kind: Kind,
-    digest: [u8; 32],
-}
-
-impl Key {
-    /// The key of the entry of this kind that `parts` decide.
-    pub fn new<P: AsRef<[u8]>>(kind: Kind, parts: &[P]) -> Self {
-        let mut text = format!("mkpkg {}\n", kind.dir()).into_bytes();
-        for part in parts {
-            let part = part.as_ref();
-            text.extend((part.len() as u64).to_le_bytes());
-            text.extend(part);
-        }
-        Self { kind, digest: sha256(&text) }
-    }
-
-    /// Hashes content that belongs to this key: that of another does not pass for it.
-    fn hasher(&self) -> Hasher {
-        let mut hasher = Hasher::sha256();
-        hasher.update(&self.digest);
-        hasher
-    }
-}
-
-/// The first bytes of every entry. Its digest follows, then the length of its content (little endian), then that.
+/// The first bytes of every entry. Its digest follows, then the length of its content (little endian), then that, and
+/// last what it has besides, which the digest does not cover.
 const MAGIC: &[u8; 8] = b"mkpkg 1\n";
 /// Where content begins.
 const HEADER: usize = MAGIC.len() + 32 + 8;
@@ -90,12 +37,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How much is read or written at once.
 const BUFFER: usize = 128 << 10;
 
-/// An entry that was found whole.
+/// An entry whose content was found whole.
 #[derive(Debug)]
 pub struct Found {
+    /// Its content.
+    pub content: Vec<u8>,
     /// The open entry: it can be read even after it was removed from the cache.
     pub file: File,
-    /// Where its content begins.
+    /// Where begins what it has besides.
     pub offset: u64,
     /// How long that is.
     pub len: u64,
@@ -117,6 +66,8 @@ struct State {
     kept: AtomicU64,
     /// Whether it has waited for another build for long enough.
     is_impatient: AtomicBool,
+    /// Entries that turned out to be damaged after they had been found.
+    distrusted: Mutex<Vec<Key>>,
     trouble: Mutex<Option<String>>,
 }
 
@@ -180,24 +131,52 @@ impl Cache {
         }
     }
 
-    /// The entry of `key`, if it is there and whole: all of it is read once, in bounded memory. A damaged one is removed.
+    /// The entry of `key`, if it is there and its content, which must fit into memory, is whole. A damaged one is removed.
+    /// What it has besides was not looked at: see [`Self::distrust`].
     pub fn find(&self, key: &Key) -> Option<Found> {
-        let (file, len) = self.verified(key, &mut io::sink())?;
-        Some(Found { file, offset: HEADER as u64, len })
+        if self.distrusted().contains(key) {
+            return None;
+        }
+        let mut content = Vec::new();
+        let (file, Lengths { content: len, besides }) = self.verified(key, &mut content)?;
+        Some(Found { content, file, offset: HEADER as u64 + len, len: besides })
     }
 
-    /// The content of the entry of `key`, as [`Self::find`], for one that fits into memory.
+    /// Removes the entry of `key`, which turned out to be damaged, and finds it no more, even where it cannot be removed.
+    pub fn distrust(&self, key: &Key) {
+        self.distrusted().push(*key);
+        self.remove(key);
+    }
+
+    /// Removes an entry that is not whole; who may not do so meets it again.
+    fn remove(&self, key: &Key) {
+        if let Some(path) = self.path(key) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn distrusted(&self) -> MutexGuard<'_, Vec<Key>> {
+        self.state.distrusted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The content of the entry of `key`, as [`Self::find`], for one that has nothing besides.
     pub fn load(&self, key: &Key) -> Option<Vec<u8>> {
         let len = fs::metadata(self.path(key)?).ok()?.len();
         // A file that only claims to be long is none of ours, and ends before memory does.
         let mut content = Vec::with_capacity(usize::try_from(len).ok()?.min(64 << 20));
-        self.verified(key, &mut content)?;
+        self.copy(key, &mut content)?;
         Some(content)
     }
 
-    /// Copies the content of the entry of `key` into `sink` and tells its length. Only then is known whether it was whole.
+    /// Copies the content of the entry of `key`, which has nothing besides, into `sink` and tells its length. Only then is
+    /// known whether it was whole.
     pub fn copy(&self, key: &Key, sink: &mut dyn Write) -> Option<u64> {
-        Some(self.verified(key, sink)?.1)
+        let (_, lengths) = self.verified(key, sink)?;
+        if lengths.besides > 0 {
+            self.remove(key);
+            return None;
+        }
+        Some(lengths.content)
     }
 
     /// Whether there is an entry of `key`, whatever it holds; it counts as used now.
@@ -208,8 +187,13 @@ impl Cache {
 
     /// Keeps everything `content` yields as the entry of `key`. What fails is told by [`Self::trouble`] only.
     pub fn keep(&self, key: &Key, content: &mut dyn Read) {
+        self.keep_with(key, content, &mut io::empty());
+    }
+
+    /// Keeps an entry that has more than its content: what `besides` yields, which only its keeper can verify.
+    pub fn keep_with(&self, key: &Key, content: &mut dyn Read, besides: &mut dyn Read) {
         let Some(path) = self.path(key) else { return };
-        match write(&path, key, content) {
+        match write(&path, key, content, besides) {
             Ok(len) => {
                 self.state.kept.fetch_add(len, Ordering::Relaxed);
             }
@@ -242,17 +226,22 @@ impl Cache {
         Some(dir.join(key.kind.dir()).join(&name[..2]).join(&name[2..]))
     }
 
-    /// The entry of `key` and its length, once it was read and found whole; its content goes to `sink`.
-    fn verified(&self, key: &Key, sink: &mut dyn Write) -> Option<(File, u64)> {
-        let path = self.path(key)?;
-        let mut file = open_trusted(&path)?;
-        let Ok(Some(len)) = read_through(&mut file, key, sink) else {
-            let _ = fs::remove_file(&path);
+    /// The entry of `key` and its lengths, once its content was read and found whole; that goes to `sink`.
+    fn verified(&self, key: &Key, sink: &mut dyn Write) -> Option<(File, Lengths)> {
+        let mut file = open_trusted(&self.path(key)?)?;
+        let Ok(Some(lengths)) = read_through(&mut file, key, sink) else {
+            self.remove(key);
             return None;
         };
         touch(&file);
-        Some((file, len))
+        Some((file, lengths))
     }
+}
+
+/// Bytes of an entry.
+struct Lengths {
+    content: u64,
+    besides: u64,
 }
 
 /// Whether we or root own a file: anybody else could have put into it what suits him.
@@ -280,23 +269,29 @@ fn touch(file: &File) {
     let _ = futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
 }
 
-/// Copies the content of an entry into `sink`; gives its length, or `None` when it is not what was written for `key`.
-fn read_through(file: &mut File, key: &Key, sink: &mut dyn Write) -> io::Result<Option<u64>> {
+/// Copies the content of an entry into `sink`; gives its lengths, or `None` when it is not what was written for `key`.
+fn read_through(file: &mut File, key: &Key, sink: &mut dyn Write) -> io::Result<Option<Lengths>> {
     let mut header = [0; HEADER];
     file.read_exact(&mut header)?;
+    let stated = header.last_chunk().map_or(0, |len| u64::from_le_bytes(*len));
+    let there = file.metadata()?.len().saturating_sub(HEADER as u64);
     // Before anything is read of a file that only claims to be long.
-    let stated = header.last_chunk().map(|len| u64::from_le_bytes(*len));
-    if file.metadata()?.len().checked_sub(HEADER as u64) != stated {
-        return Ok(None);
-    }
+    let Some(besides) = there.checked_sub(stated) else { return Ok(None) };
     let mut content = HashingWriter::new(sink, key.hasher());
-    io::copy(&mut BufReader::with_capacity(BUFFER, file), &mut content)?;
+    let buffer = BUFFER.min(usize::try_from(stated).unwrap_or(BUFFER));
+    io::copy(&mut BufReader::with_capacity(buffer, file.take(stated)), &mut content)?;
     let (_, digest, len) = content.finish();
-    Ok((header == self::header(&digest, len)).then_some(len))
+    let is_whole = len == stated && header == self::header(&digest, len);
+    Ok(is_whole.then_some(Lengths { content: len, besides }))
 }
 
 /// Writes an entry: whole, or not at all. What a crash of the machine leaves of it will not pass for whole.
-fn write(path: &Path, key: &Key, content: &mut dyn Read) -> io::Result<u64> {
+fn write(
+    path: &Path,
+    key: &Key,
+    content: &mut dyn Read,
+    besides: &mut dyn Read,
+) -> io::Result<u64> {
     let dir = path.parent().unwrap_or(path);
     fs::create_dir_all(dir)?;
     let mut part = tempfile::Builder::new()
@@ -308,12 +303,13 @@ fn write(path: &Path, key: &Key, content: &mut dyn Read) -> io::Result<u64> {
     let mut sink = HashingWriter::new(sink, key.hasher());
     io::copy(content, &mut sink)?;
     let (mut sink, digest, len) = sink.finish();
+    let besides = io::copy(besides, &mut sink)?;
     sink.flush()?;
     drop(sink);
     part.seek(SeekFrom::Start(0))?;
     part.write_all(&header(&digest, len))?;
     part.persist(path)?;
-    Ok(len)
+    Ok(len + besides)
 }
 
 fn header(digest: &[u8], len: u64) -> [u8; HEADER] {
@@ -333,16 +329,19 @@ mod tests {
     use std::path::PathBuf;
     use std::thread;
 
-    use crate::cache::{Cache, HEADER, Key, Kind};
+    use crate::cache::key::{Key, Kind};
+    use crate::cache::{Cache, HEADER};
 
     fn key(name: &str) -> Key {
         Key::new(Kind::Facts, &[name])
     }
 
-    fn read(found: &crate::cache::Found) -> Vec<u8> {
-        let mut content = vec![0; usize::try_from(found.len).unwrap()];
-        std::os::unix::fs::FileExt::read_exact_at(&found.file, &mut content, found.offset).unwrap();
-        content
+    /// What the entry of `key("a")` has besides its content.
+    fn besides(cache: &Cache) -> Vec<u8> {
+        let found = cache.find(&key("a")).unwrap();
+        let mut bytes = vec![0; usize::try_from(found.len).unwrap()];
+        std::os::unix::fs::FileExt::read_exact_at(&found.file, &mut bytes, found.offset).unwrap();
+        bytes
     }
 
     /// A cache, and where it has `key("a")`, which holds `content`.
@@ -361,7 +360,9 @@ mod tests {
         let long = vec![7; 1 << 20];
         for content in [&b""[..], b"facts", &long] {
             let (_dir, cache, path) = filled(content);
-            assert!(read(&cache.find(&key("a")).unwrap()) == content);
+            assert!(
+                cache.find(&key("a")).unwrap().content == content && besides(&cache).is_empty()
+            );
             assert!(cache.load(&key("a")).unwrap() == content);
             assert!(cache.find(&key("b")).is_none());
             assert!(cache.find(&Key::new(Kind::Segment, &["a"])).is_none());
@@ -409,6 +410,25 @@ mod tests {
         assert!(cache.find(&key("b")).is_none());
         fs::write(&path, &whole).unwrap();
         assert_eq!(cache.load(&key("a")).unwrap().len(), whole.len() - HEADER);
+    }
+
+    #[test]
+    fn what_an_entry_has_besides_is_its_keepers_to_verify() {
+        let (_dir, cache, path) = filled(b"");
+        cache.keep_with(&key("a"), &mut &b"content"[..], &mut &b"besides"[..]);
+        assert_eq!(cache.find(&key("a")).unwrap().content, b"content");
+        assert_eq!(besides(&cache), b"besides");
+        let whole = fs::read(&path).unwrap();
+        let cut = whole.len() - 3;
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert_eq!(besides(&cache), b"besi");
+        cache.distrust(&key("a"));
+        assert!(!path.exists());
+        // Not even where it could not be removed.
+        fs::write(&path, &whole).unwrap();
+        assert!(cache.clone().find(&key("a")).is_none());
+        // To those who know of nothing besides, it is damage.
+        assert!(cache.load(&key("a")).is_none() && !path.exists());
     }
 
     #[test]

@@ -23,6 +23,32 @@ use liblzma::stream::{CONCATENATED, Stream};
 
 use crate::error::UserError;
 
+/// CRC-32 as gzip and zip have it (RFC 1952, 8): what finds damage ten times as fast as a digest.
+#[derive(Debug, Default)]
+pub struct Crc(flate2::Crc);
+
+impl Crc {
+    /// Of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of everything added.
+    pub fn sum(&self) -> u32 {
+        self.0.sum()
+    }
+
+    /// Begins anew.
+    pub fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
 /// A method and its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -41,16 +67,6 @@ impl Compression {
     pub const XZ: Self = Self::Xz(6);
     /// The level used when only the method is named.
     pub const GZIP: Self = Self::Gzip(9);
-
-    /// The same method at no more than its first levels, for what more time does not make much smaller.
-    #[must_use]
-    pub fn hasty(self) -> Self {
-        match self {
-            Self::Zstd(level) => Self::Zstd(level.min(3)),
-            Self::Xz(level) => Self::Xz(level.min(1)),
-            Self::Gzip(level) => Self::Gzip(level.min(4)),
-        }
-    }
 }
 
 impl FromStr for Compression {

@@ -26,13 +26,13 @@ enum Inner<W: Write> {
 }
 
 impl<W: Write> PieceWriter<W> {
-    /// Packs into `out` with `threads` more threads. Bytes do not depend on their number, though of Zstandard they do on
-    /// whether there are any.
-    pub fn new(out: W, compression: Compression, threads: usize) -> io::Result<Self> {
+    /// Packs about `len` bytes into `out` with `threads` more threads. Bytes do not depend on their number, though of
+    /// Zstandard they do on whether there are any.
+    pub fn new(out: W, compression: Compression, threads: usize, len: u64) -> io::Result<Self> {
         let threads = u32::try_from(threads.min(64)).expect("64 is no large number");
         Ok(Self(match compression {
             Compression::Zstd(level) => Inner::Zstd(zstd::PieceWriter::new(out, level, threads)),
-            Compression::Xz(preset) => Inner::Xz(xz::PieceWriter::new(out, preset, threads)?),
+            Compression::Xz(preset) => Inner::Xz(xz::PieceWriter::new(out, preset, threads, len)?),
             Compression::Gzip(level) => Inner::Gzip(GzipMembers::new(out, level, threads)),
         }))
     }
@@ -87,7 +87,8 @@ pub fn tail<'s>(compression: Compression, seams: impl Iterator<Item = &'s Seams>
 
 /// `bytes` as a whole stream of one piece.
 pub fn pack(bytes: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
-    let mut piece = PieceWriter::new(head(compression).to_vec(), compression, 0)?;
+    let mut piece =
+        PieceWriter::new(head(compression).to_vec(), compression, 0, bytes.len() as u64)?;
     piece.write_all(bytes)?;
     let (mut stream, seams) = piece.finish()?;
     stream.extend(tail(compression, [seams].iter()));
@@ -113,7 +114,8 @@ mod tests {
         let mut stream = head(compression).to_vec();
         let mut all = Vec::new();
         for piece in pieces {
-            let mut writer = PieceWriter::new(stream, compression, threads).unwrap();
+            let mut writer =
+                PieceWriter::new(stream, compression, threads, piece.len() as u64).unwrap();
             writer.write_all(piece).unwrap();
             let (out, seams) = writer.finish().unwrap();
             stream = out;

@@ -2,17 +2,33 @@
 
 use std::io::{self, Write};
 
-use liblzma::stream::{Check, MtStreamBuilder};
+use liblzma::stream::{Check, Filters, LzmaOptions, MtStreamBuilder};
 use liblzma::write::XzEncoder;
 
 /// Bytes in a block: a piece of usual length is one. `xz -6` takes 24 MiB, and more bytes. Decoders with several threads
 /// unpack as many blocks at once.
 const BLOCK: u64 = 32 << 20;
+/// Bytes in the smallest dictionary that LZMA2 has (5.3.1).
+const LEAST_DICT: u64 = 4 << 10;
 /// The header of a stream whose blocks have a CRC-64 (2.1.1).
 pub(super) const HEAD: [u8; 12] = [0xfd, b'7', b'z', b'X', b'Z', 0, 0, 4, 0xe6, 0xd6, 0xb4, 0x46];
 const FOOTER_LEN: usize = 12;
 /// An index of thousands of blocks is shorter.
 const HELD: usize = 64 << 10;
+
+/// Bytes in the dictionary of a preset (xz(1), "-0 ... -9").
+fn dict(preset: u32) -> u64 {
+    match preset {
+        0 => 256 << 10,
+        1 => 1 << 20,
+        2 => 2 << 20,
+        3 | 4 => 4 << 20,
+        5 | 6 => 8 << 20,
+        7 => 16 << 20,
+        8 => 32 << 20,
+        _ => 64 << 20,
+    }
+}
 
 /// What an index says of a block: its length without padding, and how much it holds (4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +43,17 @@ pub struct Block {
 pub(super) struct PieceWriter<W: Write>(Box<XzEncoder<Middle<W>>>);
 
 impl<W: Write> PieceWriter<W> {
-    /// With `threads` threads, and at least one; bytes do not depend on the number.
-    pub(super) fn new(out: W, preset: u32, threads: u32) -> io::Result<Self> {
+    /// Of about `len` bytes, with `threads` threads, and at least one; bytes do not depend on the number.
+    pub(super) fn new(out: W, preset: u32, threads: u32, len: u64) -> io::Result<Self> {
+        let mut options = LzmaOptions::new_preset(preset)?;
+        // Tables for a dictionary that is never filled cost more than to pack what is short.
+        let dict = dict(preset).min(len.next_power_of_two()).max(LEAST_DICT);
+        options.dict_size(u32::try_from(dict).expect("no preset has one of 4 GiB"));
         let mut stream = MtStreamBuilder::new();
-        stream.threads(threads.max(1)).preset(preset).block_size(BLOCK).check(Check::Crc64);
+        stream.threads(threads.max(1)).block_size(BLOCK).check(Check::Crc64);
+        let mut filters = Filters::new();
+        filters.lzma2(&options);
+        stream.filters(filters);
         let middle = Middle { out, head: 0, held: Vec::new() };
         Ok(Self(Box::new(XzEncoder::new_stream(middle, stream.encoder()?))))
     }

@@ -18,8 +18,10 @@ use crate::commands::unchanged;
 use crate::error::UserError;
 use crate::lifecycle::Lifecycle;
 use crate::package::{PackageMeta, Relation, RelationKind};
+use crate::parallel::discard;
 use crate::project::config::FormatName;
 use crate::report::{Talk, print};
+use crate::segments::spool::is_damaged;
 use crate::services::command_line::Commands;
 use crate::services::{self, Conventions, Services};
 use crate::signer::Signer;
@@ -203,7 +205,7 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
         all.push(packages);
     }
     // Compressing takes the most memory; each package has a tree of its own.
-    drop((built, previous));
+    discard((built, inventory, previous));
     for (format, packages) in formats.iter().zip(all) {
         for (meta, tree) in packages {
             deliver(format.as_ref(), (&meta, tree), inputs, args, talk)?;
@@ -364,15 +366,25 @@ fn written(
     if let Some(there) = key.and_then(|key| unchanged::find(&inputs.cache, &key, &path)) {
         return Ok(there);
     }
-    let artifact = artifact::write(&args.output, file_name, |out| {
-        let spool = artifact::spool(&args.output)?;
-        let written = format.write((meta, tree), inputs, args, (out, spool));
-        written.with_context(|| format!("cannot write `{}`", path.display()))?;
-        let signed = format.sign(out, args);
-        signed.with_context(|| format!("cannot sign `{}`", path.display()))
-    })?;
+    let write = || {
+        artifact::write(&args.output, file_name, |out| {
+            let spool = artifact::spool(&args.output)?;
+            let written = format.write((meta, tree.clone()), inputs, args, (out, spool));
+            written.with_context(|| format!("cannot write `{}`", path.display()))?;
+            let signed = format.sign(out, args);
+            signed.with_context(|| format!("cannot sign `{}`", path.display()))
+        })
+    };
+    // Each time another damaged entry of the cache is left out, and in the end all are.
+    let artifact = loop {
+        match write() {
+            Err(error) if is_damaged(&error) => {}
+            done => break done?,
+        }
+    };
     if let Some(key) = key {
         inputs.cache.keep(&key, &mut &artifact.sha256[..]);
     }
+    discard(tree);
     Ok(artifact)
 }

@@ -1,6 +1,7 @@
 //! Packages that lie already where they would be written: a build that changes nothing writes nothing.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -8,11 +9,12 @@ use anyhow::{Context, Result};
 
 use crate::artifact::Artifact;
 use crate::cache::digests::{of_program, sha256_of};
-use crate::cache::{Cache, Key, Kind, is_own};
+use crate::cache::key::{Key, Kind, Parts};
+use crate::cache::{Cache, is_own};
 use crate::commands::build::Inputs;
 use crate::commands::format::Format;
 use crate::package::PackageMeta;
-use crate::tree::{Entry, Tree};
+use crate::tree::{Entry, Role, Tree};
 
 /// The key of the package that will be written: all that decides its bytes. `None` when something does that is not
 /// known before, or when nothing is kept.
@@ -27,24 +29,36 @@ pub fn key(
     let (Some(options), Some(program)) = (format.options(inputs), of_program(&inputs.cache)) else {
         return Ok(None);
     };
-    let mut parts = vec![program.to_vec(), format.suffix().into(), options.into_bytes()];
+    let mut parts = Parts::new(Kind::Package);
+    parts.add(&program);
+    parts.add(format.suffix().as_bytes());
+    parts.add(options.as_bytes());
     // What is printed for debugging has every field there is, and every one that will be.
-    parts.push(format!("{meta:?}").into_bytes());
+    parts.add(format!("{meta:?}").as_bytes());
     for (path, entry) in tree.iter() {
-        parts.push(path.as_str().into());
-        parts.push(describe(entry).with_context(|| format!("cannot read `{path}`"))?);
+        parts.add(path.as_str().as_bytes());
+        describe(entry, &mut parts).with_context(|| format!("cannot read `{path}`"))?;
     }
-    Ok(Some(Key::new(Kind::Package, &parts)))
+    Ok(Some(parts.key()))
 }
 
 /// Everything of an entry.
-fn describe(entry: &Entry) -> std::io::Result<Vec<u8>> {
+fn describe(entry: &Entry, parts: &mut Parts) -> io::Result<()> {
     let Entry::File { content, mode, role, origin, mtime } = entry else {
-        return Ok(format!("{entry:?}").into_bytes());
+        parts.add(format!("{entry:?}").as_bytes());
+        return Ok(());
     };
-    let mut text = format!("{mode:o} {role:?} {origin:?} {mtime:?} ").into_bytes();
-    text.extend(content.sha256()?);
-    Ok(text)
+    let role: &[u8] = match role {
+        Role::Plain => b"plain",
+        Role::Config => b"config",
+        Role::Doc => b"doc",
+    };
+    parts.add(role);
+    parts.add(&mode.to_le_bytes());
+    parts.add(origin.as_bytes());
+    parts.add(mtime.map(u64::to_le_bytes).as_ref().map_or(&[], |time| &time[..]));
+    parts.add(&content.sha256()?);
+    Ok(())
 }
 
 /// The package of `key`, if it is what `path` has.

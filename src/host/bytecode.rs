@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{Cache, Key, Kind};
+use crate::cache::Cache;
+use crate::cache::key::{Key, Kind};
 use crate::digest::{base64url, from_base64url, sha256};
 use crate::document::{from_json, to_json};
 use crate::host::interpreter::Interpreter;
@@ -57,6 +58,8 @@ pub struct Compiled {
 pub struct Compiler<'a> {
     /// The interpreter the package is made for.
     pub interpreter: &'a Interpreter,
+    /// Processes of it.
+    pub workers: &'a Workers<'a>,
     /// How many of them work at a time.
     pub jobs: usize,
     /// What earlier builds compiled.
@@ -121,16 +124,14 @@ impl Compiler<'_> {
             unit.sources.chunks(BATCH).map(move |batch| (number, batch))
         });
         let batches: Vec<_> = batches.collect();
-        let workers = Workers::new(self.interpreter);
         let compiled = parallel::map(&batches, self.jobs, |(_, batch)| {
             let mut outcomes = Vec::with_capacity(batch.len());
-            workers.compile(batch, |reply| {
+            self.workers.compile(batch, |reply| {
                 outcomes.push(spool.outcome(reply)?);
                 Ok(())
             })?;
             Ok(outcomes)
         })?;
-        workers.end()?;
         let mut all: Vec<Vec<_>> = missing.iter().map(|_| Vec::new()).collect();
         for ((number, _), outcomes) in batches.into_iter().zip(compiled) {
             all[number].extend(outcomes);

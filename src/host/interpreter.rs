@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use crate::cache::Cache;
 use crate::cache::digests::{sha256_of, state};
-use crate::cache::{Cache, Key, Kind};
+use crate::cache::key::{Key, Kind};
 use crate::digest::hex;
 use crate::document::from_json;
 use crate::error::UserError;

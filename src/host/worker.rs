@@ -55,6 +55,12 @@ impl<'a> Workers<'a> {
         Self { interpreter, idle: Mutex::new(Vec::new()) }
     }
 
+    /// One that starts while other things are done. If it does not, whoever needs it is told why.
+    pub fn ahead(interpreter: &'a Interpreter) -> Self {
+        let worker = Worker::start(interpreter).ok();
+        Self { interpreter, idle: Mutex::new(worker.into_iter().collect()) }
+    }
+
     /// Compiles `batch` in a process that has compiled nothing before; `take` gets each reply as it comes.
     pub fn compile(
         &self,

@@ -38,16 +38,21 @@ fn mtimes(tree: &Tree, epoch: u64) -> Vec<u64> {
         Entry::Dir { .. } => 0,
     };
     let mut times: Vec<_> = tree.iter().map(of_entry).collect();
-    let places: BTreeMap<_, _> =
-        tree.iter().enumerate().map(|(place, (path, _))| (path.as_str(), place)).collect();
+    let is_dir = |(_, (_, entry)): &(usize, (&PkgPath, &Entry))| matches!(entry, Entry::Dir { .. });
+    let dirs = tree.iter().enumerate().filter(is_dir);
+    let dirs: BTreeMap<_, _> = dirs.map(|(place, (path, _))| (path.as_str(), place)).collect();
     // From the last to the first, so that what is in a directory comes before it, and an empty one is known by then.
-    for (path, place) in places.iter().rev() {
-        if times[*place] == 0 {
-            times[*place] = epoch;
+    let mut last = ("", None);
+    for (place, (path, _)) in tree.iter().enumerate().rev() {
+        if times[place] == 0 {
+            times[place] = epoch;
         }
-        let parent = path.rsplit_once('/').and_then(|(parent, _)| places.get(parent));
-        if let Some(parent) = parent {
-            times[*parent] = times[*parent].max(times[*place]);
+        let Some((parent, _)) = path.as_str().rsplit_once('/') else { continue };
+        if last.0 != parent {
+            last = (parent, dirs.get(parent).copied());
+        }
+        if let (_, Some(parent)) = last {
+            times[parent] = times[parent].max(times[place]);
         }
     }
     times

@@ -7,25 +7,26 @@
 mod cut;
 pub mod examined;
 pub mod item;
-mod spool;
+pub mod spool;
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cache::digests::of_program;
-use crate::cache::{Cache, Found, Key, Kind};
-use crate::codec::Compression;
+use crate::cache::key::{Key, Kind, Parts};
+use crate::cache::{Cache, Found};
 use crate::codec::piece::{PieceWriter, Seams, head, tail};
 use crate::codec::xz::Block;
+use crate::codec::{Compression, Crc};
 use crate::digest::Hasher;
 use crate::parallel;
-use crate::segments::cut::{content_len, cut};
+use crate::segments::cut::{MEMBER, content_len, cut};
 use crate::segments::examined::{Examined, Examining};
 use crate::segments::item::Item;
-use crate::segments::spool::{Growing, Span, Spool, joined};
+use crate::segments::spool::{Check, Growing, Span, Spool, joined};
 use crate::tree::Entry;
 
 /// How a format writes its archive. What is written is decided by the item alone.
@@ -75,7 +76,7 @@ pub struct Payload {
 }
 
 /// Bytes of a payload that should be copied at once.
-pub const COPIED: usize = 1 << 20;
+pub const COPIED: usize = 64 << 10;
 /// A file of this length is packed by all threads.
 const LARGE: u64 = 48 << 20;
 /// What is shorter is copied out of the cache, so that a package of many small segments does not open as many files.
@@ -158,6 +159,8 @@ struct Packed {
     archive_len: u64,
     facts: Vec<u8>,
     seams: Seams,
+    /// CRC-32 of its bytes.
+    crc: u32,
 }
 
 struct Packing<'a> {
@@ -194,49 +197,48 @@ impl Packing<'_> {
         {
             bail!("files changed while they were packed");
         }
-        cache.keep(&key, &mut made.header().chain(joined([made.span.clone()])));
+        cache.keep_with(&key, &mut &made.header()[..], &mut joined([made.span.clone()]));
         Ok(made)
     }
 
     /// The key of a segment: all that decides its bytes, this program with its codecs included.
     fn key(&self, segment: &Segment<'_, '_>, program: [u8; 32]) -> Result<Key> {
-        let compression = self.means.compression.to_string();
-        let name = self.archive.name().into();
+        let mut parts = Parts::new(Kind::Segment);
         let start = if segment.is_first { self.archive.start() } else { Vec::new() };
         let end = if segment.is_last { self.archive.end() } else { Vec::new() };
-        let mut parts = vec![program.to_vec(), name, compression.into_bytes(), start, end];
+        parts.add(&program);
+        parts.add(self.archive.name().as_bytes());
+        parts.add(self.means.compression.to_string().as_bytes());
+        parts.add(&start);
+        parts.add(&end);
         for item in segment.items {
-            parts.push(item.path.as_str().into());
-            parts.push(self.describe(item)?);
+            parts.add(item.path.as_str().as_bytes());
+            parts.add(&item.mtime.to_le_bytes());
+            let decided = self.archive.decides(item).map(u32::to_le_bytes);
+            parts.add(decided.as_ref().map_or(&[], |bytes| &bytes[..]));
+            describe(item.entry, &mut parts)
+                .with_context(|| format!("cannot read `{}`", item.path))?;
         }
-        Ok(Key::new(Kind::Segment, &parts))
-    }
-
-    /// Everything of an item but its path that decides its bytes.
-    fn describe(&self, item: &Item<'_>) -> Result<Vec<u8>> {
-        let mut text = item.mtime.to_le_bytes().to_vec();
-        match item.entry {
-            Entry::Dir { mode } => text.extend(format!("dir {mode:o}").bytes()),
-            Entry::Symlink { target } => text.extend(format!("link {target}").bytes()),
-            Entry::File { content, mode, .. } => {
-                let digest = content.sha256();
-                let digest = digest.with_context(|| format!("cannot read `{}`", item.path))?;
-                text.extend(format!("file {mode:o} {} ", content.len()).bytes());
-                text.extend(digest);
-            }
-        }
-        text.extend(self.archive.decides(item).into_iter().flat_map(u32::to_le_bytes));
-        Ok(text)
+        Ok(parts.key())
     }
 
     /// The segment of `key`, if the cache has it.
     fn found(&self, key: &Key) -> io::Result<Option<Packed>> {
-        let Some(entry) = self.means.cache.find(key) else { return Ok(None) };
-        let Some(mut packed) = Packed::parse(entry) else { return Ok(None) };
+        let cache = self.means.cache;
+        let Some(entry) = cache.find(key) else { return Ok(None) };
+        let Some(mut packed) = Packed::parse(entry) else {
+            cache.distrust(key);
+            return Ok(None);
+        };
+        let check = Check { crc: packed.crc, cache: cache.clone(), key: *key };
+        packed.span.check = Some(Arc::new(check));
         if packed.span.len < LEFT {
             let mut bytes = Vec::new();
-            joined([packed.span]).read_to_end(&mut bytes)?;
-            packed.span = self.spool.append(&bytes)?;
+            match joined([packed.span]).read_to_end(&mut bytes) {
+                Ok(_) => packed.span = self.spool.append(&bytes)?,
+                // It is packed anew.
+                Err(_) => return Ok(None),
+            }
         }
         Ok(Some(packed))
     }
@@ -244,19 +246,24 @@ impl Packing<'_> {
     fn make(&self, segment: &Segment<'_, '_>) -> Result<Packed> {
         let cannot = "cannot write to the spool";
         let compression = self.means.compression;
+        // Long names take more.
+        let len = segment.len() + 2 * MEMBER * segment.items.len() as u64;
         if segment.is_large() {
             let out = Growing::new(&self.spool);
             let piece =
-                PieceWriter::new(out, compression, self.means.jobs.max(1)).context(cannot)?;
+                PieceWriter::new(out, compression, self.means.jobs.max(1), len).context(cannot)?;
             let Written { piece, archive_len, facts } = self.fill(segment, piece)?;
             let (out, seams) = piece.finish().context(cannot)?;
-            return Ok(Packed { span: out.finish(), archive_len, facts, seams });
+            let (span, crc) = out.finish();
+            return Ok(Packed { span, archive_len, facts, seams, crc });
         }
-        let piece = PieceWriter::new(Vec::new(), compression, 0).context(cannot)?;
+        let piece = PieceWriter::new(Vec::new(), compression, 0, len).context(cannot)?;
         let Written { piece, archive_len, facts } = self.fill(segment, piece)?;
         let (bytes, seams) = piece.finish().context(cannot)?;
         let span = self.spool.append(&bytes).context(cannot)?;
-        Ok(Packed { span, archive_len, facts, seams })
+        let mut crc = Crc::new();
+        crc.update(&bytes);
+        Ok(Packed { span, archive_len, facts, seams, crc: crc.sum() })
     }
 
     /// Writes the members of a segment into `piece`.
@@ -294,6 +301,27 @@ impl Packing<'_> {
     }
 }
 
+/// Everything of an entry that decides its bytes in any archive.
+fn describe(entry: &Entry, parts: &mut Parts) -> io::Result<()> {
+    match entry {
+        Entry::Dir { mode } => {
+            parts.add(b"dir");
+            parts.add(&mode.to_le_bytes());
+        }
+        Entry::Symlink { target } => {
+            parts.add(b"link");
+            parts.add(target.as_bytes());
+        }
+        Entry::File { content, mode, .. } => {
+            parts.add(b"file");
+            parts.add(&mode.to_le_bytes());
+            parts.add(&content.len().to_le_bytes());
+            parts.add(&content.sha256()?);
+        }
+    }
+    Ok(())
+}
+
 /// Whether the digest of an entry's content is known.
 fn is_known(entry: &Entry) -> bool {
     match entry {
@@ -328,34 +356,30 @@ impl<W: Write> Write for Counted<W> {
 }
 
 impl Packed {
-    /// What stands before the packed bytes in the cache: numbers of 64 bits, and the facts.
+    /// What is kept of it beside its bytes: numbers of 64 bits, and the facts.
     fn header(&self) -> Vec<u8> {
         let blocks = &self.seams.blocks;
-        let counts = [self.archive_len, self.facts.len() as u64, blocks.len() as u64];
+        let numbers = [self.span.len, u64::from(self.crc), self.archive_len, blocks.len() as u64];
         let blocks = blocks.iter().flat_map(|block| [block.unpadded, block.len]);
-        let numbers = counts.into_iter().chain(blocks).flat_map(u64::to_le_bytes);
+        let numbers = numbers.into_iter().chain(blocks).flat_map(u64::to_le_bytes);
         numbers.chain(self.facts.iter().copied()).collect()
     }
 
-    /// What [`Self::header`] wrote into `entry`, and where the packed bytes are.
+    /// What [`Self::header`] says, and where the packed bytes are; `None` unless there are as many as it says.
     fn parse(entry: Found) -> Option<Self> {
-        let Found { file, offset, len } = entry;
-        let mut span = Span { file: Arc::new(file), offset, len };
-        let mut header = BufReader::new(joined([span.clone()]));
+        let Found { content, file, offset, len } = entry;
+        let mut rest = &content[..];
         let mut number = || {
-            let mut number = [0; 8];
-            header.read_exact(&mut number).ok()?;
-            Some(u64::from_le_bytes(number))
+            let (number, behind) = rest.split_first_chunk()?;
+            rest = behind;
+            Some(u64::from_le_bytes(*number))
         };
-        let (archive_len, facts_len, count) = (number()?, number()?, number()?);
+        let (stated, crc, archive_len, count) = (number()?, number()?, number()?, number()?);
         let blocks: Option<Vec<_>> =
             (0..count).map(|_| Some(Block { unpadded: number()?, len: number()? })).collect();
         let seams = Seams { blocks: blocks? };
-        let mut facts = Vec::new();
-        header.take(facts_len).read_to_end(&mut facts).ok()?;
-        let header_len = size_of::<u64>() as u64 * (3 + 2 * count) + facts_len;
-        span.offset += header_len;
-        span.len = span.len.checked_sub(header_len)?;
-        Some(Self { span, archive_len, facts, seams })
+        let span = Span { file: Arc::new(file), offset, len, check: None };
+        let crc = u32::try_from(crc).ok()?;
+        (len == stated).then(|| Self { span, archive_len, facts: rest.to_vec(), seams, crc })
     }
 }

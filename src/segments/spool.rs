@@ -1,11 +1,17 @@
 //! Where packed segments wait until they are joined: in a file without a name, or where they were found.
 
 use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::cache::Cache;
+use crate::cache::key::Key;
+use crate::codec::Crc;
 
 /// Some bytes of a file.
 #[derive(Clone, Debug)]
@@ -13,33 +19,79 @@ pub(super) struct Span {
     pub(super) file: Arc<File>,
     pub(super) offset: u64,
     pub(super) len: u64,
+    /// What they must be, where they lie in a cache.
+    pub(super) check: Option<Arc<Check>>,
+}
+
+/// What the bytes of an entry of the cache must be.
+#[derive(Debug)]
+pub(super) struct Check {
+    pub(super) crc: u32,
+    pub(super) cache: Cache,
+    pub(super) key: Key,
+}
+
+/// An entry of the cache turned out to be damaged while it was copied; it is not found again.
+#[derive(Debug)]
+struct Damaged;
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entry of the cache is damaged")
+    }
+}
+
+impl Error for Damaged {}
+
+impl Check {
+    fn damaged(&self) -> io::Error {
+        self.cache.distrust(&self.key);
+        io::Error::new(io::ErrorKind::InvalidData, Damaged)
+    }
+}
+
+/// Whether a payload could not be read because an entry of the cache is damaged: packed once more, it will do without.
+pub fn is_damaged(error: &anyhow::Error) -> bool {
+    let mut errors = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    errors.any(|error| error.get_ref().is_some_and(|inner| inner.is::<Damaged>()))
 }
 
 /// Spans, one after the other.
 pub(super) struct Joined {
     /// What is left of each, the next one first.
     spans: VecDeque<Span>,
+    /// Of what was read of the first.
+    crc: Crc,
 }
 
-/// The bytes of `spans`.
+/// The bytes of `spans`; those of a cache are verified meanwhile.
 pub(super) fn joined(spans: impl IntoIterator<Item = Span>) -> Joined {
-    Joined { spans: spans.into_iter().collect() }
+    Joined { spans: spans.into_iter().collect(), crc: Crc::new() }
 }
 
 impl Read for Joined {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(Span { file, offset, len }) = self.spans.front_mut() {
-            if *len > 0 {
-                let want = buffer.len().min(usize::try_from(*len).unwrap_or(usize::MAX));
-                let count = file.read_at(&mut buffer[..want], *offset)?;
-                if count == 0 && want > 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
+        while let Some(Span { file, offset, len, check }) = self.spans.front_mut() {
+            let want = buffer.len().min(usize::try_from(*len).unwrap_or(usize::MAX));
+            let count = file.read_at(&mut buffer[..want], *offset)?;
+            let is_short = count == 0 && want > 0;
+            *offset += count as u64;
+            *len -= count as u64;
+            if let Some(check) = check {
+                self.crc.update(&buffer[..count]);
+                if is_short || *len == 0 && self.crc.sum() != check.crc {
+                    return Err(check.damaged());
                 }
-                *offset += count as u64;
-                *len -= count as u64;
+            } else if is_short {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if *len == 0 {
+                self.spans.pop_front();
+                self.crc.reset();
+            }
+            if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
-            self.spans.pop_front();
         }
         Ok(0)
     }
@@ -61,7 +113,7 @@ impl Spool {
         let len = bytes.len() as u64;
         let offset = self.end.fetch_add(len, Ordering::Relaxed);
         self.file.write_all_at(bytes, offset)?;
-        Ok(Span { file: Arc::clone(&self.file), offset, len })
+        Ok(Span { file: Arc::clone(&self.file), offset, len, check: None })
     }
 }
 
@@ -69,24 +121,26 @@ impl Spool {
 pub(super) struct Growing<'s> {
     spool: &'s Spool,
     start: u64,
-    len: u64,
+    crc: Crc,
 }
 
 impl<'s> Growing<'s> {
     pub(super) fn new(spool: &'s Spool) -> Self {
-        Self { spool, start: spool.end.load(Ordering::Relaxed), len: 0 }
+        Self { spool, start: spool.end.load(Ordering::Relaxed), crc: Crc::new() }
     }
 
-    /// What was written.
-    pub(super) fn finish(self) -> Span {
-        Span { file: Arc::clone(&self.spool.file), offset: self.start, len: self.len }
+    /// What was written, and its CRC-32.
+    pub(super) fn finish(self) -> (Span, u32) {
+        let (file, offset) = (Arc::clone(&self.spool.file), self.start);
+        let len = self.spool.end.load(Ordering::Relaxed) - offset;
+        (Span { file, offset, len, check: None }, self.crc.sum())
     }
 }
 
 impl Write for Growing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.spool.append(bytes)?;
-        self.len += bytes.len() as u64;
+        self.crc.update(bytes);
         Ok(bytes.len())
     }
 

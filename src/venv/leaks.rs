@@ -1,6 +1,5 @@
 //! The gate against build paths: no packed byte may name a directory of the machine that built the package.
 
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -8,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use memchr::memmem::Finder;
 
-use crate::cache::{Cache, Key, Kind};
+use crate::cache::Cache;
+use crate::cache::key::{Key, Kind};
 use crate::error::UserError;
 use crate::parallel;
 use crate::tree::content::Content;
@@ -78,7 +78,8 @@ pub fn check(
 /// Contents that hold none of the needles, by their digests. The paths of a project are its own, and so is the entry.
 struct Clean {
     key: Key,
-    digests: BTreeSet<[u8; 32]>,
+    /// Sorted.
+    digests: Vec<[u8; 32]>,
 }
 
 impl Clean {
@@ -88,20 +89,20 @@ impl Clean {
         let parts: Vec<_> = iter::once("without build paths 1".to_owned()).chain(texts).collect();
         let key = Key::new(Kind::Facts, &parts);
         let kept = cache.load(&key).unwrap_or_default();
-        let digests = kept.chunks(32).filter_map(|digest| digest.try_into().ok()).collect();
-        Self { key, digests }
+        Self { key, digests: kept.as_chunks().0.to_vec() }
     }
 
     fn has(&self, content: &Content) -> bool {
-        lasting_digest(content).is_some_and(|digest| self.digests.contains(&digest))
+        lasting_digest(content).is_some_and(|digest| self.digests.binary_search(&digest).is_ok())
     }
 
     /// Keeps which contents are clean now; others are of no use to the next build of this project.
     fn keep<'c>(self, cache: &Cache, contents: impl Iterator<Item = &'c Content>) {
-        let digests: BTreeSet<_> = contents.filter_map(lasting_digest).collect();
+        let mut digests: Vec<_> = contents.filter_map(lasting_digest).collect();
+        digests.sort_unstable();
+        digests.dedup();
         if digests != self.digests {
-            let bytes: Vec<u8> = digests.into_iter().flatten().collect();
-            cache.keep(&self.key, &mut &bytes[..]);
+            cache.keep(&self.key, &mut digests.as_flattened());
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::cache::Cache;
 use crate::error::UserError;
 use crate::host::bytecode::{Compiled, Compiler, Pyc};
 use crate::host::interpreter::Interpreter;
+use crate::host::worker::Workers;
 use crate::package::{Bundled, InterpreterNeed};
 use crate::parallel;
 use crate::project::config::Config;
@@ -104,6 +105,8 @@ pub fn check_config(config: &Config) -> Result<()> {
 
 /// Builds the tree; byte code goes to `spool`.
 pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
+    let byte_compile = request.project.config.byte_compile;
+    let workers = byte_compile.then(|| Workers::ahead(request.interpreter));
     let layout =
         Layout { prefix: request.app.prefix.clone(), minor: request.interpreter.minor.clone() };
     let Installs { mut tree, records, mut own, mut notes } = install_all(request, &layout)?;
@@ -133,14 +136,14 @@ pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
         &layout,
     )?)?;
     let dropped = drop_byte_code(&mut tree, &layout.prefix);
-    let compiled = match request.project.config.byte_compile {
-        true => compile_tree(&tree, request, &layout, spool)?,
-        false => Compiled::default(),
+    let compiled = match workers {
+        Some(workers) => compile_tree(&tree, (request, workers), &layout, spool)?,
+        None => Compiled::default(),
     };
     notes.extend(dropped);
     let warnings = compiled.warnings.iter().cloned().chain(secrets).collect();
     let split_modules = split::needed(&compiled.imports, &own.files, &tree);
-    let tree = complete(tree, records, compiled)?;
+    let tree = complete(tree, records, compiled, request.jobs)?;
     let bundled = bundled(request, &tree, &infos);
     let interpreter = InterpreterNeed { minor: layout.minor, split_modules };
     Ok(Staged { tree, bundled, interpreter, own, warnings, notes })
@@ -245,7 +248,7 @@ fn drop_byte_code(tree: &mut Tree, prefix: &PkgPath) -> Option<String> {
 
 fn compile_tree(
     tree: &Tree,
-    request: &Request<'_>,
+    (request, workers): (&Request<'_>, Workers<'_>),
     layout: &Layout,
     spool: File,
 ) -> Result<Compiled> {
@@ -267,7 +270,10 @@ fn compile_tree(
     });
     let groups: Vec<_> = groups.collect();
     let Request { interpreter, jobs, cache, .. } = *request;
-    Compiler { interpreter, jobs, cache }.compile(&groups, spool)
+    let compiled =
+        Compiler { interpreter, workers: &workers, jobs, cache }.compile(&groups, spool)?;
+    workers.end()?;
+    Ok(compiled)
 }
 
 /// Distributions are compiled and kept whole, but for what is made anew with every package: of that, some so many files
@@ -275,23 +281,27 @@ fn compile_tree(
 const GROUP: u64 = 8;
 
 /// The tree with its byte code, and with RECORD files that list every file that is there.
-fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled) -> Result<Tree> {
+fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled, jobs: usize) -> Result<Tree> {
     let own = std::sync::Arc::from(OWN);
-    let pycs: BTreeMap<_, _> = compiled.pycs.iter().map(|pyc| (&pyc.source, pyc)).collect();
-    for mut record in records {
-        record.files.retain(|path, _| tree.get(path).is_some());
+    let pycs = &compiled.pycs;
+    let of = |source: &PkgPath| {
+        pycs.binary_search_by(|pyc| pyc.source.cmp(source)).ok().map(|place| &pycs[place])
+    };
+    let files = parallel::filter_map(&records, jobs, |record| {
         let line =
             |pyc: &Pyc| (pyc.path.clone(), Digest { sha256: pyc.sha256, len: pyc.content.len() });
-        let listed = record.files.keys().filter_map(|path| pycs.get(path));
-        let lines: Vec<_> = listed.map(|pyc| line(pyc)).collect();
-        let record = record.with(lines);
-        if record.files.is_empty() {
-            continue;
-        }
-        let text = Content::bytes(record.to_text());
-        let time = record.files.keys().next().and_then(|file| tree.mtime(file));
-        tree.insert(record.path, Entry::file(text, 0o644, &own).made_at(time))?;
-    }
+        let there = record.files.iter().filter(|(path, _)| tree.get(path).is_some());
+        let there: Vec<_> = there.map(|(path, digest)| (path.clone(), *digest)).collect();
+        let Some((first, _)) = there.first() else { return Ok(None) };
+        let time = tree.mtime(first);
+        let lines: Vec<_> = there.iter().filter_map(|(path, _)| of(path)).map(line).collect();
+        let files = there.into_iter().chain(lines).collect();
+        let (path, root) = (record.path.clone(), record.root.clone());
+        let text = Record { path, root, files }.to_text();
+        let file = Entry::file(Content::bytes(text), 0o644, &own).made_at(time);
+        Ok(Some((record.path.clone(), file)))
+    })?;
+    files.into_iter().try_for_each(|(path, file)| tree.insert(path, file))?;
     for pyc in compiled.pycs {
         let time = tree.mtime(&pyc.source);
         tree.insert(pyc.path, Entry::file(pyc.content, 0o644, &own).made_at(time))?;

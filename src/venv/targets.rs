@@ -1,7 +1,5 @@
 //! The gate against commands that cannot start: the module of every entry point must be in the tree.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 
 use crate::error::UserError;
@@ -18,12 +16,13 @@ pub fn check(
     interpreter: &Interpreter,
     layout: &Layout,
 ) -> Result<()> {
-    let modules = modules(tree, &layout.site_packages()?);
+    let site = layout.site_packages()?;
     for wheel in wheels {
         let mut points = wheel.entry_points.iter();
         let is_missing = |point: &&EntryPoint| {
             let top = point.module.split('.').next().unwrap_or_default();
-            !modules.contains(&point.module) && !interpreter.stdlib.iter().any(|name| name == top)
+            !has_module(tree, &site, &point.module)
+                && !interpreter.stdlib.iter().any(|name| name == top)
         };
         if let Some(point) = points.find(is_missing) {
             let message = format!(
@@ -38,22 +37,18 @@ pub fn check(
     Ok(())
 }
 
-/// Dotted names of everything importable: sources, extensions, and directories as namespace packages (PEP 420).
-fn modules(tree: &Tree, site: &PkgPath) -> BTreeSet<String> {
-    let names = tree.iter().filter_map(|(path, entry)| {
-        let below = path.below(site)?;
-        match entry {
-            Entry::Dir { .. } => Some(below.replace('/', ".")),
-            Entry::Symlink { .. } => None,
-            Entry::File { .. } => {
-                let (dir, name) = below.rsplit_once('/').unwrap_or(("", below));
-                let is_module =
-                    name.ends_with(".py") || name.ends_with(".so") || name.ends_with(".pyc");
-                let stem = name.split('.').next().filter(|_| is_module)?;
-                let dir = dir.replace('/', ".");
-                Some(if dir.is_empty() { stem.to_owned() } else { format!("{dir}.{stem}") })
-            }
+/// Whether there is a module of a dotted name: a source, an extension, or a directory as a namespace package (PEP 420).
+fn has_module(tree: &Tree, site: &PkgPath, name: &str) -> bool {
+    let path = format!("{site}/{}", name.replace('.', "/"));
+    let path = path.trim_start_matches('/');
+    let is_it = |(at, entry): (&PkgPath, &Entry)| match (at.as_str().strip_prefix(path), entry) {
+        (Some(""), Entry::Dir { .. }) => true,
+        (Some(end), Entry::File { .. }) => {
+            end.starts_with('.')
+                && !end.contains('/')
+                && [".py", ".so", ".pyc"].iter().any(|it| end.ends_with(it))
         }
-    });
-    names.collect()
+        (_, Entry::Dir { .. } | Entry::File { .. } | Entry::Symlink { .. }) => false,
+    };
+    tree.beginning_with(path).any(is_it)
 }

@@ -121,6 +121,8 @@ pub(super) fn read_entry_points(archive: &Archive, dirs: &Dirs) -> Result<Vec<En
 pub(super) struct Recorded {
     /// What is said of each member.
     pub(super) files: BTreeMap<String, Listed>,
+    /// SHA-256 of each member of the archive, in their order, as far as it is listed.
+    pub(super) digests: Vec<Option<[u8; 32]>>,
     /// What is wrong: what is missing first, then by member.
     pub(super) faults: Vec<RecordFault>,
 }
@@ -133,20 +135,23 @@ pub(super) fn read_record(archive: &Archive, dirs: &Dirs) -> Result<Recorded> {
         Ok(files) => files,
         Err(what) => {
             let faults = vec![RecordFault { member: record, what }];
-            return Ok(Recorded { files: BTreeMap::new(), faults });
+            let digests = vec![None; archive.members.len()];
+            return Ok(Recorded { files: BTreeMap::new(), digests, faults });
         }
     };
     let fault = |name: &String, what: String| RecordFault { member: name.clone(), what };
     let missing = files.keys().filter(|name| !archive.members.contains_key(*name));
     let missing = missing.map(|name| fault(name, "is listed in RECORD and missing".to_owned()));
-    let members = archive.members.iter().filter(|(name, _)| !dirs.is_unhashed(name));
-    let wrong = members.filter_map(|(name, member)| {
-        let listed = check_listed(files.get(name), member.content.len());
-        listed.err().map(|what| fault(name, what))
-    });
-    let faults = missing.chain(wrong).collect();
+    let mut faults: Vec<_> = missing.collect();
+    let mut digests = Vec::with_capacity(archive.members.len());
+    for (name, member) in &archive.members {
+        let listed = if dirs.is_unhashed(name) { None } else { Some(files.get(name)) };
+        let wrong = listed.and_then(|listed| check_listed(listed, member.content.len()).err());
+        faults.extend(wrong.map(|what| fault(name, what)));
+        digests.push(listed.flatten().and_then(Listed::sha256));
+    }
     let files = files.into_iter().filter(|(name, _)| !dirs.is_unhashed(name)).collect();
-    Ok(Recorded { files, faults })
+    Ok(Recorded { files, digests, faults })
 }
 
 fn check_listed(listed: Option<&Listed>, len: u64) -> Result<(), String> {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use crate::digest::{Hasher, from_base64url, sha256};
+use crate::digest::{Hasher, sha256};
 use crate::tree::content::Content;
 use crate::tree::{Entry, PkgPath, Tree};
 use crate::wheel::dist_info::UNHASHED;
 use crate::wheel::entry_points::{EntryPoint, is_reserved};
-use crate::wheel::record::{Digest, Listed, Record};
+use crate::wheel::record::{Digest, Record};
 use crate::wheel::scripts;
 use crate::wheel::zip::Member;
 use crate::wheel::{Held, RecordFault, Wheel};
@@ -78,8 +78,8 @@ pub struct Installed {
 /// vouches for.
 pub fn install(wheel: &Wheel, layout: &Layout, mtime: Option<u64>) -> Result<Installed> {
     let mut installing = Installing::new(wheel, layout, mtime)?;
-    for (name, member) in wheel.members() {
-        installing.add_member(name, member)?;
+    for ((name, member), sha256) in wheel.members().zip(&wheel.digests) {
+        installing.add_member(name, member, *sha256)?;
     }
     for point in &wheel.entry_points {
         installing.add_launcher(point)?;
@@ -92,20 +92,23 @@ pub fn install(wheel: &Wheel, layout: &Layout, mtime: Option<u64>) -> Result<Ins
 /// dropped or rewritten, and what has another hash than SHA-256.
 pub fn hidden_faults(wheel: &Wheel, layout: &Layout) -> Result<Vec<RecordFault>> {
     let installing = Installing::new(wheel, layout, None)?;
+    let record = wheel.record()?;
     let mut faults = Vec::new();
-    for (name, _) in wheel.members() {
+    for ((name, _), sha256) in wheel.members().zip(&wheel.digests) {
         let is_shown = match installing.target(name)? {
-            Target::Plain(_) | Target::Data(_) => installing.listed_sha256(name).is_some(),
+            Target::Plain(_) | Target::Data(_) => sha256.is_some(),
             Target::Dropped | Target::Script(_) => false,
         };
         if !is_shown {
-            let what =
-                wheel.content_fault(name, installing.record.get(name), &mut Held::default())?;
+            let what = wheel.content_fault(name, record.get(name), &mut Held::default())?;
             faults.extend(what.map(|what| RecordFault { member: name.clone(), what }));
         }
     }
     Ok(faults)
 }
+
+/// The content of a member, and its SHA-256 as far as RECORD has it.
+type Vouched<'a> = (&'a Content, Option<[u8; 32]>);
 
 /// Where a member goes.
 enum Target {
@@ -127,7 +130,6 @@ struct Installing<'a> {
     python: String,
     origin: Arc<str>,
     mtime: Option<u64>,
-    record: BTreeMap<String, Listed>,
     tree: Tree,
     files: BTreeMap<PkgPath, Digest>,
     notes: Vec<Note>,
@@ -144,35 +146,35 @@ impl<'a> Installing<'a> {
             python: layout.python()?.absolute(),
             origin: Arc::from(origin),
             mtime,
-            record: wheel.record()?,
             tree: Tree::new(),
             files: BTreeMap::new(),
             notes: Vec::new(),
         })
     }
 
-    fn add_member(&mut self, name: &str, member: &Member) -> Result<()> {
+    fn add_member(&mut self, name: &str, member: &Member, sha256: Option<[u8; 32]>) -> Result<()> {
+        let content = (&member.content, sha256);
         let mode = if member.mode & 0o111 == 0 { 0o644 } else { 0o755 };
         match self.target(name)? {
             Target::Dropped => Ok(()),
             Target::Plain(path) => {
                 self.note_start(name, &path)?;
-                self.add_as_is(name, member, path, mode)
+                self.add_as_is(name, content, path, mode)
             }
             Target::Data(path) => {
                 self.note_start(name, &path)?;
                 self.notes.push(Note::Data(path.clone()));
-                self.add_as_is(name, member, path, mode)
+                self.add_as_is(name, content, path, mode)
             }
-            Target::Script(path) => self.add_script(name, member, path),
+            Target::Script(path) => self.add_script(name, content, path),
         }
     }
 
-    fn add_script(&mut self, name: &str, member: &Member, path: PkgPath) -> Result<()> {
-        let text = scripts::rewrite(&member.content, &self.python)
+    fn add_script(&mut self, name: &str, listed: Vouched<'_>, path: PkgPath) -> Result<()> {
+        let text = scripts::rewrite(listed.0, &self.python)
             .with_context(|| format!("cannot read `{name}` of `{}`", self.wheel.file_name()))?;
         match text {
-            None => self.add_as_is(name, member, path, 0o755),
+            None => self.add_as_is(name, listed, path, 0o755),
             Some(text) => self.add_bytes(path, text, 0o755),
         }
     }
@@ -252,25 +254,22 @@ impl<'a> Installing<'a> {
         Ok(())
     }
 
-    fn add_as_is(&mut self, name: &str, member: &Member, path: PkgPath, mode: u32) -> Result<()> {
-        let sha256 = match self.listed_sha256(name) {
+    fn add_as_is(
+        &mut self,
+        name: &str,
+        (content, listed): Vouched<'_>,
+        path: PkgPath,
+        mode: u32,
+    ) -> Result<()> {
+        let sha256 = match listed {
             Some(digest) => digest,
             None => {
                 let digest = self.wheel.digest(name, Hasher::sha256())?;
                 digest.try_into().expect("SHA-256 has 32 bytes")
             }
         };
-        let digest = Digest { sha256, len: member.content.len() };
-        self.add(path, member.content.clone().with_sha256(sha256), digest, mode)
-    }
-
-    fn listed_sha256(&self, name: &str) -> Option<[u8; 32]> {
-        match self.record.get(name)? {
-            Listed::Hashed { algorithm, digest, .. } if algorithm == "sha256" => {
-                from_base64url(digest)?.try_into().ok()
-            }
-            Listed::Hashed { .. } | Listed::Unhashed => None,
-        }
+        let digest = Digest { sha256, len: content.len() };
+        self.add(path, content.clone().with_sha256(sha256), digest, mode)
     }
 
     fn add_bytes(&mut self, path: PkgPath, bytes: Vec<u8>, mode: u32) -> Result<()> {

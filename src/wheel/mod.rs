@@ -22,7 +22,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::digest::{Hasher, base64url, from_base64url, sha256};
+use crate::digest::{Hasher, base64url, sha256};
 use crate::wheel::dist_info::Dirs;
 use crate::wheel::entry_points::EntryPoint;
 use crate::wheel::filename::WheelName;
@@ -55,6 +55,8 @@ pub struct Wheel {
     /// Commands to make.
     pub entry_points: Vec<EntryPoint>,
     archive: Archive,
+    /// SHA-256 of each member, as far as RECORD has it.
+    digests: Vec<Option<[u8; 32]>>,
     dirs: Dirs,
 }
 
@@ -78,24 +80,19 @@ impl Wheel {
         let metadata = dist_info::read_metadata(&archive, &dirs, &name)?;
         let recorded = dist_info::read_record(&archive, &dirs)?;
         let entry_points = dist_info::read_entry_points(&archive, &dirs)?;
-        Ok((Self { name, metadata, entry_points, archive, dirs }, recorded.faults))
+        let digests = recorded.digests;
+        Ok((Self { name, metadata, entry_points, archive, digests, dirs }, recorded.faults))
     }
 
     /// Reads every file once and checks its size, checksum and hash. `see` gets the content of those that begin with
     /// `magic`, and its SHA-256, if that is what RECORD says; it is held whole for that.
     pub fn verify(&self, magic: &[u8], see: &mut dyn FnMut([u8; 32], &[u8])) -> Result<()> {
         let record = self.record()?;
-        for name in self.archive.members.keys() {
+        for (name, sha256) in self.archive.members.keys().zip(&self.digests) {
             let mut held = Held { magic, bytes: Vec::new(), is_wanted: true };
             if let Some(what) = self.content_fault(name, record.get(name), &mut held)? {
                 return Err(self.refuse_member(name, &what));
             }
-            let sha256 = match record.get(name) {
-                Some(Listed::Hashed { algorithm, digest, .. }) if algorithm == "sha256" => {
-                    from_base64url(digest).and_then(|digest| digest.try_into().ok())
-                }
-                Some(Listed::Hashed { .. } | Listed::Unhashed) | None => None,
-            };
             if let Some(sha256) = sha256.filter(|_| held.bytes.starts_with(magic)) {
                 see(sha256, &held.bytes);
             }

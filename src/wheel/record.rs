@@ -1,9 +1,10 @@
 //! RECORD files: what a wheel promises to hold, and what an environment was given (PEP 376, 427).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
-use crate::digest::base64url;
+use crate::digest::{base64url, from_base64url};
 use crate::tree::PkgPath;
 
 /// What a RECORD says of one file: `algorithm=digest` and size, or nothing.
@@ -20,6 +21,18 @@ pub enum Listed {
         /// Size in bytes.
         len: u64,
     },
+}
+
+impl Listed {
+    /// The digest, if it is a SHA-256.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Hashed { algorithm, digest, .. } if algorithm == "sha256" => {
+                from_base64url(digest)?.try_into().ok()
+            }
+            Self::Hashed { .. } | Self::Unhashed => None,
+        }
+    }
 }
 
 /// SHA-256 and size of an installed file.
@@ -43,13 +56,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// The same record with more files.
-    #[must_use]
-    pub fn with(mut self, files: impl IntoIterator<Item = (PkgPath, Digest)>) -> Self {
-        self.files.extend(files);
-        self
-    }
-
     /// The text of the file: sorted lines, the file itself without hash and size.
     pub fn to_text(&self) -> String {
         let file = |(path, digest): (&PkgPath, &Digest)| {
@@ -86,14 +92,14 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Listed>, String> {
     while !rest.is_empty() {
         let (fields, after) = row(rest)?;
         rest = after;
-        if fields.iter().all(String::is_empty) && fields.len() < 2 {
+        if fields.iter().all(|field| field.is_empty()) && fields.len() < 2 {
             continue;
         }
-        let [path, hash, len] = <[String; 3]>::try_from(fields)
+        let [path, hash, len] = <[Cow<'_, str>; 3]>::try_from(fields)
             .map_err(|_| "has a line of other than three fields".to_owned())?;
         let listed = listed(&hash, &len)
             .ok_or_else(|| format!("has a malformed hash or size of `{}`", path.escape_debug()))?;
-        match files.entry(path) {
+        match files.entry(path.into_owned()) {
             Slot::Vacant(slot) => slot.insert(listed),
             Slot::Occupied(slot) => {
                 return Err(format!("lists `{}` twice", slot.key().escape_debug()));
@@ -116,15 +122,19 @@ fn listed(hash: &str, len: &str) -> Option<Listed> {
 }
 
 /// The first row of `text`, and what follows it.
-fn row(text: &str) -> Result<(Vec<String>, &str), String> {
-    let mut fields = Vec::new();
+fn row(text: &str) -> Result<(Vec<Cow<'_, str>>, &str), String> {
+    let mut fields = Vec::with_capacity(3);
     let mut rest = text;
     loop {
         let (field, after) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted_field(quoted)?,
+            Some(quoted) => {
+                let (field, after) = quoted_field(quoted)?;
+                (Cow::Owned(field), after)
+            }
             None => {
-                let end = rest.find([',', '\n', '\r']).unwrap_or(rest.len());
-                (rest[..end].to_owned(), &rest[end..])
+                let is_end = |at: u8| matches!(at, b',' | b'\n' | b'\r');
+                let end = rest.bytes().position(is_end).unwrap_or(rest.len());
+                (Cow::Borrowed(&rest[..end]), &rest[end..])
             }
         };
         fields.push(field);
@@ -206,7 +216,9 @@ mod tests {
             files: [(root.join("demo.py").unwrap(), digest(1))].into(),
         };
         let more = ["opt/app/bin/x", "opt/app/share/a,\"b\"", "etc/y"].map(path);
-        let record = record.with(more.map(|path| (path, digest(2))));
+        let more = more.map(|path| (path, digest(2)));
+        let files = record.files.into_iter().chain(more).collect();
+        let record = Record { files, ..record };
         assert_eq!(
             record.to_text().replace(&"A".repeat(43), "h"),
             "\"../../../share/a,\"\"b\"\"\",sha256=h,2\n\

@@ -122,8 +122,12 @@ fn entries(sandbox: &Sandbox) -> Vec<PathBuf> {
 
 /// The bytes of a package that is built anew, and what was said meanwhile, times aside.
 fn built(sandbox: &Sandbox, args: &[&str]) -> (Vec<u8>, Vec<String>) {
+    built_as("deb", sandbox, args)
+}
+
+fn built_as(format: &str, sandbox: &Sandbox, args: &[&str]) -> (Vec<u8>, Vec<String>) {
     let _ = fs::remove_dir_all(sandbox.path("out"));
-    let outcome = sandbox.run(sandbox.deb(args));
+    let outcome = sandbox.run(sandbox.package(format, args));
     assert_eq!(outcome.code(), 0, "{}", outcome.stderr);
     let path = outcome
         .stdout
@@ -171,6 +175,52 @@ fn packages_are_the_same_whatever_the_cache_has() {
     sandbox.wheel(&Wheel::new("rocket", "2.0").file("rocket.py", "X = 'two'\n"));
     let changed = built(&sandbox, &[]);
     assert!(changed == built(&sandbox, &["--no-cache"]) && changed != cold);
+}
+
+/// Bytes that no compressor makes shorter.
+fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut step = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| step()).collect()
+}
+
+/// Large entries are verified while they are copied into a package, which begins anew without those that are not whole.
+#[test]
+fn damage_is_found_while_it_is_copied() {
+    let sandbox = application();
+    sandbox.wheel(&Wheel::new("rocket", "2.0").file("a.bin", noise(2 << 20, 1)));
+    sandbox.wheel(&Wheel::acme().file("acme/b.bin", noise(2 << 20, 2)));
+    let args = ["--compression", "zstd:1"];
+    for format in ["deb", "rpm"] {
+        let cold = built_as(format, &sandbox, &[&args[..], &["--no-cache"]].concat());
+        assert!(built_as(format, &sandbox, &args) == cold);
+        let is_large = |path: &PathBuf| path.metadata().is_ok_and(|file| file.len() > 1 << 20);
+        let mut large = entries(&sandbox);
+        large.retain(|path| is_large(path) && path.display().to_string().contains("/segments-"));
+        assert!(large.len() > 1, "{large:?}");
+        let whole: Vec<_> = large.iter().map(|path| fs::read(path).expect("it is there")).collect();
+        let damage = |change: &dyn Fn(&mut Vec<u8>)| {
+            for (path, bytes) in large.iter().zip(&whole) {
+                let mut bytes = bytes.clone();
+                change(&mut bytes);
+                fs::write(path, bytes).expect("it is ours");
+            }
+            assert!(built_as(format, &sandbox, &args) == cold, "{format}");
+            let now: Vec<_> = large.iter().map(|path| fs::read(path).expect("made anew")).collect();
+            assert!(now == whole, "{format}");
+        };
+        damage(&|bytes| *bytes.last_mut().expect("it has some") ^= 1);
+        damage(&|bytes| bytes[1 << 19] ^= 0x80);
+        damage(&|bytes| bytes.truncate(1 << 19));
+        damage(&|bytes| bytes.push(0));
+        for path in &large {
+            fs::remove_file(path).expect("it is ours");
+        }
+    }
 }
 
 /// Of an application's own files those near the one that changed are compiled again.
@@ -236,12 +286,23 @@ fn a_package_that_is_there_stays() {
 #[test]
 fn a_cache_that_cannot_be_written_is_read() {
     let sandbox = application();
+    sandbox.wheel(&Wheel::new("rocket", "2.0").file("a.bin", noise(2 << 20, 1)));
     let cold = built(&sandbox, &[]);
     let names = entries(&sandbox);
     let mut command = sandbox.deb(&["-v"]);
     if !sandbox.as_nobody("a_cache_that_cannot_be_written_is_read", &mut command) {
         return;
     }
+    // Nor can be removed what turns out to be damaged.
+    let is_segment = |path: &&PathBuf| path.display().to_string().contains("/segments-");
+    let large = names
+        .iter()
+        .filter(is_segment)
+        .max_by_key(|path| path.metadata().map_or(0, |file| file.len()));
+    let large = large.expect("a segment was kept");
+    let mut bytes = fs::read(large).expect("it is there");
+    *bytes.last_mut().expect("it has some") ^= 1;
+    fs::write(large, bytes).expect("it is ours");
     for path in &names {
         // What root has put there, and nobody may change.
         for path in path.ancestors().take_while(|path| *path != sandbox.path("home/.cache")) {

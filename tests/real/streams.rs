@@ -76,7 +76,7 @@ fn data_tar(members: &Members, compression: Compression) -> Result<(Vec<u8>, Str
         if at < last {
             bytes.truncate(bytes.len() - 1024);
         }
-        let mut writer = PieceWriter::new(stream, compression, at % 3)?;
+        let mut writer = PieceWriter::new(stream, compression, at % 3, bytes.len() as u64)?;
         writer.write_all(&bytes)?;
         let (out, seams) = writer.finish()?;
         stream = out;

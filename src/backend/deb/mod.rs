@@ -239,13 +239,13 @@ pub fn write(
             members.insert(name, (text, 0o644));
         }
     }
-    // Nearly all of it is digests, which change with every build: xz took longer for them than for the changed files.
-    let control = control_tar(&members, compression.hasty(), meta.epoch)?;
-    let suffix = suffix(compression);
+    let method = of_control(compression);
+    let control = control_tar(&members, method, meta.epoch)?;
     let mut ar = ArWriter::new(BufWriter::with_capacity(COPIED, out), meta.epoch);
     ar.append("debian-binary", 4, Cursor::new("2.0\n"))?;
-    ar.append(&format!("control.tar.{suffix}"), control.len() as u64, Cursor::new(control))?;
-    ar.append(&format!("data.tar.{suffix}"), packed.packed_len(), packed.read())?;
+    let name = |archive, compression| format!("{archive}.{}", suffix(compression));
+    ar.append(&name("control.tar", method), control.len() as u64, Cursor::new(control))?;
+    ar.append(&name("data.tar", compression), packed.packed_len(), packed.read())?;
     ar.finish()?;
     Ok(())
 }
@@ -279,6 +279,16 @@ fn suffix(compression: Compression) -> &'static str {
         Compression::Zstd(_) => "zst",
         Compression::Xz(_) => "xz",
         Compression::Gzip(_) => "gz",
+    }
+}
+
+/// How the control archive is compressed. Nearly all of it is digests, which change with every build and do not get much
+/// smaller: xz takes longer for them than for the files that changed.
+fn of_control(compression: Compression) -> Compression {
+    match compression {
+        Compression::Zstd(level) => Compression::Zstd(level.min(1)),
+        Compression::Xz(_) => Compression::Gzip(4),
+        Compression::Gzip(level) => Compression::Gzip(level.min(4)),
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn write(tree: &Tree, epoch: u64, means: &Means<'_>, spool: File) -> 
         if is_conffile {
             payload.conffiles += &format!("{}\n", path.absolute());
         } else {
-            payload.md5sums += &format!("{}  {}\n", hex(digest), path.as_str());
+            payload.md5sums.extend([&hex(digest), "  ", path.as_str(), "\n"]);
         }
     }
     Ok(payload)
