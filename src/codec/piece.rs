@@ -31,7 +31,9 @@ impl<W: Write> PieceWriter<W> {
     pub fn new(out: W, compression: Compression, threads: usize, len: u64) -> io::Result<Self> {
         let threads = u32::try_from(threads.min(64)).expect("64 is no large number");
         Ok(Self(match compression {
-            Compression::Zstd(level) => Inner::Zstd(zstd::PieceWriter::new(out, level, threads)),
+            Compression::Zstd(level) => {
+                Inner::Zstd(zstd::PieceWriter::new(out, zstd::How { level, threads, len }))
+            }
             Compression::Xz(preset) => Inner::Xz(xz::PieceWriter::new(out, preset, threads, len)?),
             Compression::Gzip(level) => Inner::Gzip(GzipMembers::new(out, level, threads)),
         }))

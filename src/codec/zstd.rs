@@ -17,6 +17,11 @@ pub(super) const TAIL: [u8; 3] = [1, 0, 0];
 /// What no level has a larger window than.
 const MAX_WINDOW_LOG: u8 = 23;
 
+/// What no level has a smaller window than.
+const LEAST_WINDOW_LOG: u32 = 19;
+/// As small a window as is worth it.
+const SHORTEST_LOG: u32 = 17;
+
 /// How far a run of equal bytes is looked for from the beginning of a piece.
 const LOOKED_AT: usize = 1024;
 /// Bytes of a run: eight that the first match is copied from, and three matches of the shortest length.
@@ -28,7 +33,7 @@ const BLOCK: usize = 128 << 10;
 /// Packs one piece.
 pub(super) enum PieceWriter<W: Write> {
     /// The first bytes are still coming.
-    Beginning { start: Vec<u8>, out: W, level: i32, threads: u32 },
+    Beginning { start: Vec<u8>, out: W, how: How },
     /// They are out.
     Packing(Encoder<'static, Blocks<W>>),
     /// They hold no run, so nothing is packed.
@@ -37,10 +42,19 @@ pub(super) enum PieceWriter<W: Write> {
     Failed,
 }
 
+/// How a piece is packed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    pub(super) level: i32,
+    /// More threads; bytes do not depend on the number, but on whether there are any.
+    pub(super) threads: u32,
+    /// About how many bytes there are.
+    pub(super) len: u64,
+}
+
 impl<W: Write> PieceWriter<W> {
-    /// With `threads` threads, or none but this one; bytes do not depend on the number, but on whether there are any.
-    pub(super) fn new(out: W, level: i32, threads: u32) -> Self {
-        Self::Beginning { start: Vec::with_capacity(LOOKED_AT), out, level, threads }
+    pub(super) fn new(out: W, how: How) -> Self {
+        Self::Beginning { start: Vec::with_capacity(LOOKED_AT), out, how }
     }
 
     pub(super) fn finish(mut self) -> io::Result<W> {
@@ -57,8 +71,8 @@ impl<W: Write> PieceWriter<W> {
 
     /// Writes the first bytes, unless they are out.
     fn begin(&mut self) -> io::Result<()> {
-        let (start, mut out, level, threads) = match std::mem::replace(self, Self::Failed) {
-            Self::Beginning { start, out, level, threads } => (start, out, level, threads),
+        let (start, mut out, how) = match std::mem::replace(self, Self::Failed) {
+            Self::Beginning { start, out, how } => (start, out, how),
             begun @ (Self::Packing(_) | Self::Raw { .. } | Self::Failed) => {
                 *self = begun;
                 return Ok(());
@@ -69,12 +83,16 @@ impl<W: Write> PieceWriter<W> {
             return self.write_all(&start);
         };
         out.write_all(&resetting(&start[..run + 8]))?;
-        let mut encoder = Encoder::new(Blocks::new(out), level)?;
+        let mut encoder = Encoder::new(Blocks::new(out), how.level)?;
+        // To clear tables for megabytes takes longer than to pack what is short. No level has a smaller window.
+        if how.len <= 1 << LEAST_WINDOW_LOG {
+            encoder.window_log(how.len.max(1).next_power_of_two().ilog2().max(SHORTEST_LOG))?;
+        }
         encoder.include_checksum(false)?;
         // zstd knows the size of a short piece, and would write another header.
         encoder.include_contentsize(false)?;
-        if threads > 0 {
-            encoder.multithread(threads)?;
+        if how.threads > 0 {
+            encoder.multithread(how.threads)?;
         }
         encoder.write_all(&start[run + RUN..])?;
         *self = Self::Packing(encoder);

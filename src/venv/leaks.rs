@@ -46,13 +46,16 @@ pub fn check(
     if longest == 0 {
         return Ok(());
     }
+    let mut absolute = String::new();
     for (path, entry) in tree.iter() {
+        absolute.clear();
+        absolute.extend(["/", path.as_str()]);
         let target = match entry {
-            Entry::Symlink { target } => target.as_str(),
-            Entry::Dir { .. } | Entry::File { .. } => "",
+            Entry::Symlink { target } => Some(target.as_str()),
+            Entry::Dir { .. } | Entry::File { .. } => None,
         };
-        let texts = [path.absolute(), target.to_owned()];
-        if let Some(needle) = texts.iter().find_map(|text| find(&needles, text.as_bytes(), true)) {
+        let mut texts = [Some(absolute.as_str()), target].into_iter().flatten();
+        if let Some(needle) = texts.find_map(|text| find(&needles, text.as_bytes(), true)) {
             return Err(fault(path, needle));
         }
     }

@@ -238,8 +238,13 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
 /// what has none, and scriptlets clear all that mkpkg does not make.
 fn drop_byte_code(tree: &mut Tree, prefix: &PkgPath) -> Option<String> {
     let is_byte_code = |path: &PkgPath| {
-        let cached = path.as_str().split_once("/__pycache__/");
-        path.below(prefix).is_some() && cached.is_some_and(|(_, name)| name.contains(".pyc"))
+        // Whether it is there at all is told faster than where.
+        path.as_str().contains(".pyc")
+            && path.below(prefix).is_some()
+            && path
+                .as_str()
+                .split_once("/__pycache__/")
+                .is_some_and(|(_, name)| name.contains(".pyc"))
     };
     let first = tree.iter().map(|(path, _)| path).find(|path| is_byte_code(path))?.clone();
     tree.retain(|path| !is_byte_code(path));
@@ -278,7 +283,7 @@ fn compile_tree(
 
 /// Distributions are compiled and kept whole, but for what is made anew with every package: of that, some so many files
 /// at a time, so that a change costs them and not the application.
-const GROUP: u64 = 8;
+const GROUP: u64 = 4;
 
 /// The tree with its byte code, and with RECORD files that list every file that is there.
 fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled, jobs: usize) -> Result<Tree> {
