@@ -50,7 +50,8 @@ pub fn filter_map<T: Sync, R: Send>(
 
 /// Frees a value on a thread of its own, which nobody waits for: a tree of many files takes a while.
 pub fn discard<T: Send + 'static>(value: T) {
-    thread::spawn(move || drop(value));
+    // Where no thread can be had it goes at once.
+    let _ = thread::Builder::new().spawn(move || drop(value));
 }
 
 /// What a thread of its own reads, some blocks ahead of whoever reads this.

@@ -73,7 +73,12 @@ impl Read for Joined {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(Span { file, offset, len, check }) = self.spans.front_mut() {
             let want = buffer.len().min(usize::try_from(*len).unwrap_or(usize::MAX));
-            let count = file.read_at(&mut buffer[..want], *offset)?;
+            let count = match (file.read_at(&mut buffer[..want], *offset), &check) {
+                (Err(error), Some(check)) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(check.damaged());
+                }
+                (count, _) => count?,
+            };
             let is_short = count == 0 && want > 0;
             *offset += count as u64;
             *len -= count as u64;
