@@ -286,7 +286,7 @@ fn suffix(compression: Compression) -> &'static str {
 /// smaller: xz takes longer for them than for the files that changed.
 fn of_control(compression: Compression) -> Compression {
     match compression {
-        Compression::Zstd(level) => Compression::Zstd(level.min(1)),
+        Compression::Zstd(_) => Compression::Zstd(1),
         Compression::Xz(_) => Compression::Gzip(4),
         Compression::Gzip(level) => Compression::Gzip(level.min(4)),
     }
