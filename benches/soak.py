@@ -24,20 +24,22 @@ import zipfile
 def wheel(directory, name, modules, size):
     """A wheel of modules with so many lines each."""
     info = f"{name}-1.0.dist-info"
-    files = {f"{name}/__init__.py": ""}
+    # Entries of more than a megabyte are verified while they are copied, others before.
+    noise = random.Random(name).randbytes(3 << 20) if name == "part0" else b""
+    files = {f"{name}/__init__.py": b"", f"{name}/noise.bin": noise}
     for number in range(modules):
         lines = (f"def f{at}(x):\n    return '{name}', {number}, x + {at * 7919 % 1009}\n" for at in range(size))
-        files[f"{name}/m{number}.py"] = "".join(lines)
-    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-    files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: soak\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        files[f"{name}/m{number}.py"] = "".join(lines).encode()
+    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode()
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: soak\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     record = ""
-    for path, text in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        record += f"{path},sha256={digest},{len(text.encode())}\n"
-    files[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
+    for path, content in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        record += f"{path},sha256={digest},{len(content)}\n"
+    files[f"{info}/RECORD"] = (record + f"{info}/RECORD,,\n").encode()
     with zipfile.ZipFile(os.path.join(directory, f"{name}-1.0-py3-none-any.whl"), "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, text in files.items():
-            archive.writestr(zipfile.ZipInfo(path, (2024, 5, 6, 7, 8, 10)), text)
+        for path, content in files.items():
+            archive.writestr(zipfile.ZipInfo(path, (2024, 5, 6, 7, 8, 10)), content)
 
 
 def project(work):
