@@ -23,32 +23,6 @@ use liblzma::stream::{CONCATENATED, Stream};
 
 use crate::error::UserError;
 
-/// CRC-32 as gzip and zip have it (RFC 1952, 8): what finds damage ten times as fast as a digest.
-#[derive(Debug, Default)]
-pub struct Crc(flate2::Crc);
-
-impl Crc {
-    /// Of nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds `bytes`.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// Of everything added.
-    pub fn sum(&self) -> u32 {
-        self.0.sum()
-    }
-
-    /// Begins anew.
-    pub fn reset(&mut self) {
-        self.0.reset();
-    }
-}
-
 /// A method and its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use liblzma::stream::{Check, Filters, LzmaOptions, MtStreamBuilder};
 use liblzma::write::XzEncoder;
 
+use crate::codec::Crc32;
+
 /// Bytes in a block: a piece of usual length is one. `xz -6` takes 24 MiB, and more bytes. Decoders with several threads
 /// unpack as many blocks at once.
 const BLOCK: u64 = 32 << 20;
@@ -163,7 +165,7 @@ pub(super) fn tail(blocks: &[Block]) -> Vec<u8> {
 }
 
 fn crc32(bytes: &[u8]) -> [u8; 4] {
-    let mut crc = flate2::Crc::new();
+    let mut crc = Crc32::default();
     crc.update(bytes);
-    crc.sum().to_le_bytes()
+    crc.finish().to_le_bytes()
 }

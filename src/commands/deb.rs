@@ -108,6 +108,10 @@ impl Format for Deb {
         deb::file_name(meta)
     }
 
+    fn with_docs(&self, meta: &PackageMeta, tree: Tree) -> Result<Tree> {
+        deb::with_docs(meta, tree)
+    }
+
     fn write(
         &self,
         (meta, tree): (&PackageMeta, Tree),

@@ -67,6 +67,8 @@ pub trait Format {
     fn options(&self, inputs: &Inputs) -> Option<String>;
     /// The name of the file.
     fn file_name(&self, meta: &PackageMeta) -> String;
+    /// The tree with the files that [`Format::write`] adds.
+    fn with_docs(&self, meta: &PackageMeta, tree: Tree) -> Result<Tree>;
     /// Writes the package to an empty file, with another empty one to work in.
     fn write(
         &self,
@@ -366,6 +368,8 @@ fn written(
     if let Some(there) = key.and_then(|key| unchanged::find(&inputs.cache, &key, &path)) {
         return Ok(there);
     }
+    // It is written anew sometimes: what is added once is not added to a copy of all.
+    let tree = format.with_docs(meta, tree)?;
     let write = || {
         artifact::write(&args.output, file_name, |out| {
             let spool = artifact::spool(&args.output)?;

@@ -116,6 +116,10 @@ impl Format for Rpm {
         rpm::file_name(meta)
     }
 
+    fn with_docs(&self, meta: &PackageMeta, tree: Tree) -> Result<Tree> {
+        rpm::with_docs(meta, tree)
+    }
+
     fn write(
         &self,
         (meta, tree): (&PackageMeta, Tree),

@@ -20,7 +20,7 @@ use crate::cache::key::{Key, Kind, Parts};
 use crate::cache::{Cache, Found};
 use crate::codec::piece::{PieceWriter, Seams, head, tail};
 use crate::codec::xz::Block;
-use crate::codec::{Compression, Crc};
+use crate::codec::{Compression, Crc32};
 use crate::digest::Hasher;
 use crate::parallel;
 use crate::segments::cut::{MEMBER, content_len, cut};
@@ -261,9 +261,9 @@ impl Packing<'_> {
         let Written { piece, archive_len, facts } = self.fill(segment, piece)?;
         let (bytes, seams) = piece.finish().context(cannot)?;
         let span = self.spool.append(&bytes).context(cannot)?;
-        let mut crc = Crc::new();
+        let mut crc = Crc32::default();
         crc.update(&bytes);
-        Ok(Packed { span, archive_len, facts, seams, crc: crc.sum() })
+        Ok(Packed { span, archive_len, facts, seams, crc: crc.finish() })
     }
 
     /// Writes the members of a segment into `piece`.

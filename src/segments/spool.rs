@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cache::Cache;
 use crate::cache::key::Key;
-use crate::codec::Crc;
+use crate::codec::Crc32;
 
 /// Some bytes of a file.
 #[derive(Clone, Debug)]
@@ -61,12 +61,12 @@ pub(super) struct Joined {
     /// What is left of each, the next one first.
     spans: VecDeque<Span>,
     /// Of what was read of the first.
-    crc: Crc,
+    crc: Crc32,
 }
 
 /// The bytes of `spans`; those of a cache are verified meanwhile.
 pub(super) fn joined(spans: impl IntoIterator<Item = Span>) -> Joined {
-    Joined { spans: spans.into_iter().collect(), crc: Crc::new() }
+    Joined { spans: spans.into_iter().collect(), crc: Crc32::default() }
 }
 
 impl Read for Joined {
@@ -84,7 +84,7 @@ impl Read for Joined {
             *len -= count as u64;
             if let Some(check) = check {
                 self.crc.update(&buffer[..count]);
-                if is_short || *len == 0 && self.crc.sum() != check.crc {
+                if is_short || *len == 0 && self.crc.finish() != check.crc {
                     return Err(check.damaged());
                 }
             } else if is_short {
@@ -92,7 +92,7 @@ impl Read for Joined {
             }
             if *len == 0 {
                 self.spans.pop_front();
-                self.crc.reset();
+                self.crc = Crc32::default();
             }
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
@@ -126,19 +126,19 @@ impl Spool {
 pub(super) struct Growing<'s> {
     spool: &'s Spool,
     start: u64,
-    crc: Crc,
+    crc: Crc32,
 }
 
 impl<'s> Growing<'s> {
     pub(super) fn new(spool: &'s Spool) -> Self {
-        Self { spool, start: spool.end.load(Ordering::Relaxed), crc: Crc::new() }
+        Self { spool, start: spool.end.load(Ordering::Relaxed), crc: Crc32::default() }
     }
 
     /// What was written, and its CRC-32.
     pub(super) fn finish(self) -> (Span, u32) {
         let (file, offset) = (Arc::clone(&self.spool.file), self.start);
         let len = self.spool.end.load(Ordering::Relaxed) - offset;
-        (Span { file, offset, len, check: None }, self.crc.sum())
+        (Span { file, offset, len, check: None }, self.crc.finish())
     }
 }
 

@@ -39,24 +39,23 @@ const STATEMENT: usize = 200;
 pub(super) fn with_docs(meta: &PackageMeta, mut tree: Tree) -> Result<Tree> {
     let name = &meta.name;
     let origin: Arc<str> = Arc::from("mkpkg");
-    let files = [
-        (format!("usr/share/doc/{name}/copyright"), copyright(meta, &tree).into_bytes()),
-        (format!("usr/share/doc/{name}/changelog.Debian.gz"), gzip(changelog(meta).as_bytes(), 9)),
-        (format!("usr/share/lintian/overrides/{name}"), overrides(meta, &tree).into_bytes()),
+    type Text = fn(&PackageMeta, &Tree) -> Vec<u8>;
+    let files: [(String, Role, Text); 3] = [
+        (format!("usr/share/doc/{name}/copyright"), Role::Doc, |meta, tree| {
+            copyright(meta, tree).into_bytes()
+        }),
+        (format!("usr/share/doc/{name}/changelog.Debian.gz"), Role::Doc, |meta, _| {
+            gzip(changelog(meta).as_bytes(), 9)
+        }),
+        (format!("usr/share/lintian/overrides/{name}"), Role::Plain, |meta, tree| {
+            overrides(meta, tree).into_bytes()
+        }),
     ];
-    for (path, bytes) in files {
+    for (path, role, text) in files {
         let path = PkgPath::new(&path)?;
-        let role =
-            if path.as_str().starts_with("usr/share/doc/") { Role::Doc } else { Role::Plain };
         if tree.get(&path).is_none() {
-            let content = Content::bytes(bytes);
-            let entry = Entry::File {
-                content,
-                mode: 0o644,
-                role,
-                origin: Arc::clone(&origin),
-                mtime: None,
-            };
+            let (content, origin) = (Content::bytes(text(meta, &tree)), Arc::clone(&origin));
+            let entry = Entry::File { content, mode: 0o644, role, origin, mtime: None };
             tree.insert(path, entry)?;
         }
     }
