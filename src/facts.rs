@@ -43,14 +43,17 @@ pub fn open(paths: &[PathBuf], jobs: usize, cache: &Cache) -> Result<(Vec<Wheel>
         let digest = sha256(cache, wheel.file());
         let digest = digest.with_context(|| format!("cannot read `{}`", wheel.file_name()))?;
         let key = Key::new(Kind::Facts, &[program, digest]);
-        let facts = match cache.load(&key).and_then(|kept| parse(&kept)) {
-            Some(facts) => facts,
-            None => {
-                let facts = look(&wheel)?;
-                cache.keep(&key, &mut write(&facts)?.as_bytes());
-                facts
-            }
-        };
+        let kept = || parse(&cache.load(&key)?);
+        if let Some(facts) = kept() {
+            return Ok((facts, wheel));
+        }
+        // Of several builds one looks at it, and the others wait and find what it saw.
+        let lock = cache.lock(&key);
+        if let Some(facts) = lock.as_ref().and_then(|_| kept()) {
+            return Ok((facts, wheel));
+        }
+        let facts = look(&wheel)?;
+        cache.keep(&key, &mut write(&facts)?.as_bytes());
         Ok((facts, wheel))
     })?;
     let mut whole = Facts::default();
@@ -112,6 +115,8 @@ mod tests {
     use std::path::Path;
 
     use crate::cache::Cache;
+    use crate::cache::digests::{of_program, sha256_of};
+    use crate::cache::key::{Key, Kind};
     use crate::elf::{scan, scan_unknown};
     use crate::facts::{Facts, open, parse, write};
     use crate::tree::{PkgPath, Tree};
@@ -156,6 +161,28 @@ mod tests {
             assert_eq!(facts.0.values().filter(|one| one.facts.is_err()).count(), 1);
         }
         assert!(cache.trouble().is_none());
+    }
+
+    #[test]
+    fn who_waits_for_another_build_takes_what_it_saw() {
+        let dir = tempfile::tempdir().unwrap();
+        let files: [(&str, &[u8]); 1] = [("demo.so", b"\x7fELFbroken")];
+        put(dir.path(), NAME, &wheel("demo", "1.0", &files).bytes());
+        let cache = Cache::open(dir.path().join("cache"));
+        let program = of_program(&cache).unwrap();
+        let digest = sha256_of(&cache, &dir.path().join(NAME)).unwrap();
+        let key = Key::new(Kind::Facts, &[program, digest]);
+        let lock = cache.lock(&key);
+        assert!(lock.is_some());
+        let seen = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| told(dir.path(), &cache).0);
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            assert!(!waiting.is_finished());
+            cache.keep(&key, &mut &b"{}"[..]);
+            drop(lock);
+            waiting.join().unwrap()
+        });
+        assert!(seen.0.is_empty());
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Key {
         all.key()
     }
 
+    /// The digest of everything that decides what is in the entry.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
     /// Hashes content that belongs to this key: that of another does not pass for it.
     pub(super) fn hasher(&self) -> Hasher {
         let mut hasher = Hasher::sha256();

@@ -118,8 +118,22 @@ impl Compiler<'_> {
     }
 
     /// Compiles what was not kept, and keeps it.
-    fn compile_missing(&self, units: &mut [Unit<'_>], spool: &Spool) -> Result<()> {
-        let missing: Vec<_> = units.iter_mut().filter(|unit| unit.outcomes.is_none()).collect();
+    fn compile_missing(&self, units: &mut [Unit<'_>], spool: &Arc<Spool>) -> Result<()> {
+        let is_missing = |unit: &&mut Unit<'_>| unit.outcomes.is_none();
+        let mut missing: Vec<_> = units.iter_mut().filter(is_missing).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        // Of several builds that miss the same one compiles it, and the others wait and find it. One lock for all, because
+        // who waits must hold none.
+        let all: Vec<_> = missing.iter().map(|unit| unit.keys.outcomes.digest()).collect();
+        let lock = self.cache.lock(&Key::new(Kind::ByteCode, &all));
+        if lock.is_some() {
+            for unit in &mut missing {
+                unit.outcomes = self.kept(unit.sources, &unit.keys, spool);
+            }
+            missing.retain(|unit| unit.outcomes.is_none());
+        }
         let batches = missing.iter().enumerate().flat_map(|(number, unit)| {
             unit.sources.chunks(BATCH).map(move |batch| (number, batch))
         });
@@ -360,12 +374,8 @@ struct At<'a> {
 
 impl Write for At<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let fault = |error: io::Error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot write byte code to a temporary file: {error}"),
-            )
-        };
+        let what = "cannot write byte code to a temporary file";
+        let fault = |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
         self.file.write_all_at(bytes, self.at).map_err(fault)?;
         self.at += bytes.len() as u64;
         Ok(bytes.len())
@@ -384,5 +394,51 @@ fn pyc_path(source: &PkgPath, cache_tag: &str) -> Result<PkgPath> {
     match source.parent() {
         Some(dir) => dir.join(&file),
         None => PkgPath::new(&file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::thread;
+    use std::time::Duration;
+
+    use crate::cache::Cache;
+    use crate::cache::key::{Key, Kind};
+    use crate::host::bytecode::{Compiled, Compiler, Outcome, keep, keys};
+    use crate::host::interpreter::find;
+    use crate::host::worker::Workers;
+    use crate::tree::PkgPath;
+    use crate::tree::content::Content;
+
+    #[test]
+    fn who_waits_for_another_build_takes_what_it_compiled() {
+        const PYTHON: &str = "/usr/bin/python3.11";
+        if !Path::new(PYTHON).is_file() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path().join("cache"));
+        let interpreter = find(Some(PYTHON), None, &cache).unwrap();
+        let (path, content) = (PkgPath::new("opt/a/x.py").unwrap(), Content::bytes("x = 1\n"));
+        let sources = [(&path, &content)];
+        let compile = || -> Compiled {
+            let workers = Workers::new(&interpreter);
+            let compiler =
+                Compiler { interpreter: &interpreter, workers: &workers, jobs: 1, cache: &cache };
+            compiler.compile(&[&sources], tempfile::tempfile().unwrap()).unwrap()
+        };
+        let keys = keys(&interpreter, &sources).unwrap();
+        let lock = cache.lock(&Key::new(Kind::ByteCode, &[keys.outcomes.digest()]));
+        assert!(lock.is_some());
+        let compiled = thread::scope(|scope| {
+            let waiting = scope.spawn(compile);
+            thread::sleep(Duration::from_millis(300));
+            assert!(!waiting.is_finished());
+            keep(&cache, &keys, &[Outcome::Invalid("said by another".to_owned())]).unwrap();
+            drop(lock);
+            waiting.join().unwrap()
+        });
+        assert!(compiled.warnings[0].ends_with("said by another"), "{:?}", compiled.warnings);
     }
 }
