@@ -18,7 +18,7 @@ struct Size {
 /// Of what later builds will find unchanged. Compressors lose little by beginning anew.
 const SETTLED: Size = Size { least: 16 << 20, most: 32 << 20, odds: 128 };
 /// Of what changes whenever the application does, and is packed again then.
-const UNSETTLED: Size = Size { least: 64 << 10, most: 256 << 10, odds: 4 };
+const UNSETTLED: Size = Size { least: 32 << 10, most: 128 << 10, odds: 4 };
 
 /// Where `items` are cut. An entry that is added or goes moves the cuts near it, and no others.
 pub(super) fn cut(items: &[Item<'_>], epoch: u64) -> Vec<Range<usize>> {

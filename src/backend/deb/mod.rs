@@ -287,7 +287,7 @@ fn suffix(compression: Compression) -> &'static str {
 fn of_control(compression: Compression) -> Compression {
     match compression {
         Compression::Zstd(_) => Compression::Zstd(1),
-        Compression::Xz(_) => Compression::Gzip(4),
+        Compression::Xz(_) => Compression::Gzip(1),
         Compression::Gzip(level) => Compression::Gzip(level.min(4)),
     }
 }
