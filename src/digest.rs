@@ -43,40 +43,35 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     if text.len() % 4 != 0 || padding.len() > 2 || padding.iter().any(|at| *at != b'=') {
         return None;
     }
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    for chunk in digits.chunks(4) {
-        let mut group = 0_u32;
-        for at in chunk {
-            group = (group << 6) | value(*at)?;
-        }
-        let group = group << (6 * (4 - chunk.len()));
-        bytes.extend(&group.to_be_bytes()[1..chunk.len()]);
-    }
-    Some(bytes)
+    Some(decode(digits, value)?.0)
 }
 
 /// What [`base64url`] makes `text` of; `None` when it is nothing.
 pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    for digits in text.as_bytes().chunks(4) {
+    let value = |digit| match digit {
+        b'-' => Some(62),
+        b'_' => Some(63),
+        b'+' | b'/' => None,
+        digit => value(digit),
+    };
+    let (bytes, rest) = decode(text.as_bytes(), value)?;
+    // A digit alone holds no byte, and what is left of the last one is nothing.
+    (text.len() % 4 != 1 && rest == 0).then_some(bytes)
+}
+
+/// The bytes of digits without padding, six bits of each, and the bits of the last one that are in none.
+fn decode(digits: &[u8], value: impl Fn(u8) -> Option<u32>) -> Option<(Vec<u8>, u32)> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(digits.len().div_ceil(4) * 3), 0);
+    for chunk in digits.chunks(4) {
         let mut group = 0_u32;
-        for digit in digits {
-            let value = match digit {
-                b'-' => 62,
-                b'_' => 63,
-                b'+' | b'/' => return None,
-                digit => value(*digit)?,
-            };
-            group = (group << 6) | value;
+        for digit in chunk {
+            group = (group << 6) | value(*digit)?;
         }
-        let (bits, whole) = (6 * digits.len(), 6 * digits.len() / 8);
-        // A digit alone holds no byte, and what is left of the last one is nothing.
-        if digits.len() == 1 || group & ((1 << (bits % 8)) - 1) != 0 {
-            return None;
-        }
+        let (bits, whole) = (6 * chunk.len(), 6 * chunk.len() / 8);
         bytes.extend(&(group << (32 - bits)).to_be_bytes()[..whole]);
+        rest = group & ((1 << (bits % 8)) - 1);
     }
-    Some(bytes)
+    Some((bytes, rest))
 }
 
 /// The value of a digit of base64 (RFC 4648, 4).
