@@ -119,24 +119,22 @@ impl<'r> Database<'r> {
 struct Lines<'t> {
     wanted: Vec<&'t str>,
     /// Finds them with the end of their line.
-    search: Option<AhoCorasick>,
+    search: AhoCorasick,
 }
 
 impl<'t> Lines<'t> {
     fn new(wanted: BTreeSet<&'t str>) -> Self {
         let ends = wanted.iter().map(|line| format!("{line}\n"));
         // Of one that ends as another does, the longer one begins earlier.
-        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(ends).ok();
+        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(ends);
+        let search = search.expect("paths of libraries are few enough");
         Self { wanted: wanted.into_iter().collect(), search }
     }
 
     /// Those of `list`, each of whose lines has an end.
     fn of<'a>(&'a self, list: &'a [u8]) -> impl Iterator<Item = &'t str> + 'a {
-        let found = self.search.iter().flat_map(move |search| search.find_iter(list));
-        let whole = found.filter(|found| {
-            found.start().checked_sub(1).and_then(|before| list.get(before)).unwrap_or(&b'\n')
-                == &b'\n'
-        });
+        let is_whole = |start: usize| start == 0 || list[start - 1] == b'\n';
+        let whole = self.search.find_iter(list).filter(move |found| is_whole(found.start()));
         whole.map(|found| self.wanted[found.pattern().as_usize()])
     }
 }

@@ -111,8 +111,9 @@ impl Root {
         // There may be thousands: links on the way to the directory are followed once.
         let Some(dir) = self.real(path) else { return Vec::new() };
         let names = self.names_in(&dir).into_iter();
-        let stems = names.filter_map(|name| Some(name.strip_suffix(suffix)?.to_owned()));
-        stems.map(|stem| (stem.clone(), format!("{dir}/{stem}{suffix}"))).collect()
+        let listed =
+            |name: String| Some((name.strip_suffix(suffix)?.to_owned(), format!("{dir}/{name}")));
+        names.filter_map(listed).collect()
     }
 
     /// The bytes of a file that [`Self::list`] lists.
