@@ -10,27 +10,14 @@ use crate::codec::Crc32;
 /// Bytes in a block: a piece of usual length is one. `xz -6` takes 24 MiB, and more bytes. Decoders with several threads
 /// unpack as many blocks at once.
 const BLOCK: u64 = 32 << 20;
-/// Bytes in the smallest dictionary that LZMA2 has (5.3.1).
-const LEAST_DICT: u64 = 4 << 10;
+/// Bytes in the smallest dictionary that LZMA2 has (5.3.1), and in the smallest of a preset (xz(1), "-0 ... -9").
+const SMALLEST: u32 = 4 << 10;
+const SMALLEST_PRESET: u32 = 256 << 10;
 /// The header of a stream whose blocks have a CRC-64 (2.1.1).
 pub(super) const HEAD: [u8; 12] = [0xfd, b'7', b'z', b'X', b'Z', 0, 0, 4, 0xe6, 0xd6, 0xb4, 0x46];
 const FOOTER_LEN: usize = 12;
 /// An index of thousands of blocks is shorter.
 const HELD: usize = 64 << 10;
-
-/// Bytes in the dictionary of a preset (xz(1), "-0 ... -9").
-fn dict(preset: u32) -> u64 {
-    match preset {
-        0 => 256 << 10,
-        1 => 1 << 20,
-        2 => 2 << 20,
-        3 | 4 => 4 << 20,
-        5 | 6 => 8 << 20,
-        7 => 16 << 20,
-        8 => 32 << 20,
-        _ => 64 << 20,
-    }
-}
 
 /// What an index says of a block: its length without padding, and how much it holds (4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +36,9 @@ impl<W: Write> PieceWriter<W> {
     pub(super) fn new(out: W, preset: u32, threads: u32, len: u64) -> io::Result<Self> {
         let mut options = LzmaOptions::new_preset(preset)?;
         // Tables for a dictionary that is never filled cost more than to pack what is short.
-        let dict = dict(preset).min(len.next_power_of_two()).max(LEAST_DICT);
-        options.dict_size(u32::try_from(dict).expect("no preset has one of 4 GiB"));
+        if let Ok(len @ ..=SMALLEST_PRESET) = u32::try_from(len) {
+            options.dict_size(len.next_power_of_two().max(SMALLEST));
+        }
         let mut stream = MtStreamBuilder::new();
         stream.threads(threads.max(1)).block_size(BLOCK).check(Check::Crc64);
         let mut filters = Filters::new();

@@ -16,7 +16,6 @@ pub(super) const HEAD: [u8; 6] = [0x28, 0xb5, 0x2f, 0xfd, 0, (MAX_WINDOW_LOG - 1
 pub(super) const TAIL: [u8; 3] = [1, 0, 0];
 /// What no level has a larger window than.
 const MAX_WINDOW_LOG: u8 = 23;
-
 /// What no level has a smaller window than.
 const LEAST_WINDOW_LOG: u32 = 19;
 /// As small a window as is worth it.
@@ -84,7 +83,7 @@ impl<W: Write> PieceWriter<W> {
         };
         out.write_all(&resetting(&start[..run + 8]))?;
         let mut encoder = Encoder::new(Blocks::new(out), how.level)?;
-        // To clear tables for megabytes takes longer than to pack what is short. No level has a smaller window.
+        // To clear tables for megabytes takes longer than to pack what is short.
         if how.len <= 1 << LEAST_WINDOW_LOG {
             encoder.window_log(how.len.max(1).next_power_of_two().ilog2().max(SHORTEST_LOG))?;
         }
