@@ -43,15 +43,10 @@ pub fn open(paths: &[PathBuf], jobs: usize, cache: &Cache) -> Result<(Vec<Wheel>
         let digest = sha256(cache, wheel.file());
         let digest = digest.with_context(|| format!("cannot read `{}`", wheel.file_name()))?;
         let key = Key::new(Kind::Facts, &[program, digest]);
-        let kept = || parse(&cache.load(&key)?);
-        if let Some(facts) = kept() {
-            return Ok((facts, wheel));
-        }
-        // Of several builds one looks at it, and the others wait and find what it saw.
-        let lock = cache.lock(&key);
-        if let Some(facts) = lock.as_ref().and_then(|_| kept()) {
-            return Ok((facts, wheel));
-        }
+        let _lock = match cache.found_or_locked(&key, || parse(&cache.load(&key)?)) {
+            Ok(facts) => return Ok((facts, wheel)),
+            Err(lock) => lock,
+        };
         let facts = look(&wheel)?;
         cache.keep(&key, &mut write(&facts)?.as_bytes());
         Ok((facts, wheel))

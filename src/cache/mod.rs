@@ -221,6 +221,20 @@ impl Cache {
         lock
     }
 
+    /// What `find` finds of the entry of `key`, now or once whoever makes it has done so; else the lock under which to make it.
+    pub fn found_or_locked<T>(
+        &self,
+        key: &Key,
+        find: impl Fn() -> Option<T>,
+    ) -> Result<T, Option<Lock>> {
+        if let Some(found) = find() {
+            return Ok(found);
+        }
+        let lock = self.lock(key);
+        // Without one nobody was waited for.
+        lock.as_ref().and_then(|_| find()).ok_or(lock)
+    }
+
     fn path(&self, key: &Key) -> Option<PathBuf> {
         let (dir, name) = (self.dir.as_ref()?, hex(&key.digest));
         Some(dir.join(key.kind.dir()).join(&name[..2]).join(&name[2..]))

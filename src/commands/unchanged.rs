@@ -1,7 +1,6 @@
 //! Packages that lie already where they would be written: a build that changes nothing writes nothing.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -14,7 +13,8 @@ use crate::cache::{Cache, is_own};
 use crate::commands::build::Inputs;
 use crate::commands::format::Format;
 use crate::package::PackageMeta;
-use crate::tree::{Entry, Role, Tree};
+use crate::segments::describe;
+use crate::tree::{Entry, Tree};
 
 /// The key of the package that will be written: all that decides its bytes. `None` when something does that is not
 /// known before, or when nothing is kept.
@@ -38,27 +38,13 @@ pub fn key(
     for (path, entry) in tree.iter() {
         parts.add(path.as_str().as_bytes());
         describe(entry, &mut parts).with_context(|| format!("cannot read `{path}`"))?;
+        if let Entry::File { role, origin, mtime, .. } = entry {
+            parts.add(&[*role as u8]);
+            parts.add(origin.as_bytes());
+            parts.add(mtime.map(u64::to_le_bytes).as_ref().map_or(&[], |time| &time[..]));
+        }
     }
     Ok(Some(parts.key()))
-}
-
-/// Everything of an entry.
-fn describe(entry: &Entry, parts: &mut Parts) -> io::Result<()> {
-    let Entry::File { content, mode, role, origin, mtime } = entry else {
-        parts.add(format!("{entry:?}").as_bytes());
-        return Ok(());
-    };
-    let role: &[u8] = match role {
-        Role::Plain => b"plain",
-        Role::Config => b"config",
-        Role::Doc => b"doc",
-    };
-    parts.add(role);
-    parts.add(&mode.to_le_bytes());
-    parts.add(origin.as_bytes());
-    parts.add(mtime.map(u64::to_le_bytes).as_ref().map_or(&[], |time| &time[..]));
-    parts.add(&content.sha256()?);
-    Ok(())
 }
 
 /// The package of `key`, if it is what `path` has.

@@ -180,16 +180,10 @@ impl Packing<'_> {
             return self.make(segment);
         };
         let key = self.key(segment, program)?;
-        if let Some(found) = self.found(&key).context(cannot)? {
-            return Ok(found);
-        }
-        // Of several builds one packs it, and the others wait and find it.
-        let lock = cache.lock(&key);
-        if lock.is_some()
-            && let Some(found) = self.found(&key).context(cannot)?
-        {
-            return Ok(found);
-        }
+        let _lock = match cache.found_or_locked(&key, || self.found(&key).transpose()) {
+            Ok(found) => return found.context(cannot),
+            Err(lock) => lock,
+        };
         let made = self.make(segment)?;
         // Files of the project may be edited while they are packed.
         if segment.items.iter().any(|item| !is_known(item.entry))
@@ -301,8 +295,8 @@ impl Packing<'_> {
     }
 }
 
-/// Everything of an entry that decides its bytes in any archive.
-fn describe(entry: &Entry, parts: &mut Parts) -> io::Result<()> {
+/// Everything of an entry that decides its bytes in any archive, but for its time.
+pub fn describe(entry: &Entry, parts: &mut Parts) -> io::Result<()> {
     match entry {
         Entry::Dir { mode } => {
             parts.add(b"dir");
