@@ -301,10 +301,9 @@ fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled, jobs: usiz
         let time = tree.mtime(first);
         let lines: Vec<_> = there.iter().filter_map(|(path, _)| of(path)).map(line).collect();
         let files = there.into_iter().chain(lines).collect();
-        let (path, root) = (record.path.clone(), record.root.clone());
-        let text = Record { path, root, files }.to_text();
-        let file = Entry::file(Content::bytes(text), 0o644, &own).made_at(time);
-        Ok(Some((record.path.clone(), file)))
+        let record = Record { path: record.path.clone(), root: record.root.clone(), files };
+        let text = Content::bytes(record.to_text());
+        Ok(Some((record.path, Entry::file(text, 0o644, &own).made_at(time))))
     })?;
     files.into_iter().try_for_each(|(path, file)| tree.insert(path, file))?;
     for pyc in compiled.pycs {
