@@ -3,6 +3,7 @@
 //! The Python world ends here; everything after works on wheels alone.
 
 pub mod installer;
+mod own;
 pub mod select;
 pub mod store;
 
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::cache::Cache;
 use crate::cache::lock::Hold;
@@ -19,14 +20,13 @@ use crate::host::interpreter::Interpreter;
 use crate::lock::pin::Pin;
 use crate::lock::{Lock, Roots};
 use crate::pep::normalize_name;
-use crate::project::repository::revision;
-use crate::project::sources::{self, SourceFile, digest};
+use crate::project::sources::SourceFile;
 use crate::project::static_metadata::name_in_setup_py;
 use crate::project::{Project, ProjectKind};
 use crate::scratch::Scratch;
-use crate::wheel::filename::WheelName;
 use crate::wheel::tags::Tag;
 use crate::wheelhouse::installer::{Choice, Setting};
+use crate::wheelhouse::own::Own;
 use crate::wheelhouse::store::Kept;
 
 /// What wheels are wanted, and of what.
@@ -99,39 +99,6 @@ pub fn collect(request: &Request<'_>, means: &Means<'_>) -> Result<Wheelhouse> {
     }
 }
 
-/// The project's own wheel.
-struct Own {
-    path: PathBuf,
-    name: String,
-    hold: Option<Hold>,
-}
-
-impl Own {
-    fn new(path: PathBuf, hold: Option<Hold>) -> Result<Self> {
-        let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { path, name: file_name.parse::<WheelName>()?.name, hold })
-    }
-
-    /// It with `extras`, as a requirement (PEP 508).
-    fn requirement(&self, extras: &[String]) -> String {
-        let extras =
-            if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
-        format!("{}{extras} @ file://{}\n", self.name, url_path(&self.path))
-    }
-}
-
-/// A path as it stands in a URL (RFC 3986).
-fn url_path(path: &Path) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.~+".contains(byte);
-    let bytes = path.as_os_str().as_encoded_bytes();
-    bytes
-        .iter()
-        .map(
-            |byte| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") },
-        )
-        .collect()
-}
-
 /// Wheels from a directory the user made.
 fn given(request: &Request<'_>, dir: &Path, cache: &Cache) -> Result<Wheelhouse> {
     if !dir.is_dir() {
@@ -183,12 +150,6 @@ impl Run<'_> {
         }
     }
 
-    fn copy_sources(&self) -> Result<PathBuf> {
-        // A fixed name: what a directory is called is no part of what is built in it.
-        let to = self.means.scratch.dir("source")?.join("project");
-        sources::copy_to_build(&self.request.project.dir, self.request.sources, &to)
-    }
-
     /// The wheels of a lock that names all of them, and the project's own.
     fn locked(&self, lock: &Lock, own: Option<Own>) -> Result<Wheelhouse> {
         let (dir, built, hold) = self.locked_dir(lock)?;
@@ -228,68 +189,6 @@ impl Run<'_> {
             Some(Kept { dir, hold }) => Ok((dir, built, Some(hold))),
             None => Ok((dir, built, None)),
         }
-    }
-
-    /// The project's own wheel, kept by everything that could decide what is in it: sources, repository, and
-    /// environment.
-    fn project_wheel(&self) -> Result<Own> {
-        let project = self.request.project;
-        let content = digest(&project.dir, self.request.sources)?;
-        let (revision, epoch) = (revision(&project.dir), self.request.epoch.to_string());
-        let version = project.config.version.as_deref().unwrap_or_default();
-        let uv = if self.uv.is_some() { "uv" } else { "pip" };
-        let environment = store::environment();
-        let key = self.key(&["project", &content, &revision, &epoch, version, uv, &environment]);
-        let none = Cache::none();
-        let is_kept = sources::is_alone(&project.dir, self.request.sources);
-        let cache = if is_kept { self.means.cache } else { &none };
-        let kept = match store::find(cache, &key) {
-            Some(kept) => Ok(kept),
-            None => {
-                let dir = self.means.scratch.dir("project-wheel")?;
-                let source = self.copy_sources()?;
-                if digest(&source, self.request.sources)? != content {
-                    bail!("files of the project changed while they were copied");
-                }
-                self.build_project(&source, &dir)?;
-                store::keep(cache, &key, &dir).ok_or(dir)
-            }
-        };
-        let (dir, hold) = match kept {
-            Ok(Kept { dir, hold }) => (dir, Some(hold)),
-            Err(dir) => (dir, None),
-        };
-        let wheel = store::wheels(&dir)?.pop().context("the build of the project made no wheel")?;
-        Own::new(wheel, hold)
-    }
-
-    fn build_project(&self, source: &Path, out: &Path) -> Result<()> {
-        let setting = self.setting();
-        let mut command = match &self.uv {
-            Some(uv) => {
-                let arguments = [
-                    "build".into(),
-                    "--wheel".into(),
-                    "--out-dir".into(),
-                    out.into(),
-                    source.into(),
-                ];
-                installer::uv(&setting, uv, &arguments)?
-            }
-            None => {
-                let pip = installer::find_pip(self.request.interpreter, None)?;
-                installer::pip_wheel(&setting, &pip, &["--no-deps".into(), source.into()], out)?
-            }
-        };
-        command.env("SOURCE_DATE_EPOCH", self.request.epoch.to_string());
-        if let Some(version) = &self.request.project.config.version {
-            // Backends that take the version from a repository listen to these.
-            command
-                .env("SETUPTOOLS_SCM_PRETEND_VERSION", version)
-                .env("PDM_BUILD_SCM_VERSION", version);
-        }
-        installer::finish(command, "building the project", self.means.listen)?;
-        Ok(())
     }
 
     /// Resolves, fetches and builds in one run of pip.
