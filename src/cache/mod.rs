@@ -206,7 +206,11 @@ impl Cache {
     /// Whoever waits must hold no other lock. Where no lock can be had, as in a cache that cannot be written, each build
     /// makes the entry for itself; so it does once another build, which may have been stopped, has kept it waiting.
     pub fn lock(&self, key: &Key) -> Option<Lock> {
-        let path = self.path(key)?.with_extension(lock::EXTENSION);
+        self.lock_at(self.path(key)?.with_extension(lock::EXTENSION))
+    }
+
+    /// The same for what is no entry: the lock whose file is `path`.
+    pub fn lock_at(&self, path: PathBuf) -> Option<Lock> {
         fs::create_dir_all(path.parent()?).ok()?;
         let patience = match self.state.is_impatient.load(Ordering::Relaxed) {
             true => Duration::ZERO,

@@ -15,6 +15,10 @@ use crate::cache::lock::{EXTENSION, Hold, Lock};
 pub const WHEELS: (&str, &str) = ("wheels", "manifest");
 /// What pip and uv cache, one directory for each interpreter, and the file by which it is held.
 pub const INSTALLERS: (&str, &str) = ("installers", "held");
+/// Environments in which backends build, one directory for each set of requirements, and the file by which it is held.
+pub const ENVIRONMENTS: (&str, &str) = ("environments", "manifest");
+/// Kinds of entries that are directories.
+const DIRECTORIES: [(&str, &str); 3] = [WHEELS, INSTALLERS, ENVIRONMENTS];
 /// Kinds of entries that are files, whatever the version.
 const FILES: [&str; 5] = ["segments-", "bytecode-", "facts-", "digests-", "packages-"];
 /// The file that tells when a build pruned last.
@@ -134,7 +138,7 @@ fn items(dir: &Path) -> Vec<Item> {
     let mut items = Vec::new();
     for (path, _) in listed(dir).into_iter().filter(|(_, there)| there.is_dir()) {
         let kind = name(&path);
-        let held = [WHEELS, INSTALLERS].into_iter().find(|(name, _)| *name == kind);
+        let held = DIRECTORIES.into_iter().find(|(name, _)| *name == kind);
         if let Some((_, hold)) = held {
             let dirs =
                 listed(&path).into_iter().filter(|(path, there)| there.is_dir() && !is_part(path));
@@ -201,7 +205,7 @@ fn is_files(dir: &Path) -> bool {
 }
 
 fn is_kind(dir: &Path) -> bool {
-    is_files(dir) || [WHEELS.0, INSTALLERS.0].contains(&name(dir).as_str())
+    is_files(dir) || DIRECTORIES.iter().any(|(kind, _)| *kind == name(dir))
 }
 
 fn is_part(path: &Path) -> bool {
@@ -230,7 +234,7 @@ mod tests {
         File::options().write(true).open(path).unwrap().set_modified(used).unwrap();
     }
 
-    /// A cache of 10 entries and 1,000 bytes, and what is none of them.
+    /// A cache of 11 entries and 1,000 bytes, and what is none of them.
     fn cache() -> tempfile::TempDir {
         let cache = tempfile::tempdir().unwrap();
         let dir = cache.path();
@@ -244,6 +248,8 @@ mod tests {
         file(dir, "wheels/k/a.whl", (60, 9000));
         file(dir, "installers/k/held", (0, 3500));
         file(dir, "installers/k/uv/a/b", (100, 9000));
+        file(dir, "environments/k/manifest", (0, 10));
+        file(dir, "environments/k/bin/python", (0, 10));
         file(dir, "mine/k/a", (100, 9000));
         file(dir, "facts-1/note", (100, 9000));
         cache
@@ -260,6 +266,7 @@ mod tests {
         let one = Amount { entries: 1, bytes: 100 };
         let expected = [
             ("bytecode-1", two),
+            ("environments", Amount { entries: 1, bytes: 0 }),
             ("facts-1", two),
             ("installers", one),
             ("segments-0", two),
@@ -292,12 +299,16 @@ mod tests {
     #[test]
     fn what_is_held_stays() {
         let cache = cache();
-        let hold = Hold::shared(&cache.path().join("wheels/k/manifest")).unwrap();
-        prune(cache.path(), &Limits { size: 0, age: None });
-        assert!(cache.path().join("wheels/k/a.whl").exists());
-        drop(hold);
-        prune(cache.path(), &Limits { size: 0, age: None });
-        assert!(!cache.path().join("wheels/k").exists());
+        let dir = cache.path();
+        let all = Limits { size: u64::MAX, age: Some(Duration::ZERO) };
+        let holds = ["wheels/k/manifest", "environments/k/manifest"]
+            .map(|mark| Hold::shared(&dir.join(mark)).unwrap());
+        prune(dir, &all);
+        assert!(dir.join("wheels/k/a.whl").exists());
+        assert!(dir.join("environments/k/bin/python").exists());
+        drop(holds);
+        prune(dir, &all);
+        assert!(!dir.join("wheels/k").exists() && !dir.join("environments/k").exists());
     }
 
     #[test]

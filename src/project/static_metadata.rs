@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Deserialize;
 
-use crate::document::{Table, from_toml};
+use crate::document::{Table, from_table, from_toml};
 use crate::error::UserError;
 use crate::pep::normalize_name;
 
@@ -23,6 +23,35 @@ pub struct PyProject {
     build_system: Option<Table>,
     project: Option<ProjectTable>,
     tool: Option<Tool>,
+}
+
+/// How a wheel is built (PEP 517, PEP 518).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BuildSystem {
+    /// What has to be installed before the backend can be asked: requirements (PEP 508).
+    pub requires: Vec<String>,
+    /// The backend: `module`, or `module:object`.
+    #[serde(default = "BuildSystem::legacy")]
+    pub build_backend: String,
+    /// Directories of the project to import it from.
+    #[serde(default)]
+    pub backend_path: Vec<String>,
+}
+
+impl BuildSystem {
+    /// The backend of who names none (PEP 517, "Source trees").
+    fn legacy() -> String {
+        "setuptools.build_meta:__legacy__".to_owned()
+    }
+}
+
+impl Default for BuildSystem {
+    /// That of projects without the table (PEP 518, "build-system table"): setuptools of the first version with a backend.
+    fn default() -> Self {
+        let requires = vec!["setuptools>=40.8.0".to_owned()];
+        Self { requires, build_backend: Self::legacy(), backend_path: Vec::new() }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +89,14 @@ impl PyProject {
     /// The table `[tool.mkpkg]`.
     pub fn config(&self) -> Option<&Table> {
         self.tool.as_ref()?.mkpkg.as_ref()
+    }
+
+    /// How a wheel of the project is built.
+    pub fn build_system(&self) -> Result<BuildSystem> {
+        match &self.build_system {
+            Some(table) => from_table(table.clone(), "`[build-system]` in pyproject.toml"),
+            None => Ok(BuildSystem::default()),
+        }
     }
 
     /// Whether a wheel can be built of the project: not when it calls itself an application that is none.

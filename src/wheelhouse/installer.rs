@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::error::UserError;
 use crate::exec::{Finished, command, failure, run};
@@ -64,18 +64,35 @@ fn is_pip_configured() -> bool {
         "PIP_FIND_LINKS",
         "PIP_CONFIG_FILE",
     ];
+    let names_index = |text: &String| text.contains("index") || text.contains("find-links");
+    variables.iter().any(|name| std::env::var_os(name).is_some())
+        || pip_files().iter().any(names_index)
+}
+
+/// Texts of the files that set up pip.
+pub fn pip_files() -> Vec<String> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let named = std::env::var_os("PIP_CONFIG_FILE").map(PathBuf::from);
     let files = [
         PathBuf::from("/etc/pip.conf"),
         PathBuf::from("/etc/xdg/pip/pip.conf"),
         home.join(".config/pip/pip.conf"),
         home.join(".pip/pip.conf"),
     ];
-    let names_index = |file: &PathBuf| {
-        std::fs::read_to_string(file)
-            .is_ok_and(|text| text.contains("index") || text.contains("find-links"))
-    };
-    variables.iter().any(|name| std::env::var_os(name).is_some()) || files.iter().any(names_index)
+    files.into_iter().chain(named).filter_map(|file| std::fs::read_to_string(file).ok()).collect()
+}
+
+/// Whether pip is told how to build, which it then has to do itself.
+pub fn is_pip_told_how_to_build() -> bool {
+    let settings = ["BUILD_ISOLATION", "CONFIG_SETTINGS", "GLOBAL_OPTION", "BUILD_OPTION"];
+    let files = pip_files();
+    settings.iter().any(|setting| {
+        let key = setting.to_lowercase().replace('_', "-");
+        let is_variable = |(name, _): (OsString, OsString)| {
+            name.to_str().is_some_and(|name| name.starts_with("PIP_") && name.ends_with(setting))
+        };
+        std::env::vars_os().any(is_variable) || files.iter().any(|text| text.contains(&key))
+    })
 }
 
 /// The words that start pip for the target interpreter.
@@ -122,18 +139,52 @@ pub fn pip_wheel(
     out: &Path,
 ) -> Result<Command> {
     let mut pip_command = command(Path::new(&pip[0]));
-    pip_command.args(&pip[1..]).arg("wheel").arg("--wheel-dir").arg(out);
-    pip_command.args(["--use-pep517", "--disable-pip-version-check", "--progress-bar", "off"]);
+    pip_command.args(&pip[1..]).arg("wheel").arg("--wheel-dir").arg(out).args(arguments);
+    set_up(setting, &mut pip_command)?;
+    Ok(pip_command)
+}
+
+/// `pip install` of `requirements` into the virtual environment `dir`. pip can since 22.3.
+pub fn pip_install(
+    setting: &Setting<'_>,
+    pip: &[OsString],
+    dir: &Path,
+    requirements: &[String],
+) -> Result<Command> {
+    let mut pip_command = command(Path::new(&pip[0]));
+    pip_command.args(&pip[1..]).arg("--python").arg(dir.join("bin/python"));
+    pip_command.args(["install", "--no-user"]);
+    for name in ["PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER"] {
+        pip_command.env_remove(name);
+    }
+    set_up(setting, &mut pip_command)?;
+    pip_command.arg("--").args(requirements);
+    Ok(pip_command)
+}
+
+/// The interpreter of the virtual environment `dir`, which finds the programs beside it, and writes no byte code there.
+pub fn python(dir: &Path) -> Result<Command> {
+    let bin = dir.join("bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::iter::once(bin.clone()).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(dirs)
+        .with_context(|| format!("`{}` cannot be in PATH", bin.display()))?;
+    let mut python = command(&bin.join("python"));
+    python.env("PATH", path).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONNOUSERSITE", "1");
+    Ok(python)
+}
+
+/// What every run of pip is told that builds.
+fn set_up(setting: &Setting<'_>, pip: &mut Command) -> Result<()> {
+    pip.args(["--use-pep517", "--disable-pip-version-check", "--progress-bar", "off"]);
     match setting.cache {
-        Some(cache) => pip_command.arg("--cache-dir").arg(cache.join("pip")),
-        None => pip_command.arg("--no-cache-dir"),
+        Some(cache) => pip.arg("--cache-dir").arg(cache.join("pip")),
+        None => pip.arg("--no-cache-dir"),
     };
     if setting.is_offline {
-        pip_command.arg("--no-index").env("PIP_NO_INDEX", "1");
+        pip.arg("--no-index").env("PIP_NO_INDEX", "1");
     }
-    pip_command.args(arguments);
-    build_environment(setting, &mut pip_command, SDIST_EPOCH)?;
-    Ok(pip_command)
+    build_environment(setting, pip, SDIST_EPOCH)
 }
 
 /// A uv command with `arguments`.
@@ -179,9 +230,13 @@ pub fn build_environment(setting: &Setting<'_>, command: &mut Command, epoch: u6
     Ok(())
 }
 
-/// Runs an installer; a wrong hash is told apart from other failures.
+/// Runs an installer, which must not fail.
 pub fn finish(command: Command, what: &str, listen: &dyn Fn(&str)) -> Result<Finished> {
-    let finished = run(command, listen)?;
+    demand(run(command, listen)?, what)
+}
+
+/// What an installer said, unless it failed; a wrong hash is told apart from other failures.
+pub fn demand(finished: Finished, what: &str) -> Result<Finished> {
     if finished.status.success() {
         return Ok(finished);
     }

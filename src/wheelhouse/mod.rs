@@ -2,6 +2,7 @@
 //!
 //! The Python world ends here; everything after works on wheels alone.
 
+mod environment;
 pub mod installer;
 mod own;
 pub mod select;

@@ -1,6 +1,7 @@
 //! Tests of the product and of the repository that need no network and no tool but Rust's.
 
 mod audit;
+mod backends;
 mod bad_content;
 mod bad_output;
 mod bad_project;

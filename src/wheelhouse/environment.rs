@@ -1,0 +1,156 @@
+//! Environments in which backends build (PEP 517, "Build environment"), made by venv and pip and kept between builds.
+//!
+//! Requirements of a build are seldom pinned. An environment is therefore kept for a day (UTC): on the next, new releases of
+//! what is in it come in.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+
+use crate::cache::lock::{EXTENSION, Hold};
+use crate::cache::prune::ENVIRONMENTS;
+use crate::cache::{Cache, open_trusted};
+use crate::date::Date;
+use crate::digest::hex;
+use crate::exec;
+use crate::wheelhouse::{Run, installer, store};
+
+/// A virtual environment.
+#[derive(Debug)]
+pub(super) struct Environment {
+    /// Where it is.
+    pub(super) dir: PathBuf,
+    /// Nobody removes it as long as this lives; `None` for one that only this build has.
+    _hold: Option<Hold>,
+}
+
+impl Run<'_> {
+    /// An environment that has `requires`, requirements (PEP 508); `None` where pip cannot make one.
+    pub(super) fn environment(&self, requires: &[String]) -> Result<Option<Environment>> {
+        let (cache, key) = (self.means.cache, self.environment_key(requires));
+        // What a file holds may change.
+        let is_kept = !requires.iter().any(|requirement| requirement.contains("file:"));
+        let Some(base) = cache.dir().filter(|_| is_kept) else { return self.passing(requires) };
+        let dir = base.join(ENVIRONMENTS.0).join(&key);
+        if let Some(kept) = find(cache, &key, &dir) {
+            return Ok(Some(kept));
+        }
+        let Some(_lock) = cache.lock_at(dir.with_extension(EXTENSION)) else {
+            return self.passing(requires);
+        };
+        if let Some(kept) = find(cache, &key, &dir) {
+            return Ok(Some(kept));
+        }
+        let Some(hold) = begin(&dir) else { return self.passing(requires) };
+        let made = self.make(&dir, requires);
+        if matches!(made, Ok(true)) {
+            let manifest = describe(cache, &key, &dir);
+            let kept = manifest.and_then(|text| Ok(fs::write(dir.join(ENVIRONMENTS.1), text)?));
+            if let Err(error) = kept {
+                cache.note(format!("cannot keep `{}`: {error:#}", dir.display()));
+            }
+            return Ok(Some(Environment { dir, _hold: Some(hold) }));
+        }
+        let _ = fs::remove_dir_all(&dir);
+        match made {
+            // The disk of the cache may be full, and that of temporary files not.
+            Err(error) if error.to_string().contains("OSError") => {
+                cache.note(format!("cannot make an environment in `{}`", base.display()));
+                self.passing(requires)
+            }
+            made => made.map(|_| None),
+        }
+    }
+
+    /// One that is not kept.
+    fn passing(&self, requires: &[String]) -> Result<Option<Environment>> {
+        let scratch = self.means.scratch;
+        let dir = scratch.dir("environments")?.join(self.environment_key(requires));
+        fs::create_dir(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+        Ok(self.make(&dir, requires)?.then_some(Environment { dir, _hold: None }))
+    }
+
+    fn environment_key(&self, requires: &[String]) -> String {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let day = Date::of_epoch(now.as_secs()).to_string();
+        let python = self.request.interpreter.executable.to_string_lossy();
+        let (variables, files) = (store::pip_variables(), installer::pip_files().concat());
+        let mut parts = vec!["environment", &day, &python, &variables, &files];
+        parts.extend(requires.iter().map(String::as_str));
+        self.key(&parts)
+    }
+
+    /// Makes one in the directory `dir`; `false` when there is no `venv`, or a pip before 22.3.
+    fn make(&self, dir: &Path, requires: &[String]) -> Result<bool> {
+        let interpreter = self.request.interpreter;
+        let mut venv = exec::command(&interpreter.executable);
+        venv.args(["-I", "-m", "venv", "--without-pip"]).arg(dir);
+        if !exec::run(venv, self.means.listen)?.status.success() {
+            return Ok(false);
+        }
+        if requires.is_empty() {
+            return Ok(true);
+        }
+        let pip = installer::find_pip(interpreter, None)?;
+        let command = installer::pip_install(&self.setting(), &pip, dir, requires)?;
+        let finished = exec::run(command, self.means.listen)?;
+        if finished.stderr.contains("no such option: --python") {
+            return Ok(false);
+        }
+        installer::demand(finished, "collecting what the build of the project needs")?;
+        Ok(true)
+    }
+}
+
+/// The environment of `key` in `dir`, if it is there and is what was made there.
+fn find(cache: &Cache, key: &str, dir: &Path) -> Option<Environment> {
+    let manifest = dir.join(ENVIRONMENTS.1);
+    let hold = Hold::shared(&manifest)?;
+    let stated = io::read_to_string(open_trusted(&manifest)?).ok()?;
+    let is_whole = !stated.is_empty() && describe(cache, key, dir).ok()? == stated;
+    is_whole.then(|| Environment { dir: dir.to_owned(), _hold: Some(hold) })
+}
+
+/// An empty directory, and the right to use it; `None` where none can be had, or somebody still uses what lies there.
+///
+/// Its manifest is empty until all is there, so that nobody finds what was left half-made.
+fn begin(dir: &Path) -> Option<Hold> {
+    let manifest = dir.join(ENVIRONMENTS.1);
+    if manifest.exists() {
+        let _alone = Hold::alone(&manifest)?;
+        fs::remove_file(&manifest).ok()?;
+    }
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return None,
+        _ => fs::create_dir_all(dir).ok()?,
+    }
+    fs::write(&manifest, "").ok()?;
+    Hold::shared(&manifest)
+}
+
+/// Everything in the environment of `key` in `dir`; it is that of no other.
+fn describe(cache: &Cache, key: &str, dir: &Path) -> Result<String> {
+    let mut lines = Vec::new();
+    let mut pending = vec![dir.to_owned()];
+    while let Some(parent) = pending.pop() {
+        let fault = || format!("cannot read `{}`", parent.display());
+        for entry in fs::read_dir(&parent).with_context(fault)? {
+            let entry = entry.with_context(fault)?;
+            let (path, kind) = (entry.path(), entry.file_type().with_context(fault)?);
+            if kind.is_dir() {
+                pending.push(path);
+            } else if kind.is_symlink() {
+                let target = fs::read_link(&path).with_context(fault)?;
+                lines.push(format!("{path:?} -> {target:?}\n"));
+            } else if parent != dir || path.file_name() != Some(OsStr::new(ENVIRONMENTS.1)) {
+                lines.push(format!("{path:?} {}\n", hex(&store::file_sha256(cache, &path)?)));
+            }
+        }
+    }
+    lines.sort();
+    Ok(format!("{key}\n{}", lines.concat()))
+}

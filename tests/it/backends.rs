@@ -1,0 +1,197 @@
+//! The project's own wheel, built by its backend in an environment that is kept.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::deb::payload;
+use crate::sandbox::{Outcome, Sandbox, is_there};
+use crate::wheel::Wheel;
+
+/// A backend that puts `acme.py` into a wheel, and into it what it sees of its surroundings.
+const FORGE: &str = r#"
+import base64, hashlib, json, os, sys, zipfile
+
+assert len(sys.argv) == 1 or 'pip' in sys.argv[0], sys.argv
+print("a backend may say anything")
+
+def get_requires_for_build_wheel(settings=None):
+    with open("left-by-a-hook", "w"):
+        pass
+    if os.path.exists("wants.txt"):
+        with open("wants.txt") as file:
+            return file.read().split()
+    return []
+
+def build_wheel(to, settings=None, metadata=None):
+    assert os.path.exists("left-by-a-hook")
+    try:
+        import anvil
+        seen = "anvil"
+    except ImportError:
+        seen = "nothing"
+    with open("acme.py") as file:
+        text = file.read()
+    info = "acme-1.0.dist-info/"
+    files = {
+        "acme.py": text,
+        "acme_saw.txt": f"{seen} {settings} {os.environ['SOURCE_DATE_EPOCH']} {os.getcwd().endswith('/project')}",
+        info + "METADATA": "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\nSummary: shop\n",
+        info + "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = ""
+    with zipfile.ZipFile(os.path.join(to, "acme-1.0-py3-none-any.whl"), "w") as wheel:
+        for name, content in files.items():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest()).decode().rstrip("=")
+            record += f"{name},sha256={digest},{len(content)}\n"
+            wheel.writestr(name, content)
+        wheel.writestr(info + "RECORD", record + info + "RECORD,,\n")
+    return "acme-1.0-py3-none-any.whl"
+"#;
+
+const PROJECT: &str = "[project]\nname = 'acme'\nversion = '1.0'\n[build-system]\nrequires = ['forge']\nbuild-backend = 'forge'\n";
+
+/// A project that the distribution `forge` builds, which pip finds among the wheels; `None` without pip.
+fn project(test: &str) -> Option<Sandbox> {
+    if !is_there(test, "/usr/lib/python3/dist-packages/pip") {
+        return None;
+    }
+    let sandbox = Sandbox::empty();
+    sandbox.file("pyproject.toml", PROJECT);
+    sandbox.file("acme.py", "A = 1\n");
+    // Nothing is left to resolve.
+    sandbox.file("pylock.toml", "lock-version = '1.0'\ncreated-by = 'a test'\npackages = []\n");
+    // Nothing of the project stands before the library.
+    sandbox.file("json.py", "raise SystemExit('not this one')\n");
+    sandbox.wheel(&Wheel::new("forge", "1.0").file("forge.py", FORGE));
+    Some(sandbox)
+}
+
+fn mkpkg(sandbox: &Sandbox, args: &[&str]) -> Command {
+    let mut command = sandbox.mkpkg(&["deb", "--installer", "pip", "-o", "../out"]);
+    command.args(["--compression", "gzip:1"]).args(args);
+    command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", sandbox.path("wheels"));
+    command
+}
+
+/// What the package of a command has of `name`.
+fn packed(sandbox: &Sandbox, command: Command, name: &str) -> String {
+    let package = sandbox.built(command);
+    let path = format!("/opt/acme/lib/python3.11/site-packages/{name}");
+    let content = payload(&package)[&path].content.clone();
+    fs::remove_file(package).expect("it was made just now");
+    String::from_utf8(content).expect("it is text")
+}
+
+fn fails(sandbox: &Sandbox, command: Command) -> Outcome {
+    let outcome = sandbox.run(command);
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
+    assert_eq!(sandbox.left("tmp"), [""; 0]);
+    outcome
+}
+
+/// The only environment in the cache.
+fn environment(sandbox: &Sandbox) -> PathBuf {
+    let base = sandbox.path("home/.cache/mkpkg/environments");
+    let names: Vec<_> = fs::read_dir(base).expect("there is one").flatten().collect();
+    let [one] = &names[..] else { panic!("{names:?}") };
+    one.path()
+}
+
+#[test]
+fn an_environment_is_made_once_and_again_when_it_is_damaged() {
+    let Some(sandbox) = project("an_environment_is_made_once_and_again_when_it_is_damaged") else {
+        return;
+    };
+    let mut number = 1;
+    let mut changed = |args: &[&str]| {
+        number += 1;
+        sandbox.file("acme.py", format!("A = {number}\n"));
+        mkpkg(&sandbox, args)
+    };
+    assert_eq!(packed(&sandbox, changed(&[]), "acme.py"), "A = 2\n");
+    // No place for one is none the less no reason to fail.
+    let base = sandbox.path("home/.cache/mkpkg/environments");
+    let aside = base.with_extension("aside");
+    fs::rename(&base, &aside).expect("it is there");
+    fs::write(&base, "").expect("it is ours");
+    assert_eq!(packed(&sandbox, changed(&[]), "acme.py"), "A = 3\n");
+    fs::remove_file(&base).and_then(|()| fs::rename(&aside, &base)).expect("it is ours");
+    // What an environment is made of can be gone afterwards.
+    let forge = sandbox.path("wheels/forge-1.0-py3-none-any.whl");
+    let wheel = fs::read(&forge).expect("it was put there");
+    fs::remove_file(&forge).expect("it is there");
+    assert_eq!(packed(&sandbox, changed(&[]), "acme.py"), "A = 4\n");
+    let outcome = fails(&sandbox, changed(&["--no-cache"]));
+    let said = "collecting what the build of the project needs failed";
+    assert!(outcome.error().contains(said), "{}", outcome.stderr);
+
+    fs::write(&forge, wheel).expect("the sandbox can be written");
+    let made = environment(&sandbox);
+    let module = made.join("lib/python3.11/site-packages/forge.py");
+    let (manifest, more) = (made.join("manifest"), module.with_file_name("more.py"));
+    let whole = fs::read(&manifest).expect("it is there");
+    let damages: [(&str, &dyn Fn()); 5] = [
+        ("altered", &|| fs::write(&module, "").expect("it is ours")),
+        ("removed", &|| fs::remove_file(&module).expect("it is ours")),
+        ("added", &|| fs::write(&more, "").expect("it is ours")),
+        ("another interpreter", &|| {
+            fs::remove_file(made.join("bin/python")).expect("it is ours");
+            symlink("/bin/true", made.join("bin/python")).expect("it is ours");
+        }),
+        ("killed while it was made", &|| fs::write(&manifest, "").expect("it is ours")),
+    ];
+    for (case, damage) in damages {
+        damage();
+        packed(&sandbox, changed(&[]), "acme.py");
+        let now = fs::read(&manifest).expect("it is there");
+        assert!(now == whole && !more.exists(), "{case}");
+    }
+}
+
+#[test]
+fn a_backend_sees_what_pip_would_show_it() {
+    let Some(sandbox) = project("a_backend_sees_what_pip_would_show_it") else { return };
+    assert_eq!(
+        packed(&sandbox, mkpkg(&sandbox, &[]), "acme_saw.txt"),
+        "nothing None 1700000000 True"
+    );
+    // What it asks for besides comes in, and not into the environments of others.
+    sandbox.file("wants.txt", "anvil");
+    let outcome = fails(&sandbox, mkpkg(&sandbox, &[]));
+    assert!(outcome.error().contains("anvil"), "{}", outcome.stderr);
+    sandbox.wheel(&Wheel::new("anvil", "2.0").file("anvil.py", ""));
+    assert_eq!(
+        packed(&sandbox, mkpkg(&sandbox, &[]), "acme_saw.txt"),
+        "anvil None 1700000000 True"
+    );
+    fs::remove_file(sandbox.path("project/wants.txt")).expect("it is there");
+    sandbox.file("acme.py", "A = 2\n");
+    assert_eq!(
+        packed(&sandbox, mkpkg(&sandbox, &[]), "acme_saw.txt"),
+        "nothing None 1700000000 True"
+    );
+    // Who tells pip how to build gets pip.
+    let mut told = mkpkg(&sandbox, &[]);
+    told.env("PIP_CONFIG_SETTINGS", "heat=high");
+    assert_eq!(packed(&sandbox, told, "acme_saw.txt"), "nothing {'heat': 'high'} 1700000000 True");
+}
+
+#[test]
+fn a_backend_of_the_project_needs_nothing_installed() {
+    let Some(sandbox) = project("a_backend_of_the_project_needs_nothing_installed") else { return };
+    let text = PROJECT.replace("['forge']", "[]").replace("'forge'", "'shop:tools.forge'");
+    sandbox.file("pyproject.toml", format!("{text}backend-path = ['back']\n"));
+    sandbox.file("back/shop.py", "class tools:\n    import forge_of_acme as forge\n");
+    sandbox.file("back/forge_of_acme.py", FORGE);
+    fs::remove_dir_all(sandbox.path("wheels")).expect("it is there");
+    fs::create_dir(sandbox.path("wheels")).expect("the sandbox can be written");
+    assert_eq!(packed(&sandbox, mkpkg(&sandbox, &[]), "acme.py"), "A = 1\n");
+    // Its faults are told.
+    sandbox.file("back/forge_of_acme.py", "raise RuntimeError('cold forge')\n");
+    let outcome = fails(&sandbox, mkpkg(&sandbox, &[]));
+    let error = outcome.error();
+    assert!(error.contains("building the project failed"), "{error}");
+    assert!(error.contains("cold forge"), "{error}");
+}
