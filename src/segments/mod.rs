@@ -7,6 +7,7 @@
 mod cut;
 pub mod examined;
 pub mod item;
+mod packed;
 pub mod spool;
 
 use std::fs::File;
@@ -15,17 +16,17 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
+use crate::cache::Cache;
 use crate::cache::digests::of_program;
 use crate::cache::key::{Key, Kind, Parts};
-use crate::cache::{Cache, Found};
-use crate::codec::piece::{PieceWriter, Seams, head, tail};
-use crate::codec::xz::Block;
+use crate::codec::piece::{PieceWriter, head, tail};
 use crate::codec::{Compression, Crc32};
 use crate::digest::Hasher;
 use crate::parallel;
 use crate::segments::cut::{MEMBER, content_len, cut};
 use crate::segments::examined::{Examined, Examining};
 use crate::segments::item::Item;
+use crate::segments::packed::Packed;
 use crate::segments::spool::{Check, Growing, Span, Spool, joined};
 use crate::tree::Entry;
 
@@ -151,16 +152,6 @@ impl Segment<'_, '_> {
     fn is_large(&self) -> bool {
         self.len() > LARGE
     }
-}
-
-/// A packed segment.
-struct Packed {
-    span: Span,
-    archive_len: u64,
-    facts: Vec<u8>,
-    seams: Seams,
-    /// CRC-32 of its bytes.
-    crc: u32,
 }
 
 struct Packing<'a> {
@@ -346,34 +337,5 @@ impl<W: Write> Write for Counted<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
-    }
-}
-
-impl Packed {
-    /// What is kept of it beside its bytes: numbers of 64 bits, and the facts.
-    fn header(&self) -> Vec<u8> {
-        let blocks = &self.seams.blocks;
-        let numbers = [self.span.len, u64::from(self.crc), self.archive_len, blocks.len() as u64];
-        let blocks = blocks.iter().flat_map(|block| [block.unpadded, block.len]);
-        let numbers = numbers.into_iter().chain(blocks).flat_map(u64::to_le_bytes);
-        numbers.chain(self.facts.iter().copied()).collect()
-    }
-
-    /// What [`Self::header`] says, and where the packed bytes are; `None` unless there are as many as it says.
-    fn parse(entry: Found) -> Option<Self> {
-        let Found { content, file, offset, len } = entry;
-        let mut rest = &content[..];
-        let mut number = || {
-            let (number, behind) = rest.split_first_chunk()?;
-            rest = behind;
-            Some(u64::from_le_bytes(*number))
-        };
-        let (stated, crc, archive_len, count) = (number()?, number()?, number()?, number()?);
-        let blocks: Option<Vec<_>> =
-            (0..count).map(|_| Some(Block { unpadded: number()?, len: number()? })).collect();
-        let seams = Seams { blocks: blocks? };
-        let span = Span { file: Arc::new(file), offset, len, check: None };
-        let crc = u32::try_from(crc).ok()?;
-        (len == stated).then(|| Self { span, archive_len, facts: rest.to_vec(), seams, crc })
     }
 }
