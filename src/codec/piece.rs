@@ -66,6 +66,14 @@ impl<W: Write> Write for PieceWriter<W> {
     }
 }
 
+/// How many bytes [`can_begin`] is to be given.
+pub const BEGINNING: usize = zstd::LOOKED_AT;
+
+/// Whether what begins with `start` can be a piece by itself, whatever packs it.
+pub fn can_begin(start: &[u8]) -> bool {
+    zstd::run(start).is_some()
+}
+
 /// What comes before the first piece of a stream.
 pub fn head(compression: Compression) -> &'static [u8] {
     match compression {

@@ -22,7 +22,7 @@ const LEAST_WINDOW_LOG: u32 = 19;
 const SHORTEST_LOG: u32 = 17;
 
 /// How far a run of equal bytes is looked for from the beginning of a piece.
-const LOOKED_AT: usize = 1024;
+pub(super) const LOOKED_AT: usize = 1024;
 /// Bytes of a run: eight that the first match is copied from, and three matches of the shortest length.
 const RUN: usize = 8 + 3 * MATCH;
 const MATCH: usize = 3;
@@ -134,7 +134,7 @@ impl<W: Write> Write for PieceWriter<W> {
 }
 
 /// Where [`RUN`] equal bytes begin.
-fn run(start: &[u8]) -> Option<usize> {
+pub(super) fn run(start: &[u8]) -> Option<usize> {
     start.windows(RUN).position(|run| run.iter().all(|byte| *byte == run[0]))
 }
 

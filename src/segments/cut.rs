@@ -20,27 +20,41 @@ const SETTLED: Size = Size { least: 16 << 20, most: 32 << 20, odds: 128 };
 /// Of what changes whenever the application does, and is packed again then.
 const UNSETTLED: Size = Size { least: 32 << 10, most: 128 << 10, odds: 4 };
 
-/// Where `items` are cut. An entry that is added or goes moves the cuts near it, and no others.
-pub(super) fn cut(items: &[Item<'_>], epoch: u64) -> Vec<Range<usize>> {
-    let mut segments = Vec::new();
+/// A part of a payload that is packed on its own, by the places of items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The members of items, or of none. What belongs to the content of a neighbour is with them.
+    Members(Range<usize>),
+    /// The content of one file alone.
+    Content(usize),
+}
+
+/// Where `items` are cut, some of which are `apart`. An entry that is added or goes moves the cuts near it, and no others.
+///
+/// Every content is between members.
+pub(super) fn cut(items: &[Item<'_>], epoch: u64, apart: &[bool]) -> Vec<Part> {
+    let mut parts = Vec::new();
     let (mut start, mut len) = (0, 0);
     for (place, item) in items.iter().enumerate() {
         let size = |item: &Item<'_>| if item.mtime < epoch { SETTLED } else { UNSETTLED };
         let before = place.checked_sub(1).map(|place| &items[place]);
         let Size { least, most, odds } = size(item);
         let is_other = before.is_some_and(|before| (before.mtime < epoch) != (item.mtime < epoch));
-        let is_full = len > 0 && len + content_len(item.entry) > most;
+        let is_full = len > 0 && len + content_len(item.entry) > most && !apart[place];
         let is_end = len >= least && item.path.fingerprint().is_multiple_of(odds);
         if place > start && (is_other || is_full || is_end) {
-            segments.push(start..place);
+            parts.push(Part::Members(start..place));
             (start, len) = (place, 0);
         }
-        len += content_len(item.entry) + MEMBER;
+        if apart[place] {
+            parts.extend([Part::Members(start..place), Part::Content(place)]);
+            (start, len) = (place + 1, 0);
+        } else {
+            len += content_len(item.entry) + MEMBER;
+        }
     }
-    if start < items.len() || segments.is_empty() {
-        segments.push(start..items.len());
-    }
-    segments
+    parts.push(Part::Members(start..items.len()));
+    parts
 }
 
 /// What a member takes beside its content, more or less.
@@ -59,7 +73,7 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
-    use crate::segments::cut::{SETTLED, cut};
+    use crate::segments::cut::{Part, SETTLED, cut};
     use crate::segments::item::items;
     use crate::tree::content::Content;
     use crate::tree::{Entry, PkgPath, Tree};
@@ -74,7 +88,12 @@ mod tests {
             tree.insert(PkgPath::new(&format!("opt/{name}")).unwrap(), entry).unwrap();
         }
         let items = items(&tree, 100, |_, _| true);
-        let segments = cut(&items, 100);
+        let parts = cut(&items, 100, &vec![false; items.len()]);
+        let range = |part: &Part| match part {
+            Part::Members(range) => range.clone(),
+            Part::Content(_) => panic!("none is apart"),
+        };
+        let segments: Vec<_> = parts.iter().map(range).collect();
         assert_eq!(segments.iter().map(Range::len).sum::<usize>(), items.len());
         for pair in segments.windows(2) {
             assert_eq!(pair[0].end, pair[1].start);
@@ -87,7 +106,34 @@ mod tests {
         let file = |name: &str, is_settled| (name.to_owned(), 10, is_settled);
         let files = [file("a/x", true), file("b/x", false), file("b/y", false), file("c/x", true)];
         assert_eq!(starts(&files), ["opt", "opt/a", "opt/b", "opt/c"]);
-        assert_eq!(cut(&[], 100).len(), 1);
+        assert_eq!(cut(&[], 100, &[]), [Part::Members(0..0)]);
+    }
+
+    #[test]
+    fn contents_stand_between_members() {
+        let mut tree = Tree::new();
+        // Directories come first: 0, 1.
+        for (name, time) in [("b", 7), ("c", 7), ("d", 7), ("e", 100), ("f", 7), ("g", 7)] {
+            let entry = Entry::file(Content::bytes("x"), 0o644, &Arc::from("a 1"));
+            let path = PkgPath::new(&format!("opt/a/{name}")).unwrap();
+            tree.insert(path, entry.made_at(Some(time))).unwrap();
+        }
+        let items = items(&tree, 100, |path, _| path.as_str().len() > 5);
+        let cut = |apart: &str| {
+            let apart: Vec<_> =
+                items.iter().map(|item| apart.contains(&item.path.as_str()[6..])).collect();
+            let parts = cut(&items, 100, &apart).into_iter().map(|part| match part {
+                Part::Members(range) => format!("{}-{}", range.start, range.end),
+                Part::Content(place) => place.to_string(),
+            });
+            parts.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(cut(""), "0-3 3-4 4-6");
+        assert_eq!(cut("b"), "0-0 0 1-3 3-4 4-6");
+        assert_eq!(cut("cd"), "0-1 1 2-2 2 3-4 4-6");
+        // What stands before a content that changes with each commit does not.
+        assert_eq!(cut("e"), "0-3 3-3 3 4-6");
+        assert_eq!(cut("fg"), "0-3 3-4 4-4 4 5-5 5 6-6");
     }
 
     #[test]

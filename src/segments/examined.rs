@@ -4,6 +4,15 @@ use std::io::{self, Read};
 
 use crate::digest::{Hasher, HashingReader};
 
+/// The digest a package has of each file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// MD5.
+    Md5,
+    /// SHA-256.
+    Sha256,
+}
+
 /// What was seen of the content of a file while it was packed.
 #[derive(Debug)]
 pub struct Examined {

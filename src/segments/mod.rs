@@ -6,12 +6,14 @@
 
 mod cut;
 pub mod examined;
+mod fill;
 pub mod item;
 mod packed;
+mod segment;
 pub mod spool;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -21,12 +23,13 @@ use crate::cache::digests::of_program;
 use crate::cache::key::{Key, Kind, Parts};
 use crate::codec::piece::{PieceWriter, head, tail};
 use crate::codec::{Compression, Crc32};
-use crate::digest::Hasher;
 use crate::parallel;
 use crate::segments::cut::{MEMBER, content_len, cut};
-use crate::segments::examined::{Examined, Examining};
+use crate::segments::examined::{Algorithm, Examined};
+use crate::segments::fill::Written;
 use crate::segments::item::Item;
 use crate::segments::packed::Packed;
+use crate::segments::segment::{Members, Segment, is_apart, segments};
 use crate::segments::spool::{Check, Growing, Span, Spool, joined};
 use crate::tree::Entry;
 
@@ -38,17 +41,14 @@ pub trait Archive: Sync {
     fn start(&self) -> Vec<u8>;
     /// What comes behind the last one.
     fn end(&self) -> Vec<u8>;
-    /// Writes the member of `item`, whose bytes, if it is a file, `content` yields.
-    fn append(
-        &self,
-        item: &Item<'_>,
-        content: &mut dyn Read,
-        out: &mut dyn Write,
-    ) -> io::Result<()>;
+    /// Writes what comes before the content of `item`; the whole member, if it is no file.
+    fn open(&self, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()>;
+    /// Writes what comes behind the content of a file of `len` bytes.
+    fn close(&self, len: u64, out: &mut dyn Write) -> io::Result<()>;
     /// What decides the member of `item` beside its path, its entry and its time.
     fn decides(&self, item: &Item<'_>) -> Option<u32>;
     /// How the content of files is hashed.
-    fn hasher(&self) -> Hasher;
+    fn algorithm(&self) -> Algorithm;
     /// What the package says of the content of a file, of a fixed length.
     fn fact(&self, content: Examined) -> Vec<u8>;
 }
@@ -78,8 +78,6 @@ pub struct Payload {
 
 /// Bytes of a payload that should be copied at once.
 pub const COPIED: usize = 64 << 10;
-/// A file of this length is packed by all threads.
-const LARGE: u64 = 48 << 20;
 /// What is shorter is copied out of the cache, so that a package of many small segments does not open as many files.
 const LEFT: u64 = 1 << 20;
 
@@ -91,15 +89,8 @@ pub fn write(
     means: &Means<'_>,
     spool: File,
 ) -> Result<Payload> {
-    let segments = cut(items, epoch);
-    let segments: Vec<_> = (0..)
-        .zip(&segments)
-        .map(|(place, range)| Segment {
-            items: &items[range.clone()],
-            is_first: place == 0,
-            is_last: place + 1 == segments.len(),
-        })
-        .collect();
+    let apart = parallel::map(items, means.jobs, |item| is_apart(item, means.compression))?;
+    let segments = segments(items, &cut(items, epoch, &apart));
     // Another mkpkg may have other codecs, or cut and write archives in another way.
     let program = of_program(means.cache);
     let packing = Packing { archive, means, program, spool: Spool::new(spool) };
@@ -137,23 +128,6 @@ impl Payload {
     }
 }
 
-/// Entries that are packed together.
-struct Segment<'i, 't> {
-    items: &'i [Item<'t>],
-    is_first: bool,
-    is_last: bool,
-}
-
-impl Segment<'_, '_> {
-    fn len(&self) -> u64 {
-        self.items.iter().map(|item| content_len(item.entry)).sum()
-    }
-
-    fn is_large(&self) -> bool {
-        self.len() > LARGE
-    }
-}
-
 struct Packing<'a> {
     archive: &'a dyn Archive,
     means: &'a Means<'a>,
@@ -163,8 +137,20 @@ struct Packing<'a> {
 }
 
 impl Packing<'_> {
-    /// The segment from the cache, or else made, and kept for later.
+    /// The segment, with the facts of this archive.
     fn packed(&self, segment: &Segment<'_, '_>) -> Result<Packed> {
+        let mut packed = self.shared(segment)?;
+        if let Segment::Content(item) = segment {
+            packed.facts = self
+                .fact_of_content(item, packed.facts)
+                .with_context(|| format!("cannot read `{}`", item.path))?;
+        }
+        Ok(packed)
+    }
+
+    /// The segment from the cache, or else made, and kept for later: with the facts of this archive, or those of a content
+    /// for any.
+    fn shared(&self, segment: &Segment<'_, '_>) -> Result<Packed> {
         let cannot = "cannot write to the spool";
         let cache = self.means.cache;
         let Some(program) = self.program.filter(|_| cache.dir().is_some()) else {
@@ -177,7 +163,7 @@ impl Packing<'_> {
         };
         let made = self.make(segment)?;
         // Files of the project may be edited while they are packed.
-        if segment.items.iter().any(|item| !is_known(item.entry))
+        if segment.items().iter().any(|item| !is_known(item.entry))
             && self.key(segment, program)? != key
         {
             bail!("files changed while they were packed");
@@ -189,22 +175,42 @@ impl Packing<'_> {
     /// The key of a segment: all that decides its bytes, this program with its codecs included.
     fn key(&self, segment: &Segment<'_, '_>, program: [u8; 32]) -> Result<Key> {
         let mut parts = Parts::new(Kind::Segment);
-        let start = if segment.is_first { self.archive.start() } else { Vec::new() };
-        let end = if segment.is_last { self.archive.end() } else { Vec::new() };
         parts.add(&program);
-        parts.add(self.archive.name().as_bytes());
         parts.add(self.means.compression.to_string().as_bytes());
-        parts.add(&start);
-        parts.add(&end);
-        for item in segment.items {
-            parts.add(item.path.as_str().as_bytes());
-            parts.add(&item.mtime.to_le_bytes());
-            let decided = self.archive.decides(item).map(u32::to_le_bytes);
-            parts.add(decided.as_ref().map_or(&[], |bytes| &bytes[..]));
-            describe(item.entry, &mut parts)
-                .with_context(|| format!("cannot read `{}`", item.path))?;
+        match segment {
+            Segment::Content(item) => {
+                parts.add(b"content");
+                describe_content(item.entry, &mut parts).with_context(|| unread(item))?;
+            }
+            Segment::Members(members) => self.members_key(members, &mut parts)?,
         }
         Ok(parts.key())
+    }
+
+    fn members_key(&self, members: &Members<'_, '_>, parts: &mut Parts) -> Result<()> {
+        let Members { closes, items, opens, is_first, is_last } = *members;
+        parts.add(self.archive.name().as_bytes());
+        parts.add(&if is_first { self.archive.start() } else { Vec::new() });
+        parts.add(&if is_last { self.archive.end() } else { Vec::new() });
+        parts.add(&closes.map_or(0, |item| content_len(item.entry)).to_le_bytes());
+        for item in items {
+            self.member_key(item, parts);
+            describe(item.entry, parts).with_context(|| unread(item))?;
+        }
+        if let Some(item) = opens {
+            // Its content is elsewhere, and may change without what stands before it.
+            parts.add(b"opens");
+            self.member_key(item, parts);
+            describe_member(item.entry, parts);
+        }
+        Ok(())
+    }
+
+    fn member_key(&self, item: &Item<'_>, parts: &mut Parts) {
+        parts.add(item.path.as_str().as_bytes());
+        parts.add(&item.mtime.to_le_bytes());
+        let decided = self.archive.decides(item).map(u32::to_le_bytes);
+        parts.add(decided.as_ref().map_or(&[], |bytes| &bytes[..]));
     }
 
     /// The segment of `key`, if the cache has it.
@@ -232,7 +238,7 @@ impl Packing<'_> {
         let cannot = "cannot write to the spool";
         let compression = self.means.compression;
         // Long names take more.
-        let len = segment.len() + 2 * MEMBER * segment.items.len() as u64;
+        let len = segment.len() + 2 * MEMBER * (segment.items().len() as u64 + 1);
         if segment.is_large() {
             let out = Growing::new(&self.spool);
             let piece =
@@ -250,44 +256,20 @@ impl Packing<'_> {
         crc.update(&bytes);
         Ok(Packed { span, archive_len, facts, seams, crc: crc.finish() })
     }
+}
 
-    /// Writes the members of a segment into `piece`.
-    fn fill<W: Write>(
-        &self,
-        segment: &Segment<'_, '_>,
-        piece: PieceWriter<W>,
-    ) -> Result<Written<W>> {
-        let cannot = "cannot write to the spool";
-        let counted = Counted { inner: piece, len: 0 };
-        let mut out = BufWriter::with_capacity(128 << 10, counted);
-        if segment.is_first {
-            out.write_all(&self.archive.start()).context(cannot)?;
-        }
-        let mut facts = Vec::new();
-        for item in segment.items {
-            let fact = self.append(item, &mut out);
-            facts.extend(fact.with_context(|| format!("cannot pack `{}`", item.path))?);
-        }
-        if segment.is_last {
-            out.write_all(&self.archive.end()).context(cannot)?;
-        }
-        let counted = out.into_inner().map_err(io::Error::from).context(cannot)?;
-        Ok(Written { piece: counted.inner, archive_len: counted.len, facts })
-    }
-
-    fn append(&self, item: &Item<'_>, out: &mut dyn Write) -> io::Result<Vec<u8>> {
-        let Entry::File { content, .. } = item.entry else {
-            self.archive.append(item, &mut io::empty(), out)?;
-            return Ok(Vec::new());
-        };
-        let mut reader = Examining::new(content.open_vouched()?, self.archive.hasher());
-        self.archive.append(item, &mut reader, out)?;
-        Ok(self.archive.fact(reader.finish()))
-    }
+fn unread(item: &Item<'_>) -> String {
+    format!("cannot read `{}`", item.path)
 }
 
 /// Everything of an entry that decides its bytes in any archive, but for its time.
 pub fn describe(entry: &Entry, parts: &mut Parts) -> io::Result<()> {
+    describe_member(entry, parts);
+    describe_content(entry, parts)
+}
+
+/// What of it decides what is written before its content.
+fn describe_member(entry: &Entry, parts: &mut Parts) {
     match entry {
         Entry::Dir { mode } => {
             parts.add(b"dir");
@@ -301,8 +283,13 @@ pub fn describe(entry: &Entry, parts: &mut Parts) -> io::Result<()> {
             parts.add(b"file");
             parts.add(&mode.to_le_bytes());
             parts.add(&content.len().to_le_bytes());
-            parts.add(&content.sha256()?);
         }
+    }
+}
+
+fn describe_content(entry: &Entry, parts: &mut Parts) -> io::Result<()> {
+    if let Entry::File { content, .. } = entry {
+        parts.add(&content.sha256()?);
     }
     Ok(())
 }
@@ -312,30 +299,5 @@ fn is_known(entry: &Entry) -> bool {
     match entry {
         Entry::File { content, .. } => content.known_sha256().is_some(),
         Entry::Dir { .. } | Entry::Symlink { .. } => true,
-    }
-}
-
-/// A segment whose members were written.
-struct Written<W: Write> {
-    piece: PieceWriter<W>,
-    archive_len: u64,
-    facts: Vec<u8>,
-}
-
-/// Counts what is written through it.
-struct Counted<W> {
-    inner: W,
-    len: u64,
-}
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.inner.write(bytes)?;
-        self.len += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
     }
 }

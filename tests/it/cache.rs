@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use crate::bad_output::mounting;
+use crate::deb::payload;
 use crate::sandbox::{Outcome, Sandbox};
 use crate::wheel::Wheel;
 
@@ -188,11 +189,68 @@ fn noise(len: usize, seed: u64) -> Vec<u8> {
     (0..len).map(|_| step()).collect()
 }
 
+/// A large file that begins as compiled ones do.
+fn library(seed: u64) -> Vec<u8> {
+    [vec![0; 64], noise(8 << 20, seed)].concat()
+}
+
+/// Bytes of all packed segments that are kept.
+fn packed(sandbox: &Sandbox) -> u64 {
+    let is_segment = |path: &PathBuf| path.display().to_string().contains("/segments-");
+    let len = |path: &PathBuf| path.metadata().expect("it is there").len();
+    entries(sandbox).iter().filter(|path| is_segment(path)).map(len).sum()
+}
+
+/// The content of a large file is packed once for all packages it is in, and what stands around it for each.
+#[test]
+fn large_contents_are_shared() {
+    let sandbox = application();
+    let files = [
+        ("r/a.bin", library(1)),
+        ("r/b.bin", library(2)),
+        // Cannot begin a piece.
+        ("r/c.bin", noise(8 << 20, 3)),
+        ("r/d.bin", library(1)),
+        ("r/e.txt", b"between\n".to_vec()),
+    ];
+    let add = |wheel: Wheel, (path, content): &(&str, Vec<u8>)| wheel.file(path, content);
+    sandbox.wheel(&files.iter().fold(Wheel::new("rocket", "2.0"), add));
+    sandbox.wheel(&Wheel::acme().file("acme/own.bin", library(4)));
+    let args = ["--compression", "zstd:1"];
+    let cold = ["deb", "rpm"].map(|format| {
+        built_as(format, &sandbox, &[&args[..], &["--no-cache", "--jobs", "1"]].concat())
+    });
+    assert!(built_as("deb", &sandbox, &args) == cold[0]);
+    // Three contents and the one that stays with its neighbours.
+    let mut before = packed(&sandbox);
+    assert!((32 << 20..33 << 20).contains(&before), "{before}");
+    let mut more = || packed(&sandbox) - std::mem::replace(&mut before, packed(&sandbox));
+    assert!(built_as("rpm", &sandbox, &args) == cold[1]);
+    let (one, rest) = (8 << 20..9 << 20, 0..1 << 20);
+    assert!(one.contains(&more()));
+    // Everything has another path.
+    built_as("rpm", &sandbox, &[&args[..], &["--set", "prefix=/opt/other"]].concat());
+    assert!(one.contains(&more()));
+    // A new commit: files of the application have its time.
+    fs::remove_dir_all(sandbox.path("out")).expect("it is there");
+    let mut later = sandbox.package("rpm", &args);
+    later.env("SOURCE_DATE_EPOCH", "1700000060");
+    sandbox.built(later);
+    assert!(rest.contains(&more()));
+    fs::remove_dir_all(sandbox.path("out")).expect("it is there");
+    let package = sandbox.build(&["--compression", "gzip:1"]);
+    let payload = payload(&package);
+    for (path, content) in files {
+        let path = format!("/opt/acme/lib/python3.11/site-packages/{path}");
+        assert!(payload[&path].content == content, "{path}");
+    }
+}
+
 /// Large entries are verified while they are copied into a package, which begins anew without those that are not whole.
 #[test]
 fn damage_is_found_while_it_is_copied() {
     let sandbox = application();
-    sandbox.wheel(&Wheel::new("rocket", "2.0").file("a.bin", noise(2 << 20, 1)));
+    sandbox.wheel(&Wheel::new("rocket", "2.0").file("a.bin", library(1)));
     sandbox.wheel(&Wheel::acme().file("acme/b.bin", noise(2 << 20, 2)));
     let args = ["--compression", "zstd:1"];
     for format in ["deb", "rpm"] {

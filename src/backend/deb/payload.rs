@@ -3,14 +3,14 @@
 //! Knows which entries a package may hold, and nothing of its control data.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use anyhow::Result;
 
 use crate::backend::deb::tarball::{END, TarWriter};
-use crate::digest::{Hasher, hex};
+use crate::digest::hex;
 use crate::error::UserError;
-use crate::segments::examined::Examined;
+use crate::segments::examined::{Algorithm, Examined};
 use crate::segments::item::{Item, items};
 use crate::segments::{self, Archive, Means};
 use crate::tree::{Entry, PkgPath, Role, Tree};
@@ -93,29 +93,28 @@ impl Archive for DataTar {
         END.to_vec()
     }
 
-    fn append(
-        &self,
-        item: &Item<'_>,
-        content: &mut dyn Read,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
+    fn open(&self, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
         let mut tar = TarWriter::new(out, item.mtime);
         let path = item.path.as_str();
         match item.entry {
             Entry::Dir { mode } => tar.dir(&format!("./{path}/"), *mode),
             Entry::Symlink { target } => tar.symlink(&format!("./{path}"), target),
-            Entry::File { content: listed, mode, .. } => {
-                tar.file(&format!("./{path}"), *mode, listed.len(), content)
+            Entry::File { content, mode, .. } => {
+                tar.open_file(&format!("./{path}"), *mode, content.len())
             }
         }
+    }
+
+    fn close(&self, len: u64, out: &mut dyn Write) -> io::Result<()> {
+        TarWriter::new(out, self.epoch).close_file(len)
     }
 
     fn decides(&self, _: &Item<'_>) -> Option<u32> {
         None
     }
 
-    fn hasher(&self) -> Hasher {
-        Hasher::md5()
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Md5
     }
 
     fn fact(&self, content: Examined) -> Vec<u8> {

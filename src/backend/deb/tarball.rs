@@ -52,11 +52,21 @@ impl<W: Write> TarWriter<W> {
         len: u64,
         content: &mut dyn Read,
     ) -> io::Result<()> {
-        self.header(name, EntryType::Regular, mode, len)?;
+        self.open_file(name, mode, len)?;
         let count = io::copy(content, &mut self.out)?;
         if count != len {
             return Err(io::Error::other("content is not as long as listed"));
         }
+        self.close_file(len)
+    }
+
+    /// Begins a file, whose `len` bytes are to follow.
+    pub(super) fn open_file(&mut self, name: &str, mode: u32, len: u64) -> io::Result<()> {
+        self.header(name, EntryType::Regular, mode, len)
+    }
+
+    /// Ends a file of `len` bytes.
+    pub(super) fn close_file(&mut self, len: u64) -> io::Result<()> {
         self.pad(len)
     }
 

@@ -34,28 +34,23 @@ pub(super) enum Form {
     Stripped { index: u32 },
 }
 
-/// Adds a member of `len` bytes: root:root.
-pub(super) fn append(
-    mut out: &mut dyn Write,
-    member: Member,
-    len: u64,
-    content: &mut dyn Read,
-) -> io::Result<()> {
+/// Begins a member of `len` bytes, which are to follow: root:root.
+pub(super) fn open(out: &mut dyn Write, member: Member, len: u64) -> io::Result<()> {
     match member.form {
         Form::Stripped { index } => {
             out.write_all(STRIPPED)?;
             write!(out, "{index:08x}")?;
-            pad(out, STRIPPED.len() as u64 + 8)?;
+            pad(out, STRIPPED.len() as u64 + 8)
         }
         Form::Plain { inode, mtime } => {
             let len = u32::try_from(len).map_err(io::Error::other)?;
-            header(out, member.name, [inode, member.mode, mtime, len, 1])?;
+            header(out, member.name, [inode, member.mode, mtime, len, 1])
         }
     }
-    let copied = io::copy(content, &mut out)?;
-    if copied != len {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "content changed meanwhile"));
-    }
+}
+
+/// Ends a member of `len` bytes.
+pub(super) fn close(out: &mut dyn Write, len: u64) -> io::Result<()> {
     pad(out, len)
 }
 
@@ -220,7 +215,7 @@ fn fault(what: &str) -> UserError {
 
 #[cfg(test)]
 mod tests {
-    use crate::backend::rpm::cpio::{CpioReader, Form, Member, Name, append, end};
+    use crate::backend::rpm::cpio::{CpioReader, Form, Member, Name, close, end, open};
 
     const BUDGET: u64 = 1 << 20;
 
@@ -232,7 +227,9 @@ mod tests {
             let form = if is_stripped { Form::Stripped { index } } else { plain };
             let member = Member { form, name, mode: 0o100_644 };
             let len = content.len() as u64;
-            append(&mut archive, member, len, &mut content.as_bytes()).unwrap();
+            open(&mut archive, member, len).unwrap();
+            archive.extend(content.as_bytes());
+            close(&mut archive, len).unwrap();
         }
         archive.extend(end());
         archive

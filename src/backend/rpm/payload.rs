@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 
 use crate::backend::rpm::cpio::{self, Form, Member};
 use crate::digest::{Hasher, hex};
 use crate::package::PackageMeta;
-use crate::segments::examined::Examined;
+use crate::segments::examined::{Algorithm, Examined};
 use crate::segments::item::{Item, items};
 use crate::segments::{self, Archive, Means};
 use crate::tree::{Entry, PkgPath, Role, Tree};
@@ -167,12 +167,7 @@ impl Archive for Cpio {
         cpio::end()
     }
 
-    fn append(
-        &self,
-        item: &Item<'_>,
-        content: &mut dyn Read,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
+    fn open(&self, item: &Item<'_>, out: &mut dyn Write) -> io::Result<()> {
         let name = format!("./{}", item.path.as_str());
         let form = if self.is_stripped {
             Form::Stripped { index: item.index }
@@ -183,18 +178,26 @@ impl Archive for Cpio {
         };
         let member = Member { form, name: &name, mode: mode(item.entry) };
         let len = size(item.entry);
+        cpio::open(out, member, len)?;
         match item.entry {
-            Entry::Dir { .. } | Entry::File { .. } => cpio::append(out, member, len, content),
-            Entry::Symlink { target } => cpio::append(out, member, len, &mut target.as_bytes()),
+            Entry::Dir { .. } | Entry::File { .. } => Ok(()),
+            Entry::Symlink { target } => {
+                out.write_all(target.as_bytes())?;
+                cpio::close(out, len)
+            }
         }
+    }
+
+    fn close(&self, len: u64, out: &mut dyn Write) -> io::Result<()> {
+        cpio::close(out, len)
     }
 
     fn decides(&self, item: &Item<'_>) -> Option<u32> {
         self.is_stripped.then_some(item.index)
     }
 
-    fn hasher(&self) -> Hasher {
-        Hasher::sha256()
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Sha256
     }
 
     fn fact(&self, content: Examined) -> Vec<u8> {

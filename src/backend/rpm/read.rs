@@ -388,7 +388,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::Write;
 
-    use crate::backend::rpm::cpio::{Form, Member, append, end};
+    use crate::backend::rpm::cpio::{Form, Member, close, end, open};
     use crate::backend::rpm::header::{Region, Value, write};
     use crate::backend::rpm::read::read;
     use crate::backend::rpm::{LEAD, LEAD_MAGIC, tags};
@@ -427,7 +427,9 @@ mod tests {
         for (index, (name, mode, content)) in members.into_iter().enumerate() {
             let form = Form::Plain { inode: index as u32 + 1, mtime: 0 };
             let member = Member { form, name, mode };
-            append(&mut cpio, member, content.len() as u64, &mut content.as_bytes()).unwrap();
+            open(&mut cpio, member, content.len() as u64).unwrap();
+            cpio.extend(content.as_bytes());
+            close(&mut cpio, content.len() as u64).unwrap();
         }
         let signature =
             write(Region::Signature, &BTreeMap::from([(tags::SIG_SIZE, Value::Int32(vec![0]))]));
