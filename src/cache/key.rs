@@ -66,24 +66,33 @@ impl Key {
 pub struct Parts {
     kind: Kind,
     hasher: Hasher,
+    /// What is still to be hashed: parts are many and short.
+    pending: Vec<u8>,
 }
+
+/// Bytes of parts that are hashed at once.
+const HASHED: usize = 16 << 10;
 
 impl Parts {
     /// Nothing but the kind of the entry.
     pub fn new(kind: Kind) -> Self {
-        let mut hasher = Hasher::sha256();
-        hasher.update(format!("mkpkg {}\n", kind.dir()).as_bytes());
-        Self { kind, hasher }
+        let pending = format!("mkpkg {}\n", kind.dir()).into_bytes();
+        Self { kind, hasher: Hasher::sha256(), pending }
     }
 
     /// One part more.
     pub fn add(&mut self, part: &[u8]) {
-        self.hasher.update(&(part.len() as u64).to_le_bytes());
-        self.hasher.update(part);
+        self.pending.extend((part.len() as u64).to_le_bytes());
+        self.pending.extend(part);
+        if self.pending.len() > HASHED {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
+        }
     }
 
     /// The key of all of them.
-    pub fn key(self) -> Key {
+    pub fn key(mut self) -> Key {
+        self.hasher.update(&self.pending);
         let digest = self.hasher.finish().try_into().expect("SHA-256 has 32 bytes");
         Key { kind: self.kind, digest }
     }

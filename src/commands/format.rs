@@ -364,7 +364,7 @@ fn written(
     file_name: &str,
 ) -> Result<Artifact> {
     let path = args.output.join(file_name);
-    let key = unchanged::key(format, (meta, &tree), inputs)?;
+    let key = unchanged::key(format, (meta, &tree), (inputs, args.jobs()))?;
     if let Some(there) = key.and_then(|key| unchanged::find(&inputs.cache, &key, &path)) {
         return Ok(there);
     }

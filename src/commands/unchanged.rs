@@ -13,15 +13,16 @@ use crate::cache::{Cache, is_own};
 use crate::commands::build::Inputs;
 use crate::commands::format::Format;
 use crate::package::PackageMeta;
+use crate::parallel;
 use crate::segments::describe;
-use crate::tree::{Entry, Tree};
+use crate::tree::{Entry, PkgPath, Tree};
 
 /// The key of the package that will be written: all that decides its bytes. `None` when something does that is not
 /// known before, or when nothing is kept.
 pub fn key(
     format: &dyn Format,
     (meta, tree): (&PackageMeta, &Tree),
-    inputs: &Inputs,
+    (inputs, jobs): (&Inputs, usize),
 ) -> Result<Option<Key>> {
     if inputs.cache.dir().is_none() {
         return Ok(None);
@@ -35,7 +36,20 @@ pub fn key(
     parts.add(options.as_bytes());
     // What is printed for debugging has every field there is, and every one that will be.
     parts.add(format!("{meta:?}").as_bytes());
-    for (path, entry) in tree.iter() {
+    let entries: Vec<_> = tree.iter().collect();
+    let runs: Vec<_> = entries.chunks(RUN).collect();
+    let digests = parallel::map(&runs, jobs, |run| digest(run))?;
+    digests.iter().for_each(|digest| parts.add(digest));
+    Ok(Some(parts.key()))
+}
+
+/// How many entries are hashed together.
+const RUN: usize = 1024;
+
+/// The digest of all there is of some entries.
+fn digest(entries: &[(&PkgPath, &Entry)]) -> Result<[u8; 32]> {
+    let mut parts = Parts::new(Kind::Package);
+    for (path, entry) in entries {
         parts.add(path.as_str().as_bytes());
         describe(entry, &mut parts).with_context(|| format!("cannot read `{path}`"))?;
         if let Entry::File { role, origin, mtime, .. } = entry {
@@ -44,7 +58,7 @@ pub fn key(
             parts.add(mtime.map(u64::to_le_bytes).as_ref().map_or(&[], |time| &time[..]));
         }
     }
-    Ok(Some(parts.key()))
+    Ok(parts.key().digest())
 }
 
 /// The package of `key`, if it is what `path` has.
