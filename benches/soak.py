@@ -26,6 +26,9 @@ def wheel(directory, name, modules, size):
     info = f"{name}-1.0.dist-info"
     # Entries of more than a megabyte are verified while they are copied, others before.
     noise = random.Random(name).randbytes(3 << 20) if name == "part0" else b""
+    # What is large and begins as compiled files do is packed apart.
+    if name == "part1":
+        noise = bytes(64) + random.Random(name).randbytes(9 << 20)
     files = {f"{name}/__init__.py": b"", f"{name}/noise.bin": noise}
     for number in range(modules):
         lines = (f"def f{at}(x):\n    return '{name}', {number}, x + {at * 7919 % 1009}\n" for at in range(size))
