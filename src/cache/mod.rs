@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::futimens;
+use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::sys::time::TimeSpec;
 use nix::unistd::Uid;
 
@@ -283,6 +284,11 @@ pub fn open_trusted(path: &Path) -> Option<File> {
 }
 
 /// Makes a file the one that was used last; who does not own it cannot.
+/// Whether programs that lie in `dir` can be run: not on a file system mounted with `noexec`.
+pub fn can_run(dir: &Path) -> bool {
+    statvfs(dir).is_ok_and(|there| !there.flags().contains(FsFlags::ST_NOEXEC))
+}
+
 fn touch(file: &File) {
     let _ = futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
 }

@@ -47,9 +47,10 @@ impl BuildSystem {
 }
 
 impl Default for BuildSystem {
-    /// That of projects without the table (PEP 518, "build-system table"): setuptools of the first version with a backend.
+    /// That of projects without the table (PEP 518, "build-system table"): setuptools of the first version with a backend,
+    /// and wheel, which older ones of its versions need.
     fn default() -> Self {
-        let requires = vec!["setuptools>=40.8.0".to_owned()];
+        let requires = ["setuptools>=40.8.0", "wheel"].map(str::to_owned).to_vec();
         Self { requires, build_backend: Self::legacy(), backend_path: Vec::new() }
     }
 }

@@ -6,14 +6,15 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::cache::lock::{EXTENSION, Hold};
 use crate::cache::prune::ENVIRONMENTS;
-use crate::cache::{Cache, open_trusted};
+use crate::cache::{Cache, can_run, open_trusted};
 use crate::date::Date;
 use crate::digest::hex;
 use crate::exec;
@@ -32,9 +33,9 @@ impl Run<'_> {
     /// An environment that has `requires`, requirements (PEP 508); `None` where pip cannot make one.
     pub(super) fn environment(&self, requires: &[String]) -> Result<Option<Environment>> {
         let (cache, key) = (self.means.cache, self.environment_key(requires));
-        // What a file holds may change.
-        let is_kept = !requires.iter().any(|requirement| requirement.contains("file:"));
-        let Some(base) = cache.dir().filter(|_| is_kept) else { return self.passing(requires) };
+        let Some(base) = cache.dir().filter(|dir| is_fit(dir)) else {
+            return self.passing(requires);
+        };
         let dir = base.join(ENVIRONMENTS.0).join(&key);
         if let Some(kept) = find(cache, &key, &dir) {
             return Ok(Some(kept));
@@ -78,8 +79,8 @@ impl Run<'_> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let day = Date::of_epoch(now.as_secs()).to_string();
         let python = self.request.interpreter.executable.to_string_lossy();
-        let (variables, files) = (store::pip_variables(), installer::pip_files().concat());
-        let mut parts = vec!["environment", &day, &python, &variables, &files];
+        let settings = self.settings.text();
+        let mut parts = vec!["environment", &day, &python, &settings];
         parts.extend(requires.iter().map(String::as_str));
         self.key(&parts)
     }
@@ -104,6 +105,12 @@ impl Run<'_> {
         installer::demand(finished, "collecting what the build of the project needs")?;
         Ok(true)
     }
+}
+
+/// Whether an environment works in `dir`: not where programs cannot be run, and backends mix up paths with unusual characters.
+fn is_fit(dir: &Path) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.+~".contains(byte);
+    dir.as_os_str().as_encoded_bytes().iter().all(is_plain) && can_run(dir)
 }
 
 /// The environment of `key` in `dir`, if it is there and is what was made there.
@@ -146,8 +153,13 @@ fn describe(cache: &Cache, key: &str, dir: &Path) -> Result<String> {
             } else if kind.is_symlink() {
                 let target = fs::read_link(&path).with_context(fault)?;
                 lines.push(format!("{path:?} -> {target:?}\n"));
+            } else if !kind.is_file() {
+                // To open a pipe would wait for its other end.
+                bail!("`{}` is no file", path.display());
             } else if parent != dir || path.file_name() != Some(OsStr::new(ENVIRONMENTS.1)) {
-                lines.push(format!("{path:?} {}\n", hex(&store::file_sha256(cache, &path)?)));
+                let mode = entry.metadata().with_context(fault)?.mode();
+                let digest = hex(&store::file_sha256(cache, &path)?);
+                lines.push(format!("{path:?} {mode:o} {digest}\n"));
             }
         }
     }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use crate::error::UserError;
 use crate::exec::{Finished, command, failure, run};
 use crate::host::interpreter::Interpreter;
+use crate::wheelhouse::settings::Settings;
 
 /// Which program resolves and builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,58 +42,18 @@ pub struct Setting<'a> {
 pub const SDIST_EPOCH: u64 = 315_532_800;
 
 /// Path of uv, if it is wanted and installed.
-pub fn find_uv(choice: Choice) -> Result<Option<PathBuf>> {
+pub fn find_uv(choice: Choice, settings: &Settings) -> Result<Option<PathBuf>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|dir| dir.join("uv")).find(|at| at.is_file());
     match (choice, found) {
         (Choice::Pip, _) => Ok(None),
         // uv does not read pip's settings: where an index is set for pip, uv would ask another one.
-        (Choice::Auto, found) => Ok(found.filter(|_| !is_pip_configured())),
+        (Choice::Auto, found) => Ok(found.filter(|_| !settings.name_an_index())),
         (Choice::Uv, Some(uv)) => Ok(Some(uv)),
         (Choice::Uv, None) => Err(UserError::input("`uv` is not installed")
             .hint("install uv, or use `--installer pip`")
             .into()),
     }
-}
-
-/// Whether pip is told where to look for distributions.
-fn is_pip_configured() -> bool {
-    let variables = [
-        "PIP_INDEX_URL",
-        "PIP_EXTRA_INDEX_URL",
-        "PIP_NO_INDEX",
-        "PIP_FIND_LINKS",
-        "PIP_CONFIG_FILE",
-    ];
-    let names_index = |text: &String| text.contains("index") || text.contains("find-links");
-    variables.iter().any(|name| std::env::var_os(name).is_some())
-        || pip_files().iter().any(names_index)
-}
-
-/// Texts of the files that set up pip.
-pub fn pip_files() -> Vec<String> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let named = std::env::var_os("PIP_CONFIG_FILE").map(PathBuf::from);
-    let files = [
-        PathBuf::from("/etc/pip.conf"),
-        PathBuf::from("/etc/xdg/pip/pip.conf"),
-        home.join(".config/pip/pip.conf"),
-        home.join(".pip/pip.conf"),
-    ];
-    files.into_iter().chain(named).filter_map(|file| std::fs::read_to_string(file).ok()).collect()
-}
-
-/// Whether pip is told how to build, which it then has to do itself.
-pub fn is_pip_told_how_to_build() -> bool {
-    let settings = ["BUILD_ISOLATION", "CONFIG_SETTINGS", "GLOBAL_OPTION", "BUILD_OPTION"];
-    let files = pip_files();
-    settings.iter().any(|setting| {
-        let key = setting.to_lowercase().replace('_', "-");
-        let is_variable = |(name, _): (OsString, OsString)| {
-            name.to_str().is_some_and(|name| name.starts_with("PIP_") && name.ends_with(setting))
-        };
-        std::env::vars_os().any(is_variable) || files.iter().any(|text| text.contains(&key))
-    })
 }
 
 /// The words that start pip for the target interpreter.
@@ -154,9 +115,6 @@ pub fn pip_install(
     let mut pip_command = command(Path::new(&pip[0]));
     pip_command.args(&pip[1..]).arg("--python").arg(dir.join("bin/python"));
     pip_command.args(["install", "--no-user"]);
-    for name in ["PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER"] {
-        pip_command.env_remove(name);
-    }
     set_up(setting, &mut pip_command)?;
     pip_command.arg("--").args(requirements);
     Ok(pip_command)

@@ -6,6 +6,7 @@ mod environment;
 pub mod installer;
 mod own;
 pub mod select;
+mod settings;
 pub mod store;
 
 use std::ffi::OsString;
@@ -28,6 +29,7 @@ use crate::scratch::Scratch;
 use crate::wheel::tags::Tag;
 use crate::wheelhouse::installer::{Choice, Setting};
 use crate::wheelhouse::own::Own;
+use crate::wheelhouse::settings::Settings;
 use crate::wheelhouse::store::Kept;
 
 /// What wheels are wanted, and of what.
@@ -83,7 +85,9 @@ pub fn collect(request: &Request<'_>, means: &Means<'_>) -> Result<Wheelhouse> {
     }
     let own_dir = request.interpreter.sha256.get(..16).unwrap_or_default();
     let installers = store::installers(means.cache, own_dir);
-    let run = Run { request, means, uv: installer::find_uv(means.choice)?, installers };
+    let settings = Settings::load(&request.interpreter.executable);
+    let uv = installer::find_uv(means.choice, &settings)?;
+    let run = Run { request, means, uv, settings, installers };
     let own = match request.project.kind {
         ProjectKind::Buildable => Some(run.project_wheel()?),
         ProjectKind::Bare | ProjectKind::Required => None,
@@ -137,6 +141,8 @@ struct Run<'a> {
     request: &'a Request<'a>,
     means: &'a Means<'a>,
     uv: Option<PathBuf>,
+    /// What pip is told.
+    settings: Settings,
     /// What installers cache: one directory an interpreter, because pip does not tell apart for which it built a wheel.
     installers: Option<Kept>,
 }

@@ -1,7 +1,7 @@
 //! The project's own wheel: built in a private copy, and kept by everything that decides what is in it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::cache::lock::Hold;
 use crate::document::from_json;
+use crate::exec::{self, Finished};
+use crate::pep::Requirement;
 use crate::project::repository::revision;
 use crate::project::sources::{self, digest};
 use crate::project::static_metadata::{BuildSystem, PyProject};
@@ -16,6 +18,9 @@ use crate::wheel::filename::WheelName;
 use crate::wheelhouse::environment::Environment;
 use crate::wheelhouse::store::{self, Kept};
 use crate::wheelhouse::{Run, installer};
+
+/// What a program does that makes it.
+const BUILDING: &str = "building the project";
 
 /// The project's own wheel.
 pub(super) struct Own {
@@ -70,11 +75,7 @@ impl Run<'_> {
             Some(kept) => Ok(kept),
             None => {
                 let dir = self.means.scratch.dir("project-wheel")?;
-                let source = self.copy_sources()?;
-                if digest(&source, self.request.sources)? != content {
-                    bail!("files of the project changed while they were copied");
-                }
-                self.build_project(&source, &dir)?;
+                self.build_project(&content, &dir)?;
                 store::keep(cache, &key, &dir).ok_or(dir)
             }
         };
@@ -86,62 +87,68 @@ impl Run<'_> {
         Own::new(wheel, hold)
     }
 
-    fn build_project(&self, source: &Path, out: &Path) -> Result<()> {
+    fn build_project(&self, content: &str, out: &Path) -> Result<()> {
         let setting = self.setting();
+        let source = self.copy_sources(content)?;
         if let Some(uv) = &self.uv {
             let build = ["build".into(), "--wheel".into(), "--out-dir".into()];
             let arguments: Vec<_> = build.into_iter().chain([out.into(), source.into()]).collect();
-            return self.run_backend(installer::uv(&setting, uv, &arguments)?);
+            let finished = self.run_backend(installer::uv(&setting, uv, &arguments)?)?;
+            installer::demand(finished, BUILDING)?;
+            return Ok(());
         }
-        if self.built_by_hooks(source, out)? {
+        if self.built_by_hooks(&source, out)? {
             return Ok(());
         }
         let pip = installer::find_pip(self.request.interpreter, None)?;
-        self.run_backend(installer::pip_wheel(
-            &setting,
-            &pip,
-            &["--no-deps".into(), source.into()],
-            out,
-        )?)
+        // Whatever hooks left there.
+        let source = self.copy_sources(content)?;
+        let arguments = ["--no-deps".into(), source.into()];
+        let command = installer::pip_wheel(&setting, &pip, &arguments, out)?;
+        installer::demand(self.run_backend(command)?, BUILDING)?;
+        Ok(())
     }
 
-    /// Builds as pip does, in an environment that is kept; `false` when it is pip that has to.
+    /// Builds as pip does, in an environment that is kept; `false` when it is pip that has to. What is wrong, pip says best.
     fn built_by_hooks(&self, source: &Path, out: &Path) -> Result<bool> {
-        if installer::is_pip_told_how_to_build() {
-            return Ok(false);
-        }
-        // What is wrong with it, pip says best.
-        let Some(BuildSystem { requires, build_backend, backend_path }) = build_system(source)
-        else {
-            return Ok(false);
-        };
-        let Some(environment) = self.environment(&requires)? else { return Ok(false) };
-        let script = self.means.scratch.path().join("hooks.py");
+        let system = build_system(source).filter(|_| !self.settings.are_for_pip_alone());
+        let Some(system) = system else { return Ok(false) };
+        let Some(mut environment) = self.environment(&system.requires)? else { return Ok(false) };
+        let scratch = self.means.scratch;
+        let script = scratch.path().join("hooks.py");
         fs::write(&script, include_str!("hooks.py"))
             .with_context(|| format!("cannot write `{}`", script.display()))?;
-        let call = |environment: &Environment, hook: &str, to: &Path| {
+        let (answer, wheels) = (scratch.path().join("answer.json"), scratch.dir("hooks")?);
+        let call = |environment: &Environment, hook: &str| {
             let mut command = installer::python(&environment.dir)?;
-            command.arg(&script).arg(hook).arg(to).arg(&build_backend).args(&backend_path);
+            command.arg(&script).arg(hook).arg(&answer).arg(&wheels);
+            command.arg(&system.build_backend).args(&system.backend_path).current_dir(source);
             installer::build_environment(&self.setting(), &mut command, self.request.epoch)?;
-            command.current_dir(source);
-            self.run_backend(command)
+            let finished = self.run_backend(command)?;
+            Ok::<_, anyhow::Error>(finished.status.success().then(|| fs::read(&answer)))
         };
-        let wanted = self.means.scratch.path().join("wanted.json");
-        call(&environment, "requires", &wanted)?;
-        let text =
-            fs::read(&wanted).with_context(|| format!("cannot read `{}`", wanted.display()))?;
-        let wanted: Vec<String> = from_json(&text, "what the backend asks for")?;
-        if wanted.is_empty() {
-            call(&environment, "wheel", out)?;
-        } else {
-            let all: Vec<_> = requires.into_iter().chain(wanted).collect();
-            let Some(environment) = self.environment(&all)? else { return Ok(false) };
-            call(&environment, "wheel", out)?;
+        let Some(Ok(wanted)) = call(&environment, "requires")? else { return Ok(false) };
+        let Ok(wanted) = from_json::<Vec<String>>(&wanted, "the answer") else { return Ok(false) };
+        if !wanted.is_empty() {
+            let all: Vec<_> = system.requires.iter().cloned().chain(wanted).collect();
+            let larger = if are_plain(&all) { self.environment(&all)? } else { None };
+            let Some(larger) = larger else { return Ok(false) };
+            environment = larger;
         }
-        Ok(true)
+        let Some(Ok(name)) = call(&environment, "wheel")? else { return Ok(false) };
+        let Ok(name) = from_json::<String>(&name, "the answer") else { return Ok(false) };
+        if name.contains('/') || !name.ends_with(".whl") {
+            return Ok(false);
+        }
+        let wheel = wheels.join(&name);
+        // pip shows backends another `sys.prefix`.
+        if names(&wheel, &environment.dir) {
+            return Ok(false);
+        }
+        Ok(fs::rename(wheel, out.join(name)).is_ok())
     }
 
-    fn run_backend(&self, mut command: Command) -> Result<()> {
+    fn run_backend(&self, mut command: Command) -> Result<Finished> {
         command.env("SOURCE_DATE_EPOCH", self.request.epoch.to_string());
         if let Some(version) = &self.request.project.config.version {
             // Backends that take the version from a repository listen to these.
@@ -149,21 +156,51 @@ impl Run<'_> {
                 .env("SETUPTOOLS_SCM_PRETEND_VERSION", version)
                 .env("PDM_BUILD_SCM_VERSION", version);
         }
-        installer::finish(command, "building the project", self.means.listen)?;
-        Ok(())
+        exec::run(command, self.means.listen)
     }
 
-    fn copy_sources(&self) -> Result<PathBuf> {
+    /// A private copy of the project, whose sources have the digest `content`; one that was there goes.
+    fn copy_sources(&self, content: &str) -> Result<PathBuf> {
+        let request = self.request;
+        let base = self.means.scratch.dir("source")?;
+        fs::remove_dir_all(&base)
+            .and_then(|()| fs::create_dir(&base))
+            .with_context(|| format!("cannot write `{}`", base.display()))?;
         // A fixed name: what a directory is called is no part of what is built in it.
-        let to = self.means.scratch.dir("source")?.join("project");
-        sources::copy_to_build(&self.request.project.dir, self.request.sources, &to)
+        let to = base.join("project");
+        let source = sources::copy_to_build(&request.project.dir, request.sources, &to)?;
+        if digest(&source, request.sources)? != content {
+            bail!("files of the project changed while they were copied");
+        }
+        Ok(source)
     }
 }
 
 /// How the project in `source` is built; `None` when it does not say so as it must.
 fn build_system(source: &Path) -> Option<BuildSystem> {
-    match fs::read_to_string(source.join("pyproject.toml")) {
-        Ok(text) => PyProject::parse(&text).ok()?.build_system().ok(),
-        Err(_) => Some(BuildSystem::default()),
-    }
+    let system = match fs::read_to_string(source.join("pyproject.toml")) {
+        Ok(text) => PyProject::parse(&text).ok()?.build_system().ok()?,
+        Err(_) => BuildSystem::default(),
+    };
+    let is_below = |dir: &String| {
+        let is_name = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+        Path::new(dir).components().all(is_name) && !dir.contains('\0')
+    };
+    let is_sound = are_plain(&system.requires)
+        && system.backend_path.iter().all(is_below)
+        && !system.build_backend.contains('\0');
+    is_sound.then_some(system)
+}
+
+/// Whether all are requirements by name: what is at a URL or in a file may change without another name.
+fn are_plain(requirements: &[String]) -> bool {
+    requirements.iter().all(|text| text.parse::<Requirement>().is_ok_and(|it| it.url.is_none()))
+}
+
+/// Whether a wheel has the directory `dir` in the name of a file.
+fn names(wheel: &Path, dir: &Path) -> bool {
+    let dir = dir.as_os_str().as_encoded_bytes();
+    let below_root = dir.strip_prefix(b"/").unwrap_or(dir);
+    let Ok(bytes) = fs::read(wheel) else { return false };
+    bytes.windows(below_root.len()).any(|window| window == below_root)
 }

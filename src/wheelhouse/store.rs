@@ -51,11 +51,6 @@ pub fn compiler_flags() -> String {
     digest_variables(|name| names.contains(&name))
 }
 
-/// Digest of the variables that pip is told by.
-pub fn pip_variables() -> String {
-    digest_variables(|name| name.starts_with("PIP_"))
-}
-
 fn digest_variables(counts: impl Fn(&str) -> bool) -> String {
     let mut variables: Vec<_> =
         std::env::vars_os().filter(|(name, _)| counts(&name.to_string_lossy())).collect();

@@ -1,19 +1,24 @@
 //! The project's own wheel, built by its backend in an environment that is kept.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::bad_output::mounting;
 use crate::deb::payload;
 use crate::sandbox::{Outcome, Sandbox, is_there};
 use crate::wheel::Wheel;
 
 /// A backend that puts `acme.py` into a wheel, and into it what it sees of its surroundings.
 const FORGE: &str = r#"
-import base64, hashlib, json, os, sys, zipfile
+import base64, concurrent.futures, hashlib, json, multiprocessing, os, subprocess, sys, zipfile
 
-assert len(sys.argv) == 1 or 'pip' in sys.argv[0], sys.argv
+by = "pip" if "pip" in sys.argv[0] else "hooks"
+assert len(sys.argv) == 1 or by == 'pip', sys.argv
 print("a backend may say anything")
 
 def get_requires_for_build_wheel(settings=None):
@@ -31,12 +36,21 @@ def build_wheel(to, settings=None, metadata=None):
         seen = "anvil"
     except ImportError:
         seen = "nothing"
+    if os.path.exists("run.txt"):
+        subprocess.run(["forge-version"], check=True)
+    if os.path.exists("spawn.txt"):
+        spawn = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+            assert list(pool.map(abs, [-1])) == [1]
+    if os.path.exists("second.txt"):
+        zipfile.ZipFile(os.path.join(to, "zz-1.0-py3-none-any.whl"), "w").close()
     with open("acme.py") as file:
         text = file.read()
     info = "acme-1.0.dist-info/"
     files = {
         "acme.py": text,
-        "acme_saw.txt": f"{seen} {settings} {os.environ['SOURCE_DATE_EPOCH']} {os.getcwd().endswith('/project')}",
+        "acme_saw.txt": f"{by} {seen} {settings} {os.environ['SOURCE_DATE_EPOCH']} {os.getcwd().endswith('/project')}",
+        **({"acme-1.0.data/data" + sys.prefix + "/x": ""} if os.path.exists("prefix.txt") else {}),
         info + "METADATA": "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\nSummary: shop\n",
         info + "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -64,7 +78,9 @@ fn project(test: &str) -> Option<Sandbox> {
     sandbox.file("pylock.toml", "lock-version = '1.0'\ncreated-by = 'a test'\npackages = []\n");
     // Nothing of the project stands before the library.
     sandbox.file("json.py", "raise SystemExit('not this one')\n");
-    sandbox.wheel(&Wheel::new("forge", "1.0").file("forge.py", FORGE));
+    let forge = Wheel::new("forge", "1.0").file("forge.py", FORGE);
+    let forge = forge.file("forge_version.py", "def main():\n    print(1)\n");
+    sandbox.wheel(&forge.command("forge-version = forge_version:main"));
     Some(sandbox)
 }
 
@@ -132,7 +148,12 @@ fn an_environment_is_made_once_and_again_when_it_is_damaged() {
     let module = made.join("lib/python3.11/site-packages/forge.py");
     let (manifest, more) = (made.join("manifest"), module.with_file_name("more.py"));
     let whole = fs::read(&manifest).expect("it is there");
-    let damages: [(&str, &dyn Fn()); 5] = [
+    let run = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    let damages: [(&str, &dyn Fn()); 7] = [
+        ("not executable", &|| run(&made.join("bin/forge-version"), 0o644)),
+        ("a pipe", &|| mkfifo(&more, Mode::S_IRUSR | Mode::S_IWUSR).expect("it is ours")),
         ("altered", &|| fs::write(&module, "").expect("it is ours")),
         ("removed", &|| fs::remove_file(&module).expect("it is ours")),
         ("added", &|| fs::write(&more, "").expect("it is ours")),
@@ -155,7 +176,7 @@ fn a_backend_sees_what_pip_would_show_it() {
     let Some(sandbox) = project("a_backend_sees_what_pip_would_show_it") else { return };
     assert_eq!(
         packed(&sandbox, mkpkg(&sandbox, &[]), "acme_saw.txt"),
-        "nothing None 1700000000 True"
+        "hooks nothing None 1700000000 True"
     );
     // What it asks for besides comes in, and not into the environments of others.
     sandbox.file("wants.txt", "anvil");
@@ -164,18 +185,62 @@ fn a_backend_sees_what_pip_would_show_it() {
     sandbox.wheel(&Wheel::new("anvil", "2.0").file("anvil.py", ""));
     assert_eq!(
         packed(&sandbox, mkpkg(&sandbox, &[]), "acme_saw.txt"),
-        "anvil None 1700000000 True"
+        "hooks anvil None 1700000000 True"
     );
     fs::remove_file(sandbox.path("project/wants.txt")).expect("it is there");
     sandbox.file("acme.py", "A = 2\n");
     assert_eq!(
         packed(&sandbox, mkpkg(&sandbox, &[]), "acme_saw.txt"),
-        "nothing None 1700000000 True"
+        "hooks nothing None 1700000000 True"
     );
     // Who tells pip how to build gets pip.
     let mut told = mkpkg(&sandbox, &[]);
     told.env("PIP_CONFIG_SETTINGS", "heat=high");
-    assert_eq!(packed(&sandbox, told, "acme_saw.txt"), "nothing {'heat': 'high'} 1700000000 True");
+    assert_eq!(
+        packed(&sandbox, told, "acme_saw.txt"),
+        "pip nothing {'heat': 'high'} 1700000000 True"
+    );
+}
+
+/// What backends do that is not usual, and who builds then: the first word of what they saw.
+#[test]
+fn a_backend_may_do_what_it_does_with_pip() {
+    let Some(sandbox) = project("a_backend_may_do_what_it_does_with_pip") else { return };
+    sandbox.write("constraints.txt", "forge==1.0\n");
+    for (file, variable, by) in [
+        ("run.txt", "", "hooks"),
+        ("spawn.txt", "", "hooks"),
+        ("second.txt", "", "hooks"),
+        // A path of the environment has no place in a wheel.
+        ("prefix.txt", "", "pip"),
+        ("none.txt", "PIP_CONSTRAINT", "pip"),
+        ("none.txt", "", "hooks"),
+    ] {
+        sandbox.file(file, "");
+        let mut command = mkpkg(&sandbox, &[]);
+        if !variable.is_empty() {
+            command.env(variable, "../constraints.txt");
+        }
+        let saw = packed(&sandbox, command, "acme_saw.txt");
+        assert_eq!(saw.split(' ').next(), Some(by), "{file} {variable}");
+        fs::remove_file(sandbox.path("project").join(file)).expect("it is there");
+    }
+}
+
+/// Programs of an environment have to be run: where none can be, it is made elsewhere.
+#[test]
+fn an_environment_is_not_kept_where_no_program_runs() {
+    let test = "an_environment_is_not_kept_where_no_program_runs";
+    let Some(sandbox) = project(test) else { return };
+    sandbox.file("run.txt", "");
+    fs::create_dir_all(sandbox.path("home/.cache")).expect("it is ours");
+    let mount = "mount -t tmpfs -o mode=700,noexec tmpfs ../home/.cache";
+    let script = format!("{mount}; program=$1; shift 6; $program deb -o ../out \"$@\"");
+    let Some(mut command) = mounting(test, &sandbox, &script) else { return };
+    command.args(["--installer", "pip", "--compression", "gzip:1"]);
+    command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", sandbox.path("wheels"));
+    let saw = packed(&sandbox, command, "acme_saw.txt");
+    assert!(saw.starts_with("hooks "), "{saw}");
 }
 
 #[test]
