@@ -11,6 +11,9 @@ running=(acme-notes.service acme-notes-plain.service acme-notes-worker@1.service
 begin() {
     about=$1
     printf '%3d s  %s\n' "$SECONDS" "$about"
+    # An administrator does not upgrade five times within ten seconds; systemd would start nothing any more
+    # (systemd.unit(5), "StartLimitBurst=").
+    [ -z "${machine:-}" ] || guest systemctl reset-failed
 }
 
 # --- what is done ----------------------------------------------------------------------------------------------------
