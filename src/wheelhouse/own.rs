@@ -204,3 +204,35 @@ fn names(wheel: &Path, dir: &Path) -> bool {
     let Ok(bytes) = fs::read(wheel) else { return false };
     bytes.windows(below_root.len()).any(|window| window == below_root)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::wheelhouse::own::build_system;
+
+    #[test]
+    fn what_is_odd_is_left_to_pip() {
+        let dir = tempfile::tempdir().unwrap();
+        let of_setup_py = build_system(dir.path()).unwrap();
+        assert_eq!(of_setup_py.requires, ["setuptools>=40.8.0", "wheel"]);
+        assert_eq!(of_setup_py.build_backend, "setuptools.build_meta:__legacy__");
+        for (table, is_sound) in [
+            ("requires = []", true),
+            ("requires = ['a>=1; python_version > \"3\"', 'b[c]']\nbuild-backend = 'a.b:c'", true),
+            ("requires = []\nbackend-path = ['.', 'back/end']", true),
+            ("", false),
+            ("requires = 'a'", false),
+            ("requires = ['./a']", false),
+            ("requires = ['--index-url=https://b.example']", false),
+            ("requires = ['a @ file:///a.whl']", false),
+            ("requires = []\nbackend-path = ['/back']", false),
+            ("requires = []\nbackend-path = ['../back']", false),
+            ("requires = []\nbuild-backend = \"a\\u0000\"", false),
+        ] {
+            let text = format!("[build-system]\n{table}\n");
+            fs::write(dir.path().join("pyproject.toml"), text).unwrap();
+            assert_eq!(build_system(dir.path()).is_some(), is_sound, "{table}");
+        }
+    }
+}
