@@ -1,7 +1,7 @@
 //! The project's own wheel, built by its backend in an environment that is kept.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -147,7 +147,13 @@ fn an_environment_is_made_once_and_again_when_it_is_damaged() {
     let made = environment(&sandbox);
     let module = made.join("lib/python3.11/site-packages/forge.py");
     let (manifest, more) = (made.join("manifest"), module.with_file_name("more.py"));
-    let whole = fs::read(&manifest).expect("it is there");
+    let state = || {
+        let read = |path: &Path| fs::read(path).expect("it is there");
+        let program = fs::metadata(made.join("bin/forge-version")).expect("it is there");
+        let python = fs::read_link(made.join("bin/python")).expect("it is a link");
+        (read(&manifest), read(&module), program.mode(), python, more.exists())
+    };
+    let whole = state();
     let run = |path: &Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
     };
@@ -165,9 +171,9 @@ fn an_environment_is_made_once_and_again_when_it_is_damaged() {
     ];
     for (case, damage) in damages {
         damage();
-        packed(&sandbox, changed(&[]), "acme.py");
-        let now = fs::read(&manifest).expect("it is there");
-        assert!(now == whole && !more.exists(), "{case}");
+        let saw = packed(&sandbox, changed(&[]), "acme_saw.txt");
+        assert!(saw.starts_with("hooks "), "{case}: {saw}");
+        assert!(state() == whole, "{case}");
     }
 }
 
