@@ -121,9 +121,10 @@ impl Settings {
     }
 }
 
-/// A name as pip compares it.
+/// A name as pip compares it: it may be written as the option is.
 fn normalized(name: &str) -> String {
-    name.to_lowercase().replace('_', "-")
+    let name = name.to_lowercase().replace('_', "-");
+    name.strip_prefix("--").unwrap_or(&name).to_owned()
 }
 
 #[cfg(test)]
@@ -147,6 +148,7 @@ mod tests {
             (&[("CONSTRAINT", "c.txt")], "", true, false),
             (&[], "[wheel]\nno_build_isolation = false\n", true, false),
             (&[], "[install]\nPrefix=/x\n", true, false),
+            (&[], "[global]\n--index-url = x\n", false, true),
             (&[], "[global]\nfind-links =\n  /a\n  https://b\n", false, true),
             (&[], "[global]\nfind-links =\n  /a\n  b\n", true, true),
             (&[], "[global]\nsomething-new = 1\n", true, false),
