@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
 use crate::cache::lock::Hold;
@@ -114,38 +115,23 @@ impl Run<'_> {
         let system = build_system(source).filter(|_| !self.settings.are_for_pip_alone());
         let Some(system) = system else { return Ok(false) };
         let Some(mut environment) = self.environment(&system.requires)? else { return Ok(false) };
-        let scratch = self.means.scratch;
-        let script = scratch.path().join("hooks.py");
-        fs::write(&script, include_str!("hooks.py"))
-            .with_context(|| format!("cannot write `{}`", script.display()))?;
-        let (answer, wheels) = (scratch.path().join("answer.json"), scratch.dir("hooks")?);
-        let call = |environment: &Environment, hook: &str| {
-            let mut command = installer::python(&environment.dir)?;
-            command.arg(&script).arg(hook).arg(&answer).arg(&wheels);
-            command.arg(&system.build_backend).args(&system.backend_path).current_dir(source);
-            installer::build_environment(&self.setting(), &mut command, self.request.epoch)?;
-            let finished = self.run_backend(command)?;
-            Ok::<_, anyhow::Error>(finished.status.success().then(|| fs::read(&answer)))
+        let wheels = self.means.scratch.dir("hooks")?;
+        let hooks = Hooks { run: self, system: &system, source, wheels: &wheels };
+        let Some(wanted) = hooks.call::<Vec<String>>("requires", &environment)? else {
+            return Ok(false);
         };
-        let Some(Ok(wanted)) = call(&environment, "requires")? else { return Ok(false) };
-        let Ok(wanted) = from_json::<Vec<String>>(&wanted, "the answer") else { return Ok(false) };
         if !wanted.is_empty() {
             let all: Vec<_> = system.requires.iter().cloned().chain(wanted).collect();
             let larger = if are_plain(&all) { self.environment(&all)? } else { None };
             let Some(larger) = larger else { return Ok(false) };
             environment = larger;
         }
-        let Some(Ok(name)) = call(&environment, "wheel")? else { return Ok(false) };
-        let Ok(name) = from_json::<String>(&name, "the answer") else { return Ok(false) };
-        if name.contains('/') || !name.ends_with(".whl") {
-            return Ok(false);
-        }
+        let name = hooks.call::<String>("wheel", &environment)?;
+        let is_wheel = |name: &String| !name.contains('/') && name.ends_with(".whl");
+        let Some(name) = name.filter(is_wheel) else { return Ok(false) };
         let wheel = wheels.join(&name);
         // pip shows backends another `sys.prefix`.
-        if names(&wheel, &environment.dir) {
-            return Ok(false);
-        }
-        Ok(fs::rename(wheel, out.join(name)).is_ok())
+        Ok(!names(&wheel, &environment.dir) && fs::rename(wheel, out.join(name)).is_ok())
     }
 
     fn run_backend(&self, mut command: Command) -> Result<Finished> {
@@ -173,6 +159,39 @@ impl Run<'_> {
             bail!("files of the project changed while they were copied");
         }
         Ok(source)
+    }
+}
+
+/// The hooks of a backend.
+struct Hooks<'a> {
+    run: &'a Run<'a>,
+    system: &'a BuildSystem,
+    /// Where the project is.
+    source: &'a Path,
+    /// Where its wheel goes.
+    wheels: &'a Path,
+}
+
+impl Hooks<'_> {
+    /// What the hook `name` answers in `environment`; `None` when it fails.
+    fn call<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        environment: &Environment,
+    ) -> Result<Option<T>> {
+        let Self { run, system, source, wheels } = self;
+        let scratch = run.means.scratch.path();
+        let (script, answer) = (scratch.join("hooks.py"), scratch.join("answer.json"));
+        fs::write(&script, include_str!("hooks.py"))
+            .with_context(|| format!("cannot write `{}`", script.display()))?;
+        let mut command = installer::python(&environment.dir)?;
+        command.arg(script).arg(name).arg(&answer).arg(wheels);
+        command.arg(&system.build_backend).args(&system.backend_path).current_dir(source);
+        installer::build_environment(&run.setting(), &mut command, run.request.epoch)?;
+        if !run.run_backend(command)?.status.success() {
+            return Ok(None);
+        }
+        Ok(fs::read(&answer).ok().and_then(|text| from_json(&text, "the answer").ok()))
     }
 }
 
