@@ -210,8 +210,7 @@ impl Cache {
         self.lock_at(self.path(key)?.with_extension(lock::EXTENSION))
     }
 
-    /// The same for what is no entry: the lock whose file is `path`.
-    pub fn lock_at(&self, path: PathBuf) -> Option<Lock> {
+    fn lock_at(&self, path: PathBuf) -> Option<Lock> {
         fs::create_dir_all(path.parent()?).ok()?;
         let patience = match self.state.is_impatient.load(Ordering::Relaxed) {
             true => Duration::ZERO,
@@ -232,10 +231,26 @@ impl Cache {
         key: &Key,
         find: impl Fn() -> Option<T>,
     ) -> Result<T, Option<Lock>> {
+        Self::found_or(|| self.lock(key), find)
+    }
+
+    /// The same for what is no entry: the file of its lock is `path`.
+    pub fn found_or_locked_at<T>(
+        &self,
+        path: PathBuf,
+        find: impl Fn() -> Option<T>,
+    ) -> Result<T, Option<Lock>> {
+        Self::found_or(|| self.lock_at(path), find)
+    }
+
+    fn found_or<T>(
+        lock: impl FnOnce() -> Option<Lock>,
+        find: impl Fn() -> Option<T>,
+    ) -> Result<T, Option<Lock>> {
         if let Some(found) = find() {
             return Ok(found);
         }
-        let lock = self.lock(key);
+        let lock = lock();
         // Without one nobody was waited for.
         lock.as_ref().and_then(|_| find()).ok_or(lock)
     }
@@ -283,12 +298,12 @@ pub fn open_trusted(path: &Path) -> Option<File> {
     (there.is_file() && is_trusted(&there)).then_some(file)
 }
 
-/// Makes a file the one that was used last; who does not own it cannot.
 /// Whether programs that lie in `dir` can be run: not on a file system mounted with `noexec`.
 pub fn can_run(dir: &Path) -> bool {
     statvfs(dir).is_ok_and(|there| !there.flags().contains(FsFlags::ST_NOEXEC))
 }
 
+/// Makes a file the one that was used last; who does not own it cannot.
 fn touch(file: &File) {
     let _ = futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
 }

@@ -33,20 +33,15 @@ impl Run<'_> {
     /// An environment that has `requires`, requirements (PEP 508); `None` where pip cannot make one.
     pub(super) fn environment(&self, requires: &[String]) -> Result<Option<Environment>> {
         let (cache, key) = (self.means.cache, self.environment_key(requires));
-        let Some(base) = cache.dir().filter(|dir| is_fit(dir)) else {
-            return self.passing(requires);
-        };
+        let passing = || self.passing(&key, requires);
+        let Some(base) = cache.dir().filter(|dir| is_fit(dir)) else { return passing() };
         let dir = base.join(ENVIRONMENTS.0).join(&key);
-        if let Some(kept) = find(cache, &key, &dir) {
-            return Ok(Some(kept));
-        }
-        let Some(_lock) = cache.lock_at(dir.with_extension(EXTENSION)) else {
-            return self.passing(requires);
+        let lock = dir.with_extension(EXTENSION);
+        let lock = match cache.found_or_locked_at(lock, || find(cache, &key, &dir)) {
+            Ok(kept) => return Ok(Some(kept)),
+            Err(lock) => lock,
         };
-        if let Some(kept) = find(cache, &key, &dir) {
-            return Ok(Some(kept));
-        }
-        let Some(hold) = begin(&dir) else { return self.passing(requires) };
+        let Some(hold) = lock.as_ref().and_then(|_| begin(&dir)) else { return passing() };
         let made = self.make(&dir, requires);
         if matches!(made, Ok(true)) {
             let manifest = describe(cache, &key, &dir);
@@ -61,16 +56,15 @@ impl Run<'_> {
             // The disk of the cache may be full, and that of temporary files not.
             Err(error) if error.to_string().contains("OSError") => {
                 cache.note(format!("cannot make an environment in `{}`", base.display()));
-                self.passing(requires)
+                passing()
             }
             made => made.map(|_| None),
         }
     }
 
     /// One that is not kept.
-    fn passing(&self, requires: &[String]) -> Result<Option<Environment>> {
-        let scratch = self.means.scratch;
-        let dir = scratch.dir("environments")?.join(self.environment_key(requires));
+    fn passing(&self, key: &str, requires: &[String]) -> Result<Option<Environment>> {
+        let dir = self.means.scratch.dir("environments")?.join(key);
         fs::create_dir(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
         Ok(self.make(&dir, requires)?.then_some(Environment { dir, _hold: None }))
     }
