@@ -87,6 +87,9 @@ fn value(digit: u8) -> Option<u32> {
     Some(u32::from(value))
 }
 
+/// Bytes of an MD5 digest.
+pub const MD5: usize = 16;
+
 /// A digest fed piece by piece.
 #[derive(Clone, Debug)]
 pub enum Hasher {

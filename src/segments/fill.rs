@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use anyhow::{Context, Result};
 
 use crate::codec::piece::PieceWriter;
-use crate::digest::Hasher;
+use crate::digest::{Hasher, MD5};
 use crate::segments::Packing;
 use crate::segments::cut::content_len;
 use crate::segments::examined::{Algorithm, Examined, Examining};
@@ -13,9 +13,6 @@ use crate::segments::item::Item;
 use crate::segments::segment::{Members, Segment};
 use crate::tree::Entry;
 use crate::tree::content::Content;
-
-/// Bytes of an MD5 digest.
-const MD5: usize = 16;
 
 /// A segment that was written.
 pub(super) struct Written<W: Write> {

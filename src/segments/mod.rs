@@ -29,7 +29,7 @@ use crate::segments::examined::{Algorithm, Examined};
 use crate::segments::fill::Written;
 use crate::segments::item::Item;
 use crate::segments::packed::Packed;
-use crate::segments::segment::{Members, Segment, is_apart, segments};
+use crate::segments::segment::{Members, Segment, is_apart, segments, unread};
 use crate::segments::spool::{Check, Growing, Span, Spool, joined};
 use crate::tree::Entry;
 
@@ -141,9 +141,8 @@ impl Packing<'_> {
     fn packed(&self, segment: &Segment<'_, '_>) -> Result<Packed> {
         let mut packed = self.shared(segment)?;
         if let Segment::Content(item) = segment {
-            packed.facts = self
-                .fact_of_content(item, packed.facts)
-                .with_context(|| format!("cannot read `{}`", item.path))?;
+            packed.facts =
+                self.fact_of_content(item, packed.facts).with_context(|| unread(item))?;
         }
         Ok(packed)
     }
@@ -256,10 +255,6 @@ impl Packing<'_> {
         crc.update(&bytes);
         Ok(Packed { span, archive_len, facts, seams, crc: crc.finish() })
     }
-}
-
-fn unread(item: &Item<'_>) -> String {
-    format!("cannot read `{}`", item.path)
 }
 
 /// Everything of an entry that decides its bytes in any archive, but for its time.

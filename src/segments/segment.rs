@@ -1,6 +1,6 @@
 //! What of a payload is packed together.
 
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::slice;
 
 use anyhow::{Context, Result};
@@ -13,6 +13,7 @@ use crate::tree::Entry;
 
 /// A file of this length is packed by all threads.
 const LARGE: u64 = 48 << 20;
+
 /// What is packed together.
 pub(super) enum Segment<'i, 't> {
     Members(Members<'i, 't>),
@@ -63,11 +64,15 @@ pub(super) fn is_apart(item: &Item<'_>, compression: Compression) -> Result<bool
     if content.len() < apart(compression) {
         return Ok(false);
     }
-    let cannot = || format!("cannot read `{}`", item.path);
     let mut start = Vec::new();
-    let beginning = content.open().with_context(cannot)?.take(BEGINNING as u64);
-    BufReader::new(beginning).read_to_end(&mut start).with_context(cannot)?;
+    let reader = content.open().with_context(|| unread(item))?;
+    reader.take(BEGINNING as u64).read_to_end(&mut start).with_context(|| unread(item))?;
     Ok(can_begin(&start))
+}
+
+/// What is said of a file that cannot be read.
+pub(super) fn unread(item: &Item<'_>) -> String {
+    format!("cannot read `{}`", item.path)
 }
 
 pub(super) fn segments<'i, 't>(items: &'i [Item<'t>], parts: &[Part]) -> Vec<Segment<'i, 't>> {

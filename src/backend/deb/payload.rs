@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 
 use crate::backend::deb::tarball::{END, TarWriter};
-use crate::digest::hex;
+use crate::digest::{MD5, hex};
 use crate::error::UserError;
 use crate::segments::examined::{Algorithm, Examined};
 use crate::segments::item::{Item, items};
@@ -68,9 +68,6 @@ pub(super) fn write(tree: &Tree, epoch: u64, means: &Means<'_>, spool: File) -> 
     }
     Ok(payload)
 }
-
-/// Bytes of an MD5 digest.
-const MD5: usize = 16;
 
 /// How `data.tar` is written.
 struct DataTar {
