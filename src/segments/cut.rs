@@ -32,14 +32,13 @@ pub(super) enum Part {
 /// Where `items` are cut, some of which are `apart`. An entry that is added or goes moves the cuts near it, and no others.
 ///
 /// Every content is between members.
-pub(super) fn cut(items: &[Item<'_>], epoch: u64, apart: &[bool]) -> Vec<Part> {
+pub(super) fn cut(items: &[Item<'_>], apart: &[bool]) -> Vec<Part> {
     let mut parts = Vec::new();
     let (mut start, mut len) = (0, 0);
     for (place, item) in items.iter().enumerate() {
-        let size = |item: &Item<'_>| if item.mtime < epoch { SETTLED } else { UNSETTLED };
         let before = place.checked_sub(1).map(|place| &items[place]);
-        let Size { least, most, odds } = size(item);
-        let is_other = before.is_some_and(|before| (before.mtime < epoch) != (item.mtime < epoch));
+        let Size { least, most, odds } = if item.is_settled { SETTLED } else { UNSETTLED };
+        let is_other = before.is_some_and(|before| before.is_settled != item.is_settled);
         let is_full = len > 0 && len + content_len(item.entry) > most && !apart[place];
         let is_end = len >= least && item.path.fingerprint().is_multiple_of(odds);
         if place > start && (is_other || is_full || is_end) {
@@ -88,7 +87,7 @@ mod tests {
             tree.insert(PkgPath::new(&format!("opt/{name}")).unwrap(), entry).unwrap();
         }
         let items = items(&tree, 100, |_, _| true);
-        let parts = cut(&items, 100, &vec![false; items.len()]);
+        let parts = cut(&items, &vec![false; items.len()]);
         let range = |part: &Part| match part {
             Part::Members(range) => range.clone(),
             Part::Content(_) => panic!("none is apart"),
@@ -106,23 +105,23 @@ mod tests {
         let file = |name: &str, is_settled| (name.to_owned(), 10, is_settled);
         let files = [file("a/x", true), file("b/x", false), file("b/y", false), file("c/x", true)];
         assert_eq!(starts(&files), ["opt", "opt/a", "opt/b", "opt/c"]);
-        assert_eq!(cut(&[], 100, &[]), [Part::Members(0..0)]);
+        assert_eq!(cut(&[], &[]), [Part::Members(0..0)]);
     }
 
     #[test]
     fn contents_stand_between_members() {
         let mut tree = Tree::new();
         // Directories come first: 0, 1.
-        for (name, time) in [("b", 7), ("c", 7), ("d", 7), ("e", 100), ("f", 7), ("g", 7)] {
+        for name in ["b", "c", "d", "e", "f", "g"] {
             let entry = Entry::file(Content::bytes("x"), 0o644, &Arc::from("a 1"));
             let path = PkgPath::new(&format!("opt/a/{name}")).unwrap();
-            tree.insert(path, entry.made_at(Some(time))).unwrap();
+            tree.insert(path, entry.made_at((name != "e").then_some(7))).unwrap();
         }
         let items = items(&tree, 100, |path, _| path.as_str().len() > 5);
         let cut = |apart: &str| {
             let apart: Vec<_> =
                 items.iter().map(|item| apart.contains(&item.path.as_str()[6..])).collect();
-            let parts = cut(&items, 100, &apart).into_iter().map(|part| match part {
+            let parts = cut(&items, &apart).into_iter().map(|part| match part {
                 Part::Members(range) => format!("{}-{}", range.start, range.end),
                 Part::Content(place) => place.to_string(),
             });

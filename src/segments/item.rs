@@ -15,26 +15,36 @@ pub struct Item<'t> {
     pub entry: &'t Entry,
     /// Its time stamp: seconds since 1970.
     pub mtime: u64,
+    /// Whether it comes out of other packages the same way: neither it nor what is below is made anew with every one.
+    pub is_settled: bool,
 }
 
-/// All entries of `tree` that `keep` wants, in a package made at `epoch`.
+/// All entries of `tree` that `keep` wants, in a package made at `epoch`; no time stamp is later.
 pub fn items<'t>(
     tree: &'t Tree,
     epoch: u64,
     keep: impl Fn(&PkgPath, &Entry) -> bool,
 ) -> Vec<Item<'t>> {
-    let times = mtimes(tree, epoch);
-    let kept = tree.iter().zip(times).filter(|((path, entry), _)| keep(path, entry));
-    let item = |(index, ((path, entry), mtime))| Item { index, path, entry, mtime };
+    let made = made(tree);
+    let kept = tree.iter().zip(made).filter(|((path, entry), _)| keep(path, entry));
+    let item = |(index, ((path, entry), made))| Item {
+        index,
+        path,
+        entry,
+        mtime: epoch.min(made),
+        is_settled: made < ANEW,
+    };
     (0..).zip(kept).map(item).collect()
 }
 
-/// Time stamps of all entries of a package made at `epoch`, in archive order. None is later; a directory is as old as the
-/// newest thing below it.
-fn mtimes(tree: &Tree, epoch: u64) -> Vec<u64> {
+/// When things were made that are made anew with every package: later than all others.
+const ANEW: u64 = u64::MAX;
+
+/// When all entries were made, in archive order; a directory is as old as the newest thing below it.
+fn made(tree: &Tree) -> Vec<u64> {
     let of_entry = |(_, entry): (&PkgPath, &Entry)| match entry {
-        Entry::File { mtime: Some(time), .. } => epoch.min(*time),
-        Entry::File { mtime: None, .. } | Entry::Symlink { .. } => epoch,
+        Entry::File { mtime: Some(time), .. } => *time,
+        Entry::File { mtime: None, .. } | Entry::Symlink { .. } => ANEW,
         Entry::Dir { .. } => 0,
     };
     let mut times: Vec<_> = tree.iter().map(of_entry).collect();
@@ -45,7 +55,7 @@ fn mtimes(tree: &Tree, epoch: u64) -> Vec<u64> {
     let mut last = ("", None);
     for (place, (path, _)) in tree.iter().enumerate().rev() {
         if times[place] == 0 {
-            times[place] = epoch;
+            times[place] = ANEW;
         }
         let Some((parent, _)) = path.as_str().rsplit_once('/') else { continue };
         if last.0 != parent {
@@ -79,16 +89,18 @@ mod tests {
         tree.insert(path("a/d"), Entry::Dir { mode: 0o755 }).unwrap();
         let items = items(&tree, 60, |path, _| path.as_str() != "a/b");
         let times: Vec<_> =
-            items.iter().map(|item| (item.index, item.path.as_str(), item.mtime)).collect();
+            items.iter().map(|item| (item.path.as_str(), item.mtime, item.is_settled)).collect();
         let expected = [
-            (0, "a", 60),
-            (1, "a-b", 60),
-            (2, "a/b/x", 5),
-            (3, "a/b/y", 60),
-            (4, "a/c", 7),
-            (5, "a/c/x", 7),
-            (6, "a/d", 60),
+            ("a", 60, false),
+            ("a-b", 60, false),
+            ("a/b/x", 5, true),
+            // It is newer than the package, but comes from elsewhere.
+            ("a/b/y", 60, true),
+            ("a/c", 7, true),
+            ("a/c/x", 7, true),
+            ("a/d", 60, false),
         ];
         assert_eq!(times, expected);
+        assert!(items.iter().map(|item| item.index).eq(0..7));
     }
 }

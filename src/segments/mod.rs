@@ -81,16 +81,15 @@ pub const COPIED: usize = 64 << 10;
 /// What is shorter is copied out of the cache, so that a package of many small segments does not open as many files.
 const LEFT: u64 = 1 << 20;
 
-/// Packs the archive of `items`, of a package made at `epoch`, into `spool`; memory does not grow with what they hold.
+/// Packs the archive of `items` into `spool`; memory does not grow with what they hold.
 pub fn write(
     archive: &dyn Archive,
     items: &[Item<'_>],
-    epoch: u64,
     means: &Means<'_>,
     spool: File,
 ) -> Result<Payload> {
     let apart = parallel::map(items, means.jobs, |item| is_apart(item, means.compression))?;
-    let segments = segments(items, &cut(items, epoch, &apart));
+    let segments = segments(items, &cut(items, &apart));
     // Another mkpkg may have other codecs, or cut and write archives in another way.
     let program = of_program(means.cache);
     let packing = Packing { archive, means, program, spool: Spool::new(spool) };

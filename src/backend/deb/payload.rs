@@ -44,7 +44,7 @@ pub(super) fn check(tree: &Tree) -> Result<()> {
 /// Packs the payload of a package made at `epoch` into `spool`.
 pub(super) fn write(tree: &Tree, epoch: u64, means: &Means<'_>, spool: File) -> Result<Payload> {
     let items = items(tree, epoch, |_, _| true);
-    let packed = segments::write(&DataTar { epoch }, &items, epoch, means, spool)?;
+    let packed = segments::write(&DataTar { epoch }, &items, means, spool)?;
     let (md5sums, conffiles) = (String::new(), String::new());
     let mut payload = Payload { packed, md5sums, conffiles, installed_size: 1 };
     let digests = std::mem::take(&mut payload.packed.facts);

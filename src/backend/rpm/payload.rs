@@ -88,7 +88,7 @@ pub(super) fn write<'t>(
     u32::try_from(epoch).context("the time does not fit")?;
     let is_stripped = tree.files().any(|(_, content, _)| is_large(content.len()));
     let items = items(tree, epoch, |path, entry| marks.owns(path, entry));
-    let packed = segments::write(&Cpio { is_stripped }, &items, epoch, means, spool)?;
+    let packed = segments::write(&Cpio { is_stripped }, &items, means, spool)?;
     let mut facts = packed.facts.chunks(FACT);
     let files = items.iter().map(|item| {
         let listed = Listed {
