@@ -1,27 +1,26 @@
-//! The flow of a build, whatever the format: validate, build the tree once, then relate and write each package.
+//! The flow of a build, whatever the format: validate, build the tree once, then relate each package and hand it on.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::app::{App, identify};
-use crate::artifact::{self, Artifact, Draft};
+use crate::artifact::{self, Draft};
 use crate::cli::{BuildArgs, RpmArgs};
 use crate::commands::build::{Built, Inputs, build, inputs};
 use crate::commands::deb::Deb;
+use crate::commands::deliver::deliver;
 use crate::commands::parts::{listed, with_parts};
 use crate::commands::previous::{self, Previous, changes_since};
 use crate::commands::rpm::Rpm;
-use crate::commands::unchanged;
 use crate::error::UserError;
 use crate::lifecycle::Lifecycle;
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::parallel::discard;
 use crate::project::config::FormatName;
-use crate::report::{Talk, print};
-use crate::segments::spool::is_damaged;
+use crate::report::Talk;
 use crate::services::command_line::Commands;
 use crate::services::{self, Conventions, Services};
 use crate::signer::Signer;
@@ -330,65 +329,4 @@ pub fn refuse_stranger(format: &dyn Format, args: &BuildArgs) -> Result<()> {
     Err(UserError::usage(message)
         .hint("name a release that does with `--target`, or build the other format")
         .into())
-}
-
-/// Prints the plan of a dry run; else writes the package and prints its path.
-fn deliver(
-    format: &dyn Format,
-    (meta, tree): (&PackageMeta, Tree),
-    inputs: &Inputs,
-    args: &BuildArgs,
-    talk: &Talk,
-) -> Result<()> {
-    let file_name = format.file_name(meta);
-    if args.dry_run {
-        let json = || summary::json(meta, None, talk);
-        return print(&if args.json { json()? } else { summary::plan(meta, &tree, &file_name) });
-    }
-    let artifact =
-        talk.stage("written", || written(format, (meta, tree), inputs, args, &file_name))?;
-    summary::say(meta, &artifact, talk);
-    print(&if args.json {
-        summary::json(meta, Some(&artifact), talk)?
-    } else {
-        summary::path(&artifact)
-    })
-}
-
-/// Writes the package called `file_name`, unless it is there.
-fn written(
-    format: &dyn Format,
-    (meta, tree): (&PackageMeta, Tree),
-    inputs: &Inputs,
-    args: &BuildArgs,
-    file_name: &str,
-) -> Result<Artifact> {
-    let path = args.output.join(file_name);
-    let key = unchanged::key(format, (meta, &tree), (inputs, args.jobs()))?;
-    if let Some(there) = key.and_then(|key| unchanged::find(&inputs.cache, &key, &path)) {
-        return Ok(there);
-    }
-    // It is written anew sometimes: what is added once is not added to a copy of all.
-    let tree = format.with_docs(meta, tree)?;
-    let write = || {
-        artifact::write(&args.output, file_name, |out| {
-            let spool = artifact::spool(&args.output)?;
-            let written = format.write((meta, tree.clone()), inputs, args, (out, spool));
-            written.with_context(|| format!("cannot write `{}`", path.display()))?;
-            let signed = format.sign(out, args);
-            signed.with_context(|| format!("cannot sign `{}`", path.display()))
-        })
-    };
-    // Each time another damaged entry of the cache is left out, and in the end all are.
-    let artifact = loop {
-        match write() {
-            Err(error) if is_damaged(&error) => {}
-            done => break done?,
-        }
-    };
-    if let Some(key) = key {
-        inputs.cache.keep(&key, &mut &artifact.sha256[..]);
-    }
-    discard(tree);
-    Ok(artifact)
 }

@@ -5,6 +5,7 @@ pub mod build;
 pub mod cache;
 pub mod check;
 pub mod deb;
+pub mod deliver;
 pub mod diff;
 pub mod format;
 pub mod import;
