@@ -69,13 +69,11 @@ pub struct Inputs {
     pub cache: Cache,
 }
 
-/// A tree that passed every gate, and what is to be said of it.
+/// What is to be said of a tree that passed every gate.
 #[derive(Debug)]
 pub struct Built {
     /// The application.
     pub app: App,
-    /// Everything to install.
-    pub tree: Tree,
     /// The machine its code is for.
     pub machine: Option<Machine>,
     /// The interpreter it needs.
@@ -219,8 +217,8 @@ fn target_tags(release: Option<Release>, interpreter: &Interpreter) -> Result<Ve
     }
 }
 
-/// Collects, installs and checks; the result is ready to be written.
-pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
+/// Collects, installs and checks; the tree is everything to install.
+pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<(Built, Tree)> {
     let scratch = scratch()?;
     let Collected { wheels, facts, own, origins } = wheels(inputs, args, &scratch, talk)?;
     let app = identify(&inputs.project, &wheels, own.as_deref())?;
@@ -250,7 +248,7 @@ pub fn build(inputs: &Inputs, args: &BuildArgs, talk: &Talk) -> Result<Built> {
     let (machine, elf) = gates(inputs, args, &scratch, (&app, &staged, &facts), talk)?;
     let machine = machine.or(bound(&wheels, inputs, talk));
     let Staged { tree, interpreter, bundled, .. } = staged;
-    Ok(Built { app, tree, machine, interpreter, elf, facts, bundled, origins })
+    Ok((Built { app, machine, interpreter, elf, facts, bundled, origins }, tree))
 }
 
 /// The wheels of an application, and what is known of them.

@@ -12,7 +12,7 @@ use crate::backend::deb::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, Target, rules};
-use crate::commands::format::{Format, SELECTS, check_renames, relations_of};
+use crate::commands::format::{Format, SELECTS, Trees, check_renames, relations_of};
 use crate::error::UserError;
 use crate::needs::{Needs, Rules, abi, resolve};
 use crate::package::{Machine, PackageMeta, Relation, RelationKind};
@@ -70,18 +70,18 @@ impl Format for Deb {
     fn relations(
         &self,
         inputs: &Inputs,
-        (built, tree): (&Built, &Tree),
+        (built, trees): (&Built, Trees<'_>),
         args: &BuildArgs,
         talk: &Talk,
     ) -> Result<Vec<Relation>> {
         let config = &inputs.project.config;
         let config::Deb { ignore, weak, rename, .. } = &config.deb;
         let own = Rules { table: "deb", ignore, weak, rename };
-        let needs = resolve(&built.elf, &built.tree, &[own, rules(config)]);
+        let needs = resolve(&built.elf, trees.all, &[own, rules(config)]);
         for warning in &needs.warnings {
             talk.warn(warning);
         }
-        let mut relations = deb::relations(Some(&built.interpreter), tree);
+        let mut relations = deb::relations(Some(&built.interpreter), trees.package);
         if !needs.files.is_empty() {
             relations.extend(libraries(inputs, (&needs, built.machine), args, talk)?);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
+use std::iter;
 
 use anyhow::Result;
 
@@ -27,6 +28,15 @@ use crate::signer::Signer;
 use crate::summary;
 use crate::tree::Tree;
 
+/// What relations are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Trees<'t> {
+    /// Everything to install.
+    pub all: &'t Tree,
+    /// What of it is in the package that declares them.
+    pub package: &'t Tree,
+}
+
 /// What differs between the formats in a build.
 pub trait Format {
     /// What the configuration calls it.
@@ -45,12 +55,12 @@ pub trait Format {
     fn configured(&self, inputs: &Inputs, args: &BuildArgs) -> Result<Vec<Relation>>;
     /// Refuses what [`Format::write`] would refuse, as far as it is known before there is a tree.
     fn check(&self, meta: &PackageMeta, inputs: &Inputs, args: &BuildArgs) -> Result<()>;
-    /// All relations of what was built with the tree of a package: those of the interpreter, of accounts, of libraries,
-    /// and what the configuration adds.
+    /// All relations of the package with the environment: those of the interpreter, of accounts, of libraries, and what the
+    /// configuration adds.
     fn relations(
         &self,
         inputs: &Inputs,
-        package: (&Built, &Tree),
+        built: (&Built, Trees<'_>),
         args: &BuildArgs,
         talk: &Talk,
     ) -> Result<Vec<Relation>>;
@@ -188,12 +198,13 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
     if !args.dry_run {
         artifact::prepare(&args.output)?;
     }
-    let built = build(inputs, args, talk)?;
-    let inventory = listed(&built, args, talk)?;
+    let (built, tree) = build(inputs, args, talk)?;
+    let inventory = listed((&built, &tree), args, talk)?;
     // Every error that relations can make comes before the first package is written.
     let mut all = Vec::new();
-    for format in formats {
-        let mut packages = packages(format.as_ref(), inputs, &built, args, talk)?;
+    // The last format gets the tree itself, which is then changed without a copy.
+    for (format, tree) in formats.iter().zip(iter::repeat_n(tree, formats.len())) {
+        let mut packages = packages(format.as_ref(), inputs, (&built, tree), args, talk)?;
         for (meta, tree) in &mut packages {
             let (inside, package) = ((&built, &inventory), (&*meta, std::mem::take(tree)));
             *tree = with_parts(format.as_ref(), inputs, inside, package, args.target.as_deref())?;
@@ -226,11 +237,11 @@ fn run(formats: &[Box<dyn Format>], inputs: &Inputs, args: &BuildArgs, talk: &Ta
 pub fn packages(
     format: &dyn Format,
     inputs: &Inputs,
-    built: &Built,
+    (built, tree): (&Built, Tree),
     args: &BuildArgs,
     talk: &Talk,
 ) -> Result<Vec<(PackageMeta, Tree)>> {
-    let Services { tree, lifecycle, warnings } = services(format, inputs, built)?;
+    let Services { tree, lifecycle, warnings } = services(format, inputs, (built, tree))?;
     for warning in &warnings {
         talk.warn(warning);
     }
@@ -240,11 +251,13 @@ pub fn packages(
         PackageMeta { machine, bundled, lifecycle, ..meta }
     };
     let Some(slot) = &built.app.slot else {
-        let relations = format.relations(inputs, (built, &tree), args, talk)?;
+        let trees = Trees { all: &tree, package: &tree };
+        let relations = format.relations(inputs, (built, trees), args, talk)?;
         return Ok(vec![(meta(relations), tree)]);
     };
     let (environment, rest) = slot.trees(&tree)?;
-    let relations = format.relations(inputs, (built, &environment), args, talk)?;
+    let trees = Trees { all: &tree, package: &environment };
+    let relations = format.relations(inputs, (built, trees), args, talk)?;
     let (release, application) = slot.packages(meta(relations));
     let relations = format.selecting(&release, (application.relations, &rest))?;
     let application = PackageMeta { relations, ..application };
@@ -252,14 +265,17 @@ pub fn packages(
 }
 
 /// The services of a package whose environment is known; the tree has both.
-fn services(format: &dyn Format, inputs: &Inputs, built: &Built) -> Result<Services> {
+fn services(
+    format: &dyn Format,
+    inputs: &Inputs,
+    (built, mut tree): (&Built, Tree),
+) -> Result<Services> {
     let bin = built.app.prefix.join("bin")?;
-    let commands = built.tree.iter().filter_map(|(path, _)| path.below(&bin));
+    let commands = tree.iter().filter_map(|(path, _)| path.below(&bin));
     let commands: Vec<_> = commands.collect();
     let request = services_of(format, inputs, &built.app);
     let request = services::Request { commands: Commands::Known(&commands), ..request };
     let mut services = services::stage(&request)?;
-    let mut tree = built.tree.clone();
     tree.extend(services.tree)?;
     services.tree = tree;
     Ok(services)

@@ -18,9 +18,9 @@ use crate::tree::{Entry, PkgPath, Role, Tree};
 use crate::venv::OWN;
 
 /// What is in the environment that was built.
-pub fn listed(built: &Built, args: &BuildArgs, talk: &Talk) -> Result<Inventory> {
+pub fn listed((built, tree): (&Built, &Tree), args: &BuildArgs, talk: &Talk) -> Result<Inventory> {
     let known = |content: &Content| built.facts.clues(content);
-    talk.stage("listed parts", || inventory(&built.tree, &built.elf, args.jobs(), &known))
+    talk.stage("listed parts", || inventory(tree, &built.elf, args.jobs(), &known))
 }
 
 /// The tree with the parts list of its package, unless it has one.

@@ -12,7 +12,7 @@ use crate::backend::rpm::{self, Options};
 use crate::cli::BuildArgs;
 use crate::codec::Compression;
 use crate::commands::build::{Built, Inputs, rules};
-use crate::commands::format::{Format, SELECTS, check_renames, relations_of};
+use crate::commands::format::{Format, SELECTS, Trees, check_renames, relations_of};
 use crate::needs::{Rules, abi, grafted, resolve};
 use crate::package::{PackageMeta, Relation, RelationKind};
 use crate::project::config::{self, FormatName};
@@ -67,14 +67,14 @@ impl Format for Rpm {
     fn relations(
         &self,
         inputs: &Inputs,
-        (built, _): (&Built, &Tree),
+        (built, trees): (&Built, Trees<'_>),
         args: &BuildArgs,
         talk: &Talk,
     ) -> Result<Vec<Relation>> {
         let config = &inputs.project.config;
         let config::Rpm { ignore, weak, rename, .. } = &config.rpm;
         let own = Rules { table: "rpm", ignore, weak, rename };
-        let needs = resolve(&built.elf, &built.tree, &[own, rules(config)]);
+        let needs = resolve(&built.elf, trees.all, &[own, rules(config)]);
         grafted::check(&needs)?;
         // Without a name the target is this host, which may be of another kind.
         let release = inputs.target.release.filter(|_| args.target.is_some());

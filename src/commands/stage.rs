@@ -41,9 +41,9 @@ pub fn run(args: &StageArgs, talk: &Talk) -> Result<()> {
     let formats = [format];
     validate(&formats, &[], &inputs, &args.build)?;
     let [format] = formats;
-    let built = build(&inputs, &args.build, talk)?;
-    let inventory = listed(&built, &args.build, talk)?;
-    let mut all = packages(format.as_ref(), &inputs, &built, &args.build, talk)?;
+    let (built, tree) = build(&inputs, &args.build, talk)?;
+    let inventory = listed((&built, &tree), &args.build, talk)?;
+    let mut all = packages(format.as_ref(), &inputs, (&built, tree), &args.build, talk)?;
     let (Some((meta, tree)), None) = (all.pop(), all.pop()) else {
         let message = "an application beside its releases is two packages, which cannot be staged";
         return Err(UserError::usage(message)

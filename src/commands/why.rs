@@ -67,13 +67,15 @@ fn of_project(args: &BuildArgs, talk: &Talk) -> Result<Known> {
     // What two formats say would be told twice; the first of them is the one that is asked about.
     let formats: Vec<_> = configured(&inputs, args).into_iter().take(1).collect();
     validate(&formats, &[], &inputs, args)?;
-    let built = build(&inputs, args, talk)?;
+    let (built, tree) = build(&inputs, args, talk)?;
+    let packages = match formats.first() {
+        Some(format) => packages(format.as_ref(), &inputs, (&built, tree), args, talk)?,
+        None => Vec::new(),
+    };
     let (mut relations, mut tree) = (Vec::new(), Tree::new());
-    for format in formats {
-        for (meta, own) in packages(format.as_ref(), &inputs, &built, args, talk)? {
-            tree.extend(own)?;
-            relations.extend(meta.relations);
-        }
+    for (meta, own) in packages {
+        tree.extend(own)?;
+        relations.extend(meta.relations);
     }
     Ok(Known { relations, loose: Vec::new(), tree })
 }
