@@ -28,7 +28,6 @@ impl Packing<'_> {
         segment: &Segment<'_, '_>,
         piece: PieceWriter<W>,
     ) -> Result<Written<W>> {
-        let cannot = "cannot write to the spool";
         let counted = Counted { inner: piece, len: 0 };
         let mut out = BufWriter::with_capacity(128 << 10, counted);
         let facts = match segment {
@@ -37,18 +36,17 @@ impl Packing<'_> {
                 fill_content(item, &mut out).with_context(|| unpacked(item))?
             }
         };
-        let counted = out.into_inner().map_err(io::Error::from).context(cannot)?;
+        let counted = out.into_inner().map_err(io::Error::from)?;
         Ok(Written { piece: counted.inner, archive_len: counted.len, facts })
     }
 
     fn fill_members(&self, members: &Members<'_, '_>, out: &mut dyn Write) -> Result<Vec<u8>> {
-        let cannot = "cannot write to the spool";
         let Members { closes, items, opens, is_first, is_last } = *members;
         if is_first {
-            out.write_all(&self.archive.start()).context(cannot)?;
+            out.write_all(&self.archive.start())?;
         }
         if let Some(item) = closes {
-            self.archive.close(content_len(item.entry), out).context(cannot)?;
+            self.archive.close(content_len(item.entry), out)?;
         }
         let mut facts = Vec::new();
         for item in items {
@@ -58,7 +56,7 @@ impl Packing<'_> {
             self.archive.open(item, out).with_context(|| unpacked(item))?;
         }
         if is_last {
-            out.write_all(&self.archive.end()).context(cannot)?;
+            out.write_all(&self.archive.end())?;
         }
         Ok(facts)
     }

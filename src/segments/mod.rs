@@ -21,8 +21,8 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::cache::digests::of_program;
 use crate::cache::key::{Key, Kind, Parts};
+use crate::codec::Compression;
 use crate::codec::piece::{PieceWriter, head, tail};
-use crate::codec::{Compression, Crc32};
 use crate::parallel;
 use crate::segments::cut::{MEMBER, content_len, cut};
 use crate::segments::examined::{Algorithm, Examined};
@@ -30,7 +30,7 @@ use crate::segments::fill::Written;
 use crate::segments::item::Item;
 use crate::segments::packed::Packed;
 use crate::segments::segment::{Members, Segment, is_apart, segments, unread};
-use crate::segments::spool::{Check, Growing, Span, Spool, joined};
+use crate::segments::spool::{Check, Span, Spool, SpoolWriter, joined};
 use crate::tree::Entry;
 
 /// How a format writes its archive. What is written is decided by the item alone.
@@ -109,7 +109,7 @@ pub fn write(
         facts: packed.iter().flat_map(|(_, packed)| &packed.facts).copied().collect(),
         archive_len: packed.iter().map(|(_, packed)| packed.archive_len).sum(),
         head: head(means.compression),
-        spans: packed.into_iter().map(|(_, packed)| packed.span).collect(),
+        spans: packed.into_iter().flat_map(|(_, packed)| packed.spans).collect(),
         tail,
     })
 }
@@ -149,14 +149,13 @@ impl Packing<'_> {
     /// The segment from the cache, or else made, and kept for later: with the facts of this archive, or those of a content
     /// for any.
     fn shared(&self, segment: &Segment<'_, '_>) -> Result<Packed> {
-        let cannot = "cannot write to the spool";
         let cache = self.means.cache;
         let Some(program) = self.program.filter(|_| cache.dir().is_some()) else {
             return self.make(segment);
         };
         let key = self.key(segment, program)?;
         let _lock = match cache.found_or_locked(&key, || self.found(&key).transpose()) {
-            Ok(found) => return found.context(cannot),
+            Ok(found) => return Ok(found?),
             Err(lock) => lock,
         };
         let made = self.make(segment)?;
@@ -166,7 +165,7 @@ impl Packing<'_> {
         {
             bail!("files changed while they were packed");
         }
-        cache.keep_with(&key, &mut &made.header()[..], &mut joined([made.span.clone()]));
+        cache.keep_with(&key, &mut &made.header()[..], &mut joined(made.spans.iter().cloned()));
         Ok(made)
     }
 
@@ -219,12 +218,12 @@ impl Packing<'_> {
             cache.distrust(key);
             return Ok(None);
         };
-        let check = Check { crc: packed.crc, cache: cache.clone(), key: *key };
-        packed.span.check = Some(Arc::new(check));
-        if packed.span.len < LEFT {
+        let check = Arc::new(Check { crc: packed.crc, cache: cache.clone(), key: *key });
+        packed.spans.iter_mut().for_each(|span| span.check = Some(Arc::clone(&check)));
+        if packed.spans.iter().all(|span| span.len < LEFT) {
             let mut bytes = Vec::new();
-            match joined([packed.span]).read_to_end(&mut bytes) {
-                Ok(_) => packed.span = self.spool.append(&bytes)?,
+            match joined(packed.spans).read_to_end(&mut bytes) {
+                Ok(_) => packed.spans = vec![self.spool.append(&bytes)?],
                 // It is packed anew.
                 Err(_) => return Ok(None),
             }
@@ -233,26 +232,16 @@ impl Packing<'_> {
     }
 
     fn make(&self, segment: &Segment<'_, '_>) -> Result<Packed> {
-        let cannot = "cannot write to the spool";
         let compression = self.means.compression;
         // Long names take more.
         let len = segment.len() + 2 * MEMBER * (segment.items().len() as u64 + 1);
-        if segment.is_large() {
-            let out = Growing::new(&self.spool);
-            let piece =
-                PieceWriter::new(out, compression, self.means.jobs.max(1), len).context(cannot)?;
-            let Written { piece, archive_len, facts } = self.fill(segment, piece)?;
-            let (out, seams) = piece.finish().context(cannot)?;
-            let (span, crc) = out.finish();
-            return Ok(Packed { span, archive_len, facts, seams, crc });
-        }
-        let piece = PieceWriter::new(Vec::new(), compression, 0, len).context(cannot)?;
+        let threads = if segment.is_large() { self.means.jobs.max(1) } else { 0 };
+        let out = SpoolWriter::new(&self.spool);
+        let piece = PieceWriter::new(out, compression, threads, len)?;
         let Written { piece, archive_len, facts } = self.fill(segment, piece)?;
-        let (bytes, seams) = piece.finish().context(cannot)?;
-        let span = self.spool.append(&bytes).context(cannot)?;
-        let mut crc = Crc32::default();
-        crc.update(&bytes);
-        Ok(Packed { span, archive_len, facts, seams, crc: crc.finish() })
+        let (out, seams) = piece.finish()?;
+        let (spans, crc) = out.finish()?;
+        Ok(Packed { spans, archive_len, facts, seams, crc })
     }
 }
 

@@ -9,7 +9,8 @@ use crate::segments::spool::Span;
 
 /// A packed segment.
 pub(super) struct Packed {
-    pub(super) span: Span,
+    /// Where its bytes are.
+    pub(super) spans: Vec<Span>,
     pub(super) archive_len: u64,
     pub(super) facts: Vec<u8>,
     pub(super) seams: Seams,
@@ -21,7 +22,8 @@ impl Packed {
     /// What is kept of it beside its bytes: numbers of 64 bits, and the facts.
     pub(super) fn header(&self) -> Vec<u8> {
         let blocks = &self.seams.blocks;
-        let numbers = [self.span.len, u64::from(self.crc), self.archive_len, blocks.len() as u64];
+        let len = self.spans.iter().map(|span| span.len).sum();
+        let numbers = [len, u64::from(self.crc), self.archive_len, blocks.len() as u64];
         let blocks = blocks.iter().flat_map(|block| [block.unpadded, block.len]);
         let numbers = numbers.into_iter().chain(blocks).flat_map(u64::to_le_bytes);
         numbers.chain(self.facts.iter().copied()).collect()
@@ -40,8 +42,8 @@ impl Packed {
         let blocks: Option<Vec<_>> =
             (0..count).map(|_| Some(Block { unpadded: number()?, len: number()? })).collect();
         let seams = Seams { blocks: blocks? };
-        let span = Span { file: Arc::new(file), offset, len, check: None };
+        let spans = vec![Span { file: Arc::new(file), offset, len, check: None }];
         let crc = u32::try_from(crc).ok()?;
-        (len == stated).then(|| Self { span, archive_len, facts: rest.to_vec(), seams, crc })
+        (len == stated).then(|| Self { spans, archive_len, facts: rest.to_vec(), seams, crc })
     }
 }

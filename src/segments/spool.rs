@@ -117,39 +117,55 @@ impl Spool {
     pub(super) fn append(&self, bytes: &[u8]) -> io::Result<Span> {
         let len = bytes.len() as u64;
         let offset = self.end.fetch_add(len, Ordering::Relaxed);
-        self.file.write_all_at(bytes, offset)?;
+        self.file.write_all_at(bytes, offset).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot write to the spool: {error}"))
+        })?;
         Ok(Span { file: Arc::clone(&self.file), offset, len, check: None })
     }
 }
 
-/// A writer to the end of a spool, for the one thread there is.
-pub(super) struct Growing<'s> {
+/// A writer of bytes that belong together, one of several to a spool.
+pub(super) struct SpoolWriter<'s> {
     spool: &'s Spool,
-    start: u64,
+    /// What was written to the spool.
+    spans: Vec<Span>,
+    /// What is still to be.
+    buffer: Vec<u8>,
     crc: Crc32,
 }
 
-impl<'s> Growing<'s> {
+/// Bytes that are written to a spool at once.
+const BLOCK: usize = 512 << 10;
+
+impl<'s> SpoolWriter<'s> {
     pub(super) fn new(spool: &'s Spool) -> Self {
-        Self { spool, start: spool.end.load(Ordering::Relaxed), crc: Crc32::default() }
+        Self { spool, spans: Vec::new(), buffer: Vec::new(), crc: Crc32::default() }
     }
 
     /// What was written, and its CRC-32.
-    pub(super) fn finish(self) -> (Span, u32) {
-        let (file, offset) = (Arc::clone(&self.spool.file), self.start);
-        let len = self.spool.end.load(Ordering::Relaxed) - offset;
-        (Span { file, offset, len, check: None }, self.crc.finish())
+    pub(super) fn finish(mut self) -> io::Result<(Vec<Span>, u32)> {
+        self.flush()?;
+        Ok((self.spans, self.crc.finish()))
     }
 }
 
-impl Write for Growing<'_> {
+impl Write for SpoolWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.spool.append(bytes)?;
-        self.crc.update(bytes);
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BLOCK {
+            self.flush()?;
+        }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        let next = self.spool.append(&self.buffer)?;
+        self.crc.update(&self.buffer);
+        self.buffer.clear();
+        match self.spans.last_mut() {
+            Some(last) if last.offset + last.len == next.offset => last.len += next.len,
+            Some(_) | None => self.spans.push(next),
+        }
         Ok(())
     }
 }
