@@ -220,6 +220,13 @@ impl Tree {
         entries.try_for_each(|(path, entry)| self.insert_alone(path, entry))
     }
 
+    /// The same tree in half the memory: a map that grows in order has nodes half empty.
+    #[must_use]
+    pub fn compacted(self) -> Self {
+        let entries = Arc::unwrap_or_clone(self.entries).into_iter().collect();
+        Self { entries: Arc::new(entries), ..self }
+    }
+
     /// Keeps the files and links `keep` says yes to; directories left empty by that go too.
     pub fn retain(&mut self, keep: impl Fn(&PkgPath) -> bool) {
         let emptied = self.emptied_by(&keep);

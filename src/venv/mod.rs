@@ -310,7 +310,7 @@ fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled, jobs: usiz
         let time = tree.mtime(&pyc.source);
         tree.insert(pyc.path, Entry::file(pyc.content, 0o644, &own).made_at(time))?;
     }
-    Ok(tree)
+    Ok(tree.compacted())
 }
 
 /// The distributions of `request`, whose RECORD files are `infos`: the application first, then by name.
