@@ -192,7 +192,14 @@ fn patterns(tree: &Tree) -> BTreeMap<String, Vec<String>> {
     let files: Vec<_> = files.filter(is_listed).collect();
     // The origin of all that is below a directory, if it is one.
     let mut origins: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    let mut last = None;
     for (path, origin) in &files {
+        // Most are of the same origin and directory as the one before.
+        let place = Some((dirs_above(path).next(), origin));
+        if last == place {
+            continue;
+        }
+        last = place;
         for dir in dirs_above(path) {
             let seen = match origins.get(dir) {
                 None => Some(*origin),
