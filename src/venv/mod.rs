@@ -32,7 +32,7 @@ use crate::project::config::Config;
 use crate::project::sources::SourceFile;
 use crate::project::{Project, ProjectKind};
 use crate::tree::content::Content;
-use crate::tree::{Entry, PkgPath, Tree};
+use crate::tree::{Entry, Pile, PkgPath, Tree};
 use crate::wheel::Wheel;
 use crate::wheel::install::{Installed, Layout, Note, install};
 use crate::wheel::record::{Digest, Record};
@@ -150,7 +150,6 @@ pub fn stage(request: &Request<'_>, spool: File) -> Result<Staged> {
 }
 
 /// All wheels, installed.
-#[derive(Default)]
 struct Installs {
     tree: Tree,
     /// Of each wheel, in their order.
@@ -161,7 +160,8 @@ struct Installs {
 
 /// Installs some wheels at a time, so that only these have trees beside that of all.
 fn install_all(request: &Request<'_>, layout: &Layout) -> Result<Installs> {
-    let mut all = Installs::default();
+    let (mut pile, mut records) = (Pile::default(), Vec::new());
+    let (mut own, mut notes) = (Own::default(), Vec::new());
     let is_own = |wheel: &Wheel| Some(&wheel.name.name) == request.app.distribution.as_ref();
     for wheels in request.wheels.chunks(8 * request.jobs.max(1)) {
         let installed = parallel::map(wheels, request.jobs, |wheel| {
@@ -170,17 +170,17 @@ fn install_all(request: &Request<'_>, layout: &Layout) -> Result<Installs> {
         })?;
         for (wheel, installed) in wheels.iter().zip(installed) {
             if is_own(wheel) {
-                all.own = own(wheel, &installed, layout)?;
+                own = own_of(wheel, &installed, layout)?;
             }
-            all.notes.extend(installed.notes.iter().map(note));
-            all.tree.extend(installed.tree)?;
-            all.records.push(installed.record);
+            notes.extend(installed.notes.iter().map(note));
+            pile.add(installed.tree)?;
+            records.push(installed.record);
         }
     }
-    Ok(all)
+    Ok(Installs { tree: pile.into_tree()?, records, own, notes })
 }
 
-fn own(wheel: &Wheel, installed: &Installed, layout: &Layout) -> Result<Own> {
+fn own_of(wheel: &Wheel, installed: &Installed, layout: &Layout) -> Result<Own> {
     let targets = wheel.entry_points.iter().map(|point| format!("{}:{}", point.module, point.attr));
     Ok(Own {
         files: installed.record.files.keys().cloned().collect(),
@@ -286,7 +286,7 @@ fn compile_tree(
 const GROUP: u64 = 4;
 
 /// The tree with its byte code, and with RECORD files that list every file that is there.
-fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled, jobs: usize) -> Result<Tree> {
+fn complete(tree: Tree, records: Vec<Record>, compiled: Compiled, jobs: usize) -> Result<Tree> {
     let own = std::sync::Arc::from(OWN);
     let pycs = &compiled.pycs;
     let of = |source: &PkgPath| {
@@ -305,12 +305,14 @@ fn complete(mut tree: Tree, records: Vec<Record>, compiled: Compiled, jobs: usiz
         let text = Content::bytes(record.to_text());
         Ok(Some((record.path, Entry::file(text, 0o644, &own).made_at(time))))
     })?;
-    files.into_iter().try_for_each(|(path, file)| tree.insert(path, file))?;
+    let mut pile = Pile::default();
+    files.into_iter().try_for_each(|(path, file)| pile.push(path, file))?;
     for pyc in compiled.pycs {
         let time = tree.mtime(&pyc.source);
-        tree.insert(pyc.path, Entry::file(pyc.content, 0o644, &own).made_at(time))?;
+        pile.push(pyc.path, Entry::file(pyc.content, 0o644, &own).made_at(time))?;
     }
-    Ok(tree.compacted())
+    pile.add(tree)?;
+    pile.into_tree()
 }
 
 /// The distributions of `request`, whose RECORD files are `infos`: the application first, then by name.
