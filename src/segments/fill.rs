@@ -8,7 +8,7 @@ use crate::codec::piece::PieceWriter;
 use crate::digest::{Hasher, MD5};
 use crate::segments::Packing;
 use crate::segments::cut::content_len;
-use crate::segments::examined::{Algorithm, Examined, Examining};
+use crate::segments::examined::{Algorithm, Digesting, Examined, Examining};
 use crate::segments::item::Item;
 use crate::segments::segment::{Members, Segment};
 use crate::tree::Entry;
@@ -64,11 +64,7 @@ impl Packing<'_> {
     fn append(&self, item: &Item<'_>, mut out: &mut dyn Write) -> io::Result<Vec<u8>> {
         self.archive.open(item, out)?;
         let Entry::File { content, .. } = item.entry else { return Ok(Vec::new()) };
-        let hasher = match self.archive.algorithm() {
-            Algorithm::Md5 => Hasher::md5(),
-            Algorithm::Sha256 => Hasher::sha256(),
-        };
-        let examined = copy(content, hasher, &mut out)?;
+        let examined = copy(content, self.archive.algorithm(), &mut out)?;
         self.archive.close(content.len(), out)?;
         Ok(self.archive.fact(examined))
     }
@@ -88,12 +84,17 @@ impl Packing<'_> {
 /// Writes the content of `item`, and tells its MD5 and its first bytes.
 fn fill_content(item: &Item<'_>, out: &mut dyn Write) -> io::Result<Vec<u8>> {
     let Entry::File { content, .. } = item.entry else { return Ok(Vec::new()) };
-    let Examined { digest, start } = copy(content, Hasher::md5(), out)?;
+    let Examined { digest, start } = copy(content, Algorithm::Md5, out)?;
     Ok([digest, start].concat())
 }
 
-fn copy(content: &Content, hasher: Hasher, mut out: &mut dyn Write) -> io::Result<Examined> {
-    let mut reader = Examining::new(content.open_vouched()?, hasher);
+fn copy(content: &Content, algorithm: Algorithm, mut out: &mut dyn Write) -> io::Result<Examined> {
+    let digest = match (algorithm, content.vouched()) {
+        (Algorithm::Sha256, Some(known)) => Digesting::Known(known),
+        (Algorithm::Sha256, None) => Digesting::Hashed(Hasher::sha256()),
+        (Algorithm::Md5, _) => Digesting::Hashed(Hasher::md5()),
+    };
+    let mut reader = Examining::new(content.open_vouched()?, digest);
     if io::copy(&mut reader, &mut out)? != content.len() {
         return Err(io::Error::other("content is not as long as listed"));
     }

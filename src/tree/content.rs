@@ -114,14 +114,21 @@ impl Content {
     /// a file can change while a build runs.
     pub fn open_vouched(&self) -> io::Result<Box<dyn Read + '_>> {
         let exact = self.open()?;
-        Ok(match self {
-            Self::Path { sha256: Some(known), len, .. }
-            | Self::Span { sha256: Some(known), len, .. } => {
+        Ok(match self.vouched() {
+            Some(known) => {
                 let inner = HashingReader::new(exact, Hasher::sha256());
-                Box::new(Vouched { inner: Some(inner), left: *len, known: *known })
+                Box::new(Vouched { inner: Some(inner), left: self.len(), known })
             }
-            Self::Bytes(_) | Self::Path { .. } | Self::Span { .. } | Self::Late(_) => exact,
+            None => exact,
         })
+    }
+
+    /// The SHA-256 somebody vouches for.
+    pub fn vouched(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Path { sha256, .. } | Self::Span { sha256, .. } => *sha256,
+            Self::Bytes(_) | Self::Late(_) => None,
+        }
     }
 
     /// The whole content; for small files and one file at a time.
