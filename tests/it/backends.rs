@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -85,8 +85,14 @@ fn project(test: &str) -> Option<Sandbox> {
 }
 
 fn mkpkg(sandbox: &Sandbox, args: &[&str]) -> Command {
-    let mut command = sandbox.mkpkg(&["deb", "--installer", "pip", "-o", "../out"]);
-    command.args(["--compression", "gzip:1"]).args(args);
+    let mut command = mkpkg_into(sandbox, "../out");
+    command.args(args);
+    command
+}
+
+fn mkpkg_into(sandbox: &Sandbox, out: &str) -> Command {
+    let mut command = sandbox.mkpkg(&["deb", "--installer", "pip", "-o", out]);
+    command.args(["--compression", "gzip:1"]);
     command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", sandbox.path("wheels"));
     command
 }
@@ -265,4 +271,27 @@ fn a_backend_of_the_project_needs_nothing_installed() {
     let error = outcome.error();
     assert!(error.contains("building the project failed"), "{error}");
     assert!(error.contains("cold forge"), "{error}");
+}
+
+#[test]
+fn builds_at_once_make_one_environment() {
+    let Some(sandbox) = project("builds_at_once_make_one_environment") else { return };
+    let outs = ["../one", "../two", "../three"];
+    let begun: Vec<_> = outs
+        .map(|out| mkpkg_into(&sandbox, out).arg("--quiet").stdout(Stdio::null()).spawn())
+        .into();
+    for child in begun {
+        assert!(child.expect("it starts").wait().expect("it ends").success());
+    }
+    let [one, two, three] = outs.map(|out| {
+        let path = sandbox.path("project").join(out).join("acme_1.0-1_all.deb");
+        fs::read(path).expect("it was made")
+    });
+    assert!(one == two && two == three);
+    environment(&sandbox);
+    assert_eq!(sandbox.left("tmp"), [""; 0]);
+    assert_eq!(
+        packed(&sandbox, mkpkg(&sandbox, &[]), "acme_saw.txt").split(' ').next(),
+        Some("hooks")
+    );
 }
