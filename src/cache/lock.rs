@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -69,6 +70,12 @@ impl Hold {
         Some(hold)
     }
 
+    /// Standard input, without anything to read, for a program that works in the directory: it is held until that ends, too,
+    /// even if this process is killed before.
+    pub fn stdin(&self) -> io::Result<Stdio> {
+        self.0.try_clone().map(Stdio::from)
+    }
+
     /// Holds it alone; `None` when somebody else holds it, or it is gone.
     pub fn alone(path: &Path) -> Option<Self> {
         Self::of(path, FlockArg::LockExclusiveNonblock)
@@ -90,7 +97,8 @@ impl Hold {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true).mode(0o600);
-    options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)
+    // Not what a link leads to; and a pipe would wait for a reader.
+    options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)
 }
 
 fn flock(mut file: File, how: FlockArg) -> io::Result<Flock<File>> {
@@ -140,6 +148,10 @@ mod tests {
         assert!(Lock::wait(path.clone(), Duration::from_millis(1)).unwrap().is_none());
         drop(lock);
         assert!(Lock::attempt(path).is_some());
+        // Nobody reads from it.
+        let pipe = dir.path().join("y.lock");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(Lock::attempt(pipe).is_none());
     }
 
     #[test]

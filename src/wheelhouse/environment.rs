@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
@@ -42,7 +43,7 @@ impl Run<'_> {
             Err(lock) => lock,
         };
         let Some(hold) = lock.as_ref().and_then(|_| begin(&dir)) else { return passing() };
-        let made = self.make(&dir, requires);
+        let made = self.make(&dir, requires, || hold.stdin());
         if matches!(made, Ok(true)) {
             let manifest = describe(cache, &key, &dir);
             let kept = manifest.and_then(|text| Ok(fs::write(dir.join(ENVIRONMENTS.1), text)?));
@@ -66,7 +67,8 @@ impl Run<'_> {
     fn passing(&self, key: &str, requires: &[String]) -> Result<Option<Environment>> {
         let dir = self.means.scratch.dir("environments")?.join(key);
         fs::create_dir(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-        Ok(self.make(&dir, requires)?.then_some(Environment { dir, _hold: None }))
+        let made = self.make(&dir, requires, || Ok(Stdio::null()))?;
+        Ok(made.then_some(Environment { dir, _hold: None }))
     }
 
     fn environment_key(&self, requires: &[String]) -> String {
@@ -79,11 +81,17 @@ impl Run<'_> {
         self.key(&parts)
     }
 
-    /// Makes one in the directory `dir`; `false` when there is no `venv`, or a pip before 22.3.
-    fn make(&self, dir: &Path, requires: &[String]) -> Result<bool> {
+    /// Makes one in the directory `dir`, by programs with such a standard input; `false` when there is no `venv`, or a pip
+    /// before 22.3.
+    fn make(
+        &self,
+        dir: &Path,
+        requires: &[String],
+        stdin: impl Fn() -> io::Result<Stdio>,
+    ) -> Result<bool> {
         let interpreter = self.request.interpreter;
         let mut venv = exec::command(&interpreter.executable);
-        venv.args(["-I", "-m", "venv", "--without-pip"]).arg(dir);
+        venv.args(["-I", "-m", "venv", "--without-pip"]).arg(dir).stdin(stdin()?);
         if !exec::run(venv, self.means.listen)?.status.success() {
             return Ok(false);
         }
@@ -91,7 +99,8 @@ impl Run<'_> {
             return Ok(true);
         }
         let pip = installer::find_pip(interpreter, None)?;
-        let command = installer::pip_install(&self.setting(), &pip, dir, requires)?;
+        let mut command = installer::pip_install(&self.setting(), &pip, dir, requires)?;
+        command.stdin(stdin()?);
         let finished = exec::run(command, self.means.listen)?;
         if finished.stderr.contains("no such option: --python") {
             return Ok(false);

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -116,9 +118,11 @@ fn fails(sandbox: &Sandbox, command: Command) -> Outcome {
 /// The only environment in the cache.
 fn environment(sandbox: &Sandbox) -> PathBuf {
     let base = sandbox.path("home/.cache/mkpkg/environments");
-    let names: Vec<_> = fs::read_dir(base).expect("there is one").flatten().collect();
-    let [one] = &names[..] else { panic!("{names:?}") };
-    one.path()
+    let paths = fs::read_dir(base).expect("there is one").flatten().map(|entry| entry.path());
+    // A lock may have been left beside it.
+    let dirs: Vec<_> = paths.filter(|path| path.is_dir()).collect();
+    let [one] = &dirs[..] else { panic!("{dirs:?}") };
+    one.clone()
 }
 
 #[test]
@@ -294,4 +298,68 @@ fn builds_at_once_make_one_environment() {
         packed(&sandbox, mkpkg(&sandbox, &[]), "acme_saw.txt").split(' ').next(),
         Some("hooks")
     );
+}
+
+/// The backend of a source distribution, which tells that it began and builds once there is a file it waits for.
+const ANVIL: &str = r#"
+import os, time, zipfile
+
+def build_wheel(to, settings=None, metadata=None):
+    open(os.environ["ANVIL_BEGAN"], "w").close()
+    while not os.path.exists(os.environ["ANVIL_WAITS"]):
+        time.sleep(0.01)
+    info = "anvil-1.0.dist-info/"
+    with zipfile.ZipFile(os.path.join(to, "anvil-1.0-py3-none-any.whl"), "w") as wheel:
+        wheel.writestr("anvil.py", "")
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: anvil\nVersion: 1.0\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(info + "RECORD", "")
+    return "anvil-1.0-py3-none-any.whl"
+"#;
+
+/// pip lives on when mkpkg is killed, and writes into an environment that must not be taken for another build's.
+#[test]
+fn an_environment_of_a_killed_build_is_left_to_its_pip() {
+    let test = "an_environment_of_a_killed_build_is_left_to_its_pip";
+    let Some(sandbox) = project(test) else { return };
+    sandbox.file("pyproject.toml", PROJECT.replace("['forge']", "['forge', 'anvil']"));
+    let build = "[build-system]\nrequires = []\nbuild-backend = 'back'\nbackend-path = ['.']\n";
+    sandbox.write("anvil-1.0/pyproject.toml", build);
+    sandbox.write("anvil-1.0/back.py", ANVIL);
+    sandbox.write("anvil-1.0/PKG-INFO", "Metadata-Version: 2.1\nName: anvil\nVersion: 1.0\n");
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(sandbox.path("")).arg("-czf").arg(sandbox.path("wheels/anvil-1.0.tar.gz"));
+    assert!(tar.arg("anvil-1.0").status().expect("tar runs").success());
+    let command = |waits: &str| {
+        let mut command = mkpkg(&sandbox, &["--quiet"]);
+        command.env("ANVIL_BEGAN", sandbox.path("began"));
+        command.env("ANVIL_WAITS", sandbox.path(waits));
+        command
+    };
+    let mut killed = command("late").spawn().expect("it starts");
+    while !sandbox.path("began").exists() {
+        assert!(killed.try_wait().expect("it can be asked").is_none());
+        thread::sleep(Duration::from_millis(10));
+    }
+    killed.kill().and_then(|()| killed.wait()).expect("it can be killed");
+    let state = || {
+        let manifest = fs::metadata(environment(&sandbox).join("manifest")).expect("it is there");
+        (manifest.ino(), manifest.len() > 0)
+    };
+    let begun = state();
+    sandbox.write("soon", "");
+    let saw = packed(&sandbox, command("soon"), "acme_saw.txt");
+    assert!(saw.starts_with("hooks anvil "), "{saw}");
+    assert_eq!(state(), begun);
+    // Once pip has ended it is made anew.
+    sandbox.write("late", "");
+    for number in 0.. {
+        sandbox.file("acme.py", format!("A = {number} + 1\n"));
+        let saw = packed(&sandbox, command("soon"), "acme_saw.txt");
+        assert!(saw.starts_with("hooks anvil "), "{saw}");
+        if state().1 {
+            break;
+        }
+        assert!(number < 100);
+    }
 }
