@@ -4,9 +4,11 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+
+use nix::fcntl::OFlag;
 
 use crate::cache::Cache;
 use crate::cache::key::{Key, Kind};
@@ -23,7 +25,13 @@ pub fn of_program(cache: &Cache) -> Option<[u8; 32]> {
 
 /// SHA-256 of the file at `path`.
 pub fn sha256_of(cache: &Cache, path: &Path) -> io::Result<[u8; 32]> {
-    sha256(cache, &File::open(path)?)
+    let mut options = File::options();
+    // Opening a pipe would wait for its other end.
+    let file = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    sha256(cache, &file)
 }
 
 /// SHA-256 of all of an open file.
@@ -119,6 +127,9 @@ mod tests {
         assert_eq!(sha256_of(&cache, &path).unwrap(), sha256(b"six"));
         assert_eq!(sha256_of(&Cache::none(), &path).unwrap(), sha256(b"six"));
         assert!(sha256_of(&cache, &dir.path().join("gone")).is_err());
+        let pipe = dir.path().join("pipe.whl");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(sha256_of(&cache, &pipe).unwrap_err().to_string(), "it is no file");
     }
 
     #[test]

@@ -298,6 +298,15 @@ pub fn open_trusted(path: &Path) -> Option<File> {
     (there.is_file() && is_trusted(&there)).then_some(file)
 }
 
+/// Makes the file at `path`, or the one that was used last of it; neither a link nor a pipe is opened there, and nothing is
+/// written.
+pub fn mark(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    options.custom_flags(flags.bits()).open(path).inspect(touch)
+}
+
 /// Whether programs that lie in `dir` can be run: not on a file system mounted with `noexec`.
 pub fn can_run(dir: &Path) -> bool {
     statvfs(dir).is_ok_and(|there| !there.flags().contains(FsFlags::ST_NOEXEC))
@@ -369,7 +378,7 @@ mod tests {
     use std::thread;
 
     use crate::cache::key::{Key, Kind};
-    use crate::cache::{Cache, HEADER};
+    use crate::cache::{Cache, HEADER, mark};
 
     fn key(name: &str) -> Key {
         Key::new(Kind::Facts, &[name])
@@ -392,6 +401,21 @@ mod tests {
         assert_eq!(cache.trouble(), None);
         let path = cache.path(&key("a")).unwrap();
         (dir, cache, path)
+    }
+
+    #[test]
+    fn a_mark_is_made_and_nothing_else_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        mark(&path("made")).unwrap();
+        fs::write(path("text"), "text").unwrap();
+        mark(&path("text")).unwrap();
+        symlink("text", path("link")).unwrap();
+        assert!(mark(&path("link")).is_err());
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(mark(&path("pipe")).is_err());
+        assert_eq!(fs::read_to_string(path("text")).unwrap(), "text");
+        assert_eq!(fs::read_to_string(path("made")).unwrap(), "");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::cache::PART;
 use crate::cache::lock::{EXTENSION, Hold, Lock};
+use crate::cache::{PART, mark};
 
 /// Directories of wheels, one for each lock and project; each has a file of this name, by which it is held.
 pub const WHEELS: (&str, &str) = ("wheels", "manifest");
@@ -99,7 +99,7 @@ pub fn bound(dir: &Path, kept: u64) {
     let pruned = fs::metadata(&stamp).and_then(|stamp| stamp.modified()).ok();
     let is_due = pruned.is_none_or(|pruned| age(pruned, SystemTime::now()) > PERIOD);
     // Who cannot write here can remove nothing either.
-    if (is_due || kept > MUCH) && fs::write(stamp, "").is_ok() {
+    if (is_due || kept > MUCH) && mark(&stamp).is_ok() {
         prune(dir, &Limits::DEFAULT);
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use crate::cache::digests::sha256_of;
 use crate::cache::lock::Hold;
 use crate::cache::prune::{INSTALLERS, WHEELS};
-use crate::cache::{Cache, PART, open_trusted};
+use crate::cache::{Cache, PART, mark, open_trusted};
 use crate::digest::{hex, sha256};
 
 /// A key made of `parts`, which decide what a directory holds.
@@ -90,9 +90,9 @@ pub fn keep(cache: &Cache, key: &str, from: &Path) -> Option<Kept> {
 /// The directory `name` for what installers cache, made if it is not there; `None` where they could not write.
 pub fn installers(cache: &Cache, name: &str) -> Option<Kept> {
     let dir = cache.dir()?.join(INSTALLERS.0).join(name);
-    let mark = dir.join(INSTALLERS.1);
-    fs::create_dir_all(&dir).and_then(|()| fs::write(&mark, "")).ok()?;
-    Some(Kept { hold: Hold::shared(&mark)?, dir })
+    let held = dir.join(INSTALLERS.1);
+    fs::create_dir_all(&dir).and_then(|()| mark(&held)).ok()?;
+    Some(Kept { hold: Hold::shared(&held)?, dir })
 }
 
 fn put(cache: &Cache, base: &Path, key: &str, from: &Path) -> Result<PathBuf> {
