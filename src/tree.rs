@@ -194,31 +194,46 @@ impl Tree {
     /// A file that is there already is fine when its content is equal, and an error that names both origins
     /// when it is not.
     pub fn insert(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
-        self.insert_parents(&path)?;
-        self.insert_alone(path, entry)
+        self.insert_parents(&path, &entry)?;
+        self.insert_alone(path, entry, &Self::new())
     }
 
-    /// Adds `entry`, above which every directory is there.
-    fn insert_alone(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
-        match Arc::make_mut(&mut self.entries).entry(path) {
+    /// Adds `entry` of `other`, above which every directory is there.
+    fn insert_alone(&mut self, path: PkgPath, entry: Entry, other: &Self) -> Result<()> {
+        let path = match Arc::make_mut(&mut self.entries).entry(path) {
             Slot::Vacant(slot) => {
                 self.paths += slot.key().as_str().len();
                 slot.insert(entry);
-                bounded(self.paths)
+                return bounded(self.paths);
             }
-            Slot::Occupied(mut slot) => {
-                let merged = merge::merge(slot.key(), slot.get(), entry)?;
-                slot.insert(merged);
-                Ok(())
+            Slot::Occupied(slot) => slot.key().clone(),
+        };
+        let merged = match self.get(&path) {
+            Some(old) => {
+                let below = || self.file_below(&path).or_else(|| other.file_below(&path));
+                merge::merge(&path, (old, entry), below)?
             }
-        }
+            None => entry,
+        };
+        Arc::make_mut(&mut self.entries).insert(path, merged);
+        Ok(())
+    }
+
+    /// The first file below `dir`.
+    fn file_below(&self, dir: &PkgPath) -> Option<&Entry> {
+        let text = format!("{}/", dir.as_str());
+        let behind =
+            self.entries.range::<str, _>((Bound::Included(text.as_str()), Bound::Unbounded));
+        let mut below = behind.take_while(|(path, _)| path.below(dir).is_some());
+        below.find_map(|(_, entry)| matches!(entry, Entry::File { .. }).then_some(entry))
     }
 
     /// Adds every entry of `other`.
     pub fn extend(&mut self, other: Self) -> Result<()> {
-        let mut entries = Arc::unwrap_or_clone(other.entries).into_iter();
         // It has every directory before what is below.
-        entries.try_for_each(|(path, entry)| self.insert_alone(path, entry))
+        other
+            .iter()
+            .try_for_each(|(path, entry)| self.insert_alone(path.clone(), entry.clone(), &other))
     }
 
     /// Keeps the files and links `keep` says yes to; directories left empty by that go too.
@@ -275,15 +290,13 @@ impl Tree {
         self.entries.is_empty()
     }
 
-    fn insert_parents(&mut self, path: &PkgPath) -> Result<()> {
+    fn insert_parents(&mut self, path: &PkgPath, entry: &Entry) -> Result<()> {
         let mut below = path.as_str();
         while let Some((dir, _)) = below.rsplit_once('/') {
             match self.entries.get(dir) {
                 Some(Entry::Dir { .. }) => return Ok(()),
-                Some(Entry::File { .. } | Entry::Symlink { .. }) => {
-                    let message =
-                        format!("`{path}` cannot be below `/{dir}`, which is not a directory");
-                    return Err(UserError::input(message).into());
+                Some(there @ (Entry::File { .. } | Entry::Symlink { .. })) => {
+                    return Err(merge::not_a_directory((dir, there), (path, entry)));
                 }
                 None => {
                     below = dir;
@@ -379,6 +392,17 @@ mod tests {
         let error = tree.insert(path("f"), file("2", "c 3")).unwrap_err();
         assert_eq!(error.to_string(), "`b 2` and `c 3` both install `/f`, and differ");
         let below = tree.insert(path("f/g"), file("2", "c 3")).unwrap_err();
-        assert_eq!(below.to_string(), "`/f/g` cannot be below `/f`, which is not a directory");
+        assert_eq!(
+            below.to_string(),
+            "`/f/g` of `c 3` cannot be below `/f` of `b 2`, which is not a directory"
+        );
+        let mut other = Tree::new();
+        other.insert(path("f/d/g"), file("2", "d 4")).unwrap();
+        let error = tree.clone().extend(other.clone()).unwrap_err();
+        let expected = "`b 2` and `d 4`, as a directory, both install `/f`, and differ";
+        assert_eq!(error.to_string(), expected);
+        let error = other.extend(tree).unwrap_err();
+        let expected = "`d 4`, as a directory, and `b 2` both install `/f`, and differ";
+        assert_eq!(error.to_string(), expected);
     }
 }

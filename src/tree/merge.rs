@@ -2,14 +2,18 @@
 
 use std::io;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use crate::error::UserError;
 use crate::tree::content::Content;
 use crate::tree::{Entry, PkgPath};
 
-/// The one entry two insertions at `path` agree on.
-pub(super) fn merge(path: &PkgPath, old: &Entry, new: Entry) -> Result<Entry> {
+/// The one entry two insertions at `path` agree on. A file `below` tells whose a directory among them is.
+pub(super) fn merge<'t>(
+    path: &PkgPath,
+    (old, new): (&Entry, Entry),
+    below: impl FnOnce() -> Option<&'t Entry>,
+) -> Result<Entry> {
     let agrees = match (old, &new) {
         (Entry::Dir { .. }, Entry::Dir { .. }) => true,
         (Entry::Symlink { target: old }, Entry::Symlink { target: new }) => old == new,
@@ -21,10 +25,32 @@ pub(super) fn merge(path: &PkgPath, old: &Entry, new: Entry) -> Result<Entry> {
     if agrees {
         return Ok(new);
     }
-    let message = format!("{} and {} both install `{path}`, and differ", owner(old), owner(&new));
+    let below = below();
+    let [old, new] = [old, &new].map(|entry| match (entry, below) {
+        (Entry::Dir { .. }, Some(below)) => format!("{}, as a directory,", owner(below)),
+        (entry, _) => owner(entry),
+    });
+    let message = format!("{old} and {new} both install `{path}`, and differ");
     Err(UserError::input(message).hint("drop one of the two, or `exclude` the path").into())
 }
 
+/// The error of an entry at `path` below something that holds nothing.
+pub(super) fn not_a_directory(
+    (above, there): (&str, &Entry),
+    (path, entry): (&PkgPath, &Entry),
+) -> Error {
+    let [owner, other] = [entry, there].map(owner);
+    if owner == other {
+        let message = format!("`{path}` cannot be below `/{above}`, which is not a directory");
+        return UserError::input(message).into();
+    }
+    let message = format!(
+        "`{path}` of {owner} cannot be below `/{above}` of {other}, which is not a directory"
+    );
+    UserError::input(message).hint("drop one of the two, or `exclude` the path").into()
+}
+
+/// Who brings `entry`.
 fn owner(entry: &Entry) -> String {
     match entry {
         Entry::File { origin, .. } => format!("`{origin}`"),

@@ -39,14 +39,22 @@ impl Pile {
         let Self { mut entries, paths } = self;
         // What is for one path stays in its order.
         entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-        let mut merged = Ok(());
+        let mut clash = None;
         entries.dedup_by(|(path, later), (kept, earlier)| {
-            if path == kept && merged.is_ok() {
-                merged = merge::merge(path, earlier, later.clone()).map(|entry| *earlier = entry);
+            if path == kept && clash.is_none() {
+                match merge::merge(path, (earlier, later.clone()), || None) {
+                    Ok(merged) => *earlier = merged,
+                    Err(_) => clash = Some((path.clone(), earlier.clone(), later.clone())),
+                }
             }
             path == kept
         });
-        merged?;
+        if let Some((path, earlier, later)) = clash {
+            let is_file = |entry: &Entry| matches!(entry, Entry::File { .. });
+            let mut below = entries.iter().filter(|(other, _)| other.below(&path).is_some());
+            let below = || below.find_map(|(_, entry)| is_file(entry).then_some(entry));
+            merge::merge(&path, (&earlier, later), below)?;
+        }
         Ok(Tree { entries: Arc::new(entries.into_iter().collect()), paths })
     }
 }
@@ -118,8 +126,9 @@ mod tests {
         let error = pile.into_tree().unwrap_err().to_string();
         assert_eq!(error, "`f 1` and `f 2` both install `/f`, and differ");
         let mut pile = Pile::default();
-        pile.push(path("f/g"), file("1", "a 1")).unwrap();
-        pile.push(path("f"), file("1", "a 1")).unwrap();
-        assert!(pile.into_tree().is_err());
+        pile.push(path("f/d/g"), file("1", "a 1")).unwrap();
+        pile.push(path("f"), file("1", "b 2")).unwrap();
+        let error = pile.into_tree().unwrap_err().to_string();
+        assert_eq!(error, "`b 2` and `a 1`, as a directory, both install `/f`, and differ");
     }
 }

@@ -464,7 +464,7 @@ mod tests {
         );
         check(
             &[("x", "1"), ("demo-1.0.data/purelib/x/y", "2")],
-            "a directory and `demo 1.0` both install `/opt/app/lib/python3.11/site-packages/x`, and differ",
+            "`demo 1.0`, as a directory, and `demo 1.0` both install `/opt/app/lib/python3.11/site-packages/x`, and differ",
         );
         assert!(take(&demo(&[("x.py", "1"), ("demo-1.0.data/purelib/x.py", "1")])).is_ok());
     }
