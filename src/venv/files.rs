@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::project::config::{FileRole, FileRule, mode};
 use crate::tree::content::Content;
 use crate::tree::{Entry, PkgPath, Role, Tree};
-use crate::venv::OWN;
+use crate::venv::{OWN, is_byte_code};
 use crate::wheel::install::Layout;
 
 /// Where the interpreter of a distribution is. Never `python3`: extensions do not survive a change of minor.
@@ -100,6 +100,10 @@ pub fn place(target: &str, home: &PkgPath) -> Result<PkgPath> {
         return Err(UserError::usage(format!("`files` puts `{target}` where a package may not"))
             .hint(format!("use a path below {home}, {}", places.join(", ")))
             .into());
+    }
+    if path.below(home).is_some() && is_byte_code(&path) {
+        let message = format!("`files` puts `{target}` among the byte code, which mkpkg makes");
+        return Err(UserError::usage(message).hint("leave it out").into());
     }
     // What lies right in `/etc` and has no package, such as `/etc/passwd`, dpkg would replace without a word.
     if path.as_str().strip_prefix("etc/").is_some_and(|rest| is_of_system(rest, home.file_name())) {

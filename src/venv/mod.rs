@@ -235,20 +235,19 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
     set.build().context("cannot combine the patterns of `exclude`")
 }
 
+/// Whether `path` is one where interpreters look for byte code.
+fn is_byte_code(path: &PkgPath) -> bool {
+    // Whether it is there at all is told faster than where.
+    path.as_str().contains(".pyc")
+        && path.as_str().split_once("/__pycache__/").is_some_and(|(_, name)| name.contains(".pyc"))
+}
+
 /// Takes byte code out that wheels and the project brought, and says so: what has a source is compiled anew, nobody imports
 /// what has none, and scriptlets clear all that mkpkg does not make.
 fn drop_byte_code(tree: &mut Tree, prefix: &PkgPath) -> Option<String> {
-    let is_byte_code = |path: &PkgPath| {
-        // Whether it is there at all is told faster than where.
-        path.as_str().contains(".pyc")
-            && path.below(prefix).is_some()
-            && path
-                .as_str()
-                .split_once("/__pycache__/")
-                .is_some_and(|(_, name)| name.contains(".pyc"))
-    };
-    let first = tree.iter().map(|(path, _)| path).find(|path| is_byte_code(path))?.clone();
-    tree.retain(|path| !is_byte_code(path));
+    let is_dropped = |path: &PkgPath| is_byte_code(path) && path.below(prefix).is_some();
+    let first = tree.iter().map(|(path, _)| path).find(|path| is_dropped(path))?.clone();
+    tree.retain(|path| !is_dropped(path));
     Some(format!("byte code that was brought is left out, `{first}` among it"))
 }
 

@@ -174,6 +174,10 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
         "files to a place of the system",
         "[[files]]\nsource = 'mkpkg.toml'\ntarget = '/usr/bin/acme'",
     ),
+    (
+        "files among byte code",
+        "[[files]]\nsource = 'mkpkg.toml'\ntarget = '/opt/acme/lib/__pycache__/x.cpython-311.pyc'",
+    ),
     ("files that climb", "[[files]]\nsource = 'mkpkg.toml'\ntarget = '/etc/../usr/bin/acme'"),
     ("files that are not there", "[[files]]\nsource = 'gone'\ntarget = '/etc/acme'"),
     (
