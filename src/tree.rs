@@ -195,45 +195,31 @@ impl Tree {
     /// when it is not.
     pub fn insert(&mut self, path: PkgPath, entry: Entry) -> Result<()> {
         self.insert_parents(&path, &entry)?;
-        self.insert_alone(path, entry, &Self::new())
+        self.insert_alone(path, entry, None)
     }
 
-    /// Adds `entry` of `other`, above which every directory is there.
-    fn insert_alone(&mut self, path: PkgPath, entry: Entry, other: &Self) -> Result<()> {
-        let path = match Arc::make_mut(&mut self.entries).entry(path) {
+    /// Adds `entry`, above which every directory is there; it may be one of an `other` tree.
+    fn insert_alone(&mut self, path: PkgPath, entry: Entry, other: Option<&Self>) -> Result<()> {
+        let (path, old) = match Arc::make_mut(&mut self.entries).entry(path) {
             Slot::Vacant(slot) => {
                 self.paths += slot.key().as_str().len();
                 slot.insert(entry);
                 return bounded(self.paths);
             }
-            Slot::Occupied(slot) => slot.key().clone(),
+            Slot::Occupied(slot) => (slot.key().clone(), slot.get().clone()),
         };
-        let merged = match self.get(&path) {
-            Some(old) => {
-                let below = || self.file_below(&path).or_else(|| other.file_below(&path));
-                merge::merge(&path, (old, entry), below)?
-            }
-            None => entry,
-        };
-        Arc::make_mut(&mut self.entries).insert(path, merged);
+        let all = self.iter().chain(other.into_iter().flat_map(Self::iter));
+        merge::agree(&path, [&old, &entry], all)?;
+        Arc::make_mut(&mut self.entries).insert(path, entry);
         Ok(())
-    }
-
-    /// The first file below `dir`.
-    fn file_below(&self, dir: &PkgPath) -> Option<&Entry> {
-        let text = format!("{}/", dir.as_str());
-        let behind =
-            self.entries.range::<str, _>((Bound::Included(text.as_str()), Bound::Unbounded));
-        let mut below = behind.take_while(|(path, _)| path.below(dir).is_some());
-        below.find_map(|(_, entry)| matches!(entry, Entry::File { .. }).then_some(entry))
     }
 
     /// Adds every entry of `other`.
     pub fn extend(&mut self, other: Self) -> Result<()> {
         // It has every directory before what is below.
-        other
-            .iter()
-            .try_for_each(|(path, entry)| self.insert_alone(path.clone(), entry.clone(), &other))
+        other.iter().try_for_each(|(path, entry)| {
+            self.insert_alone(path.clone(), entry.clone(), Some(&other))
+        })
     }
 
     /// Keeps the files and links `keep` says yes to; directories left empty by that go too.
@@ -348,11 +334,11 @@ mod tests {
     use crate::tree::content::Content;
     use crate::tree::{Entry, PkgPath, Tree};
 
-    fn path(text: &str) -> PkgPath {
+    pub(super) fn path(text: &str) -> PkgPath {
         PkgPath::new(text).unwrap()
     }
 
-    fn file(text: &str, origin: &str) -> Entry {
+    pub(super) fn file(text: &str, origin: &str) -> Entry {
         Entry::file(Content::bytes(text), 0o644, &Arc::from(origin))
     }
 

@@ -8,13 +8,13 @@ use crate::error::UserError;
 use crate::tree::content::Content;
 use crate::tree::{Entry, PkgPath};
 
-/// The one entry two insertions at `path` agree on. A file `below` tells whose a directory among them is.
-pub(super) fn merge<'t>(
+/// Refuses two entries for `path` that differ. Of `all` there are, a file below tells whose a directory is.
+pub(super) fn agree<'t>(
     path: &PkgPath,
-    (old, new): (&Entry, Entry),
-    below: impl FnOnce() -> Option<&'t Entry>,
-) -> Result<Entry> {
-    let agrees = match (old, &new) {
+    [old, new]: [&Entry; 2],
+    mut all: impl Iterator<Item = (&'t PkgPath, &'t Entry)>,
+) -> Result<()> {
+    let agrees = match (old, new) {
         (Entry::Dir { .. }, Entry::Dir { .. }) => true,
         (Entry::Symlink { target: old }, Entry::Symlink { target: new }) => old == new,
         (Entry::File { content: old, .. }, Entry::File { content: new, .. }) => {
@@ -23,11 +23,12 @@ pub(super) fn merge<'t>(
         (Entry::Dir { .. } | Entry::Symlink { .. } | Entry::File { .. }, _) => false,
     };
     if agrees {
-        return Ok(new);
+        return Ok(());
     }
-    let below = below();
-    let [old, new] = [old, &new].map(|entry| match (entry, below) {
-        (Entry::Dir { .. }, Some(below)) => format!("{}, as a directory,", owner(below)),
+    let is_file = |entry: &Entry| matches!(entry, Entry::File { .. });
+    let below = all.find(|(other, entry)| is_file(entry) && other.below(path).is_some());
+    let [old, new] = [old, new].map(|entry| match (entry, below) {
+        (Entry::Dir { .. }, Some((_, below))) => format!("{}, as a directory,", owner(below)),
         (entry, _) => owner(entry),
     });
     let message = format!("{old} and {new} both install `{path}`, and differ");

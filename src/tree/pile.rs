@@ -39,22 +39,15 @@ impl Pile {
         let Self { mut entries, paths } = self;
         // What is for one path stays in its order.
         entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-        let mut clash = None;
-        entries.dedup_by(|(path, later), (kept, earlier)| {
-            if path == kept && clash.is_none() {
-                match merge::merge(path, (earlier, later.clone()), || None) {
-                    Ok(merged) => *earlier = merged,
-                    Err(_) => clash = Some((path.clone(), earlier.clone(), later.clone())),
-                }
+        for pair in entries.windows(2) {
+            if let [(path, earlier), (other, later)] = pair
+                && path == other
+            {
+                let all = entries.iter().map(|(path, entry)| (path, entry));
+                merge::agree(path, [earlier, later], all)?;
             }
-            path == kept
-        });
-        if let Some((path, earlier, later)) = clash {
-            let is_file = |entry: &Entry| matches!(entry, Entry::File { .. });
-            let mut below = entries.iter().filter(|(other, _)| other.below(&path).is_some());
-            let below = || below.find_map(|(_, entry)| is_file(entry).then_some(entry));
-            merge::merge(&path, (&earlier, later), below)?;
         }
+        // Of those that agree the last one counts.
         Ok(Tree { entries: Arc::new(entries.into_iter().collect()), paths })
     }
 }
@@ -82,19 +75,9 @@ fn missing_dirs(entries: &[(PkgPath, Entry)]) -> Vec<PkgPath> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use crate::tree::content::Content;
     use crate::tree::pile::Pile;
-    use crate::tree::{Entry, PkgPath, Tree};
-
-    fn path(text: &str) -> PkgPath {
-        PkgPath::new(text).unwrap()
-    }
-
-    fn file(text: &str, origin: &str) -> Entry {
-        Entry::file(Content::bytes(text), 0o644, &Arc::from(origin))
-    }
+    use crate::tree::tests::{file, path};
+    use crate::tree::{Entry, Tree};
 
     #[test]
     fn a_pile_is_as_entries_one_by_one() {
