@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{Flock, FlockArg};
 
-use crate::cache::touch;
+use crate::cache::{touch, wary};
 
 /// Extension of the file that is locked while the entry beside it is made.
 pub const EXTENSION: &str = "lock";
@@ -82,12 +82,7 @@ impl Hold {
     }
 
     fn of(path: &Path, how: FlockArg) -> Option<Self> {
-        let mut options = File::options();
-        let file = options
-            .read(true)
-            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-            .open(path)
-            .ok()?;
+        let file = wary().read(true).open(path).ok()?;
         let flock = flock(file, how).ok()?;
         is_at(&flock, path).then_some(Self(flock))
     }
@@ -95,10 +90,7 @@ impl Hold {
 
 /// The file of a lock. Only its owner may open it: who could would make others wait for ever.
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true).mode(0o600);
-    // Not what a link leads to; and a pipe would wait for a reader.
-    options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)
+    wary().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
 fn flock(mut file: File, how: FlockArg) -> io::Result<Flock<File>> {

@@ -8,7 +8,7 @@ pub mod key;
 pub mod lock;
 pub mod prune;
 
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -290,21 +290,21 @@ pub fn is_own(file: &Metadata) -> bool {
 
 /// Opens a regular file that belongs to us or to root.
 pub fn open_trusted(path: &Path) -> Option<File> {
-    let mut options = File::options();
-    // Neither what a link leads to, nor a pipe that nobody writes into.
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = options.read(true).custom_flags(flags.bits()).open(path).ok()?;
+    let file = wary().read(true).open(path).ok()?;
     let there = file.metadata().ok()?;
     (there.is_file() && is_trusted(&there)).then_some(file)
 }
 
-/// Makes the file at `path`, or the one that was used last of it; neither a link nor a pipe is opened there, and nothing is
-/// written.
+/// The file at `path`, which counts as used now; an empty one is made where there is none.
 pub fn mark(path: &Path) -> io::Result<File> {
+    wary().create(true).truncate(false).write(true).open(path).inspect(touch)
+}
+
+/// Opens neither what a link leads to, nor waits for the other end of a pipe.
+fn wary() -> OpenOptions {
     let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    options.custom_flags(flags.bits()).open(path).inspect(touch)
+    options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
+    options
 }
 
 /// Whether programs that lie in `dir` can be run: not on a file system mounted with `noexec`.
